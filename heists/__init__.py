@@ -1,0 +1,3 @@
+"""Player-versus-player heists for a Django site."""
+
+__version__ = "1.0.0"

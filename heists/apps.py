@@ -1,0 +1,17 @@
+from django.apps import AppConfig
+from django.core import checks
+from django.db.models.signals import post_migrate
+from django.utils.translation import gettext_lazy as _
+
+
+class HeistsConfig(AppConfig):
+    name = "heists"
+    verbose_name = _("Heists")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from .checks import check_settings
+        from .models import RuleSetQuerySet
+
+        checks.register(check_settings, "heists")
+        post_migrate.connect(RuleSetQuerySet.forget, dispatch_uid="heists.forget_rule_sets")

@@ -1,0 +1,145 @@
+"""What the rules have to know of a few players, read from the database in one statement.
+
+The preview and the target list read it as it stands; the execution reads it once to see whether a lock is worth
+taking, and once more behind the lock, where the answer counts.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth import get_user_model
+from django.db.models import F, FilteredRelation, Q
+
+from . import rules
+from .choices import HeistStatus
+from .errors import UnknownPlayer
+from .models import HeistToken
+
+if TYPE_CHECKING:
+    from .economy import Economy
+
+
+@dataclass(slots=True)
+class Player:
+    """One player as read: the user, their points, token row and live shield, and what happened to them lately."""
+
+    user: Any
+    monthly_points: int
+    token: HeistToken | None
+    shield_id: int | None
+    raids: dict[int, rules.Raid] = field(default_factory=dict)
+    losses: dict[int, rules.Loss] = field(default_factory=dict)
+
+    @property
+    def active(self) -> bool:
+        return bool(getattr(self.user, "is_active", True))
+
+    def as_attacker(self) -> rules.Attacker:
+        balance, spent = (self.token.balance, self.token.last_spent_at) if self.token else (0, None)
+        return rules.Attacker(self.user.pk, balance, spent, tuple(self.raids.values()))
+
+    def as_victim(self) -> rules.Victim:
+        return rules.Victim(self.user.pk, self.active, self.monthly_points, tuple(self.losses.values()))
+
+
+@dataclass(slots=True)
+class Facts:
+    """An attacker and possible victims at one moment, under one set of rules."""
+
+    rules: rules.Rules
+    now: dt.datetime
+    attacker: Player
+    players: dict[Any, Player]
+
+    def victim(self, player_id: Any) -> Player:
+        """Return the player of this id. Raises UnknownPlayer where it is nobody's."""
+        try:
+            return self.players[player_id]
+        except KeyError:
+            raise UnknownPlayer from None
+
+    def refusals(self, victim: Player) -> Iterator[rules.Refusal]:
+        """Yield every rule that stands between the attacker and this victim; the first one is the answer."""
+        return rules.refusals(self.rules, self.attacker.as_attacker(), victim.as_victim(), self.now)
+
+    def amount(self, victim: Player) -> int:
+        """The points a heist on this victim takes now."""
+        return rules.amount(self.rules, victim.as_victim(), self.now)
+
+
+def read(
+    attacker_id: Any,
+    victim_ids: Collection[Any],
+    *,
+    economy: Economy,
+    numbers: rules.Rules,
+    now: dt.datetime,
+    using: str,
+) -> Facts:
+    """Read the facts about an attacker and any number of victims, in one statement.
+
+    Raises UnknownPlayer where the attacker's id is nobody's; victims who are nobody's are simply missing.
+    """
+    rows = (
+        economy.players()
+        .using(using)
+        .filter(pk__in={attacker_id, *victim_ids})
+        .select_related("heist_token")
+        .annotate(
+            raid=FilteredRelation(
+                "heists_as_attacker",
+                condition=Q(
+                    heists_as_attacker__attacker=attacker_id,
+                    heists_as_attacker__token_spent=True,
+                    heists_as_attacker__created_at__gte=rules.raids_since(numbers, now),
+                ),
+            ),
+            loss=FilteredRelation(
+                "heists_as_victim",
+                condition=Q(
+                    heists_as_victim__victim__in=victim_ids,
+                    heists_as_victim__token_spent=True,
+                    heists_as_victim__status=HeistStatus.SUCCESS,
+                    heists_as_victim__created_at__gte=rules.losses_since(numbers, now),
+                ),
+            ),
+            shield=FilteredRelation(
+                "heist_shields",
+                condition=Q(
+                    heist_shields__used_at=None, heist_shields__expired_at=None, heist_shields__expires_at__gt=now
+                ),
+            ),
+        )
+        .annotate(
+            raid_id=F("raid__pk"),
+            raid_victim_id=F("raid__victim"),
+            raid_at=F("raid__created_at"),
+            loss_id=F("loss__pk"),
+            loss_points=F("loss__points_stolen"),
+            loss_at=F("loss__created_at"),
+            shield_id=F("shield__pk"),
+        )
+    )
+    players: dict[Any, Player] = {}
+    # A player stands in as many rows as there are raids and losses to tell of.
+    for user in rows:
+        player = players.get(user.pk)
+        if player is None:
+            token = getattr(user, "heist_token", None)
+            player = players[user.pk] = Player(user, user.monthly_points, token, user.shield_id)
+        if user.raid_id is not None:
+            player.raids[user.raid_id] = rules.Raid(user.raid_victim_id, user.raid_at)
+        if user.loss_id is not None:
+            player.losses[user.loss_id] = rules.Loss(user.loss_points, user.loss_at)
+    if attacker_id not in players:
+        raise UnknownPlayer
+    return Facts(numbers, now, players[attacker_id], players)
+
+
+def has_active_field() -> bool:
+    """Whether the host's user model stores `is_active`, so that a query can ask for it."""
+    return any(f.name == "is_active" for f in get_user_model()._meta.concrete_fields)

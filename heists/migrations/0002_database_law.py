@@ -1,0 +1,163 @@
+"""What Django's fields can't say: deletion in PostgreSQL itself, the token key of the attacker, rows never edited.
+
+A later migration that makes SQLite build one of these tables anew has to make its triggers anew as well.
+"""
+
+from django.db import migrations
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.state import StateApps
+
+# (model, field, what a plain SQL DELETE of the referred row does)
+ON_DELETE = [
+    ("HeistToken", "user", "CASCADE"),
+    ("TokenGrant", "player", "CASCADE"),
+    ("TokenGrant", "granted_by", "SET NULL"),
+    ("Heist", "attacker", "CASCADE"),
+    ("Heist", "victim", "CASCADE"),
+    ("HeistNotification", "user", "CASCADE"),
+    ("HeistNotification", "heist", "SET NULL"),
+    ("Shield", "player", "CASCADE"),
+    ("Shield", "used_by", "SET NULL"),
+    ("Letter", "notification", "CASCADE"),
+    ("LetterPreference", "user", "CASCADE"),
+]
+TOKEN_KEY = "heists_heist_attacker_token_fk"
+# (table, the columns that are never edited); who granted is left out, since a deleted member of staff becomes null.
+APPEND_ONLY = [
+    ("heists_tokengrant", ["player_id", "amount", "reason", "source", "note", "created_at"]),
+    (
+        "heists_ruleset",
+        [
+            "token_cost",
+            "tokens_per_referral",
+            "steal_percentage",
+            "max_steal_points",
+            "min_target_points",
+            "cooldown_hours",
+            "target_cooldown_hours",
+            "max_heists_per_day",
+            "pair_cooldown_hours",
+            "monthly_loss_percent",
+            "shield_cost",
+            "shield_days",
+            "time_zone",
+        ],
+    ),
+]
+
+
+def set_on_delete(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor, *, undo: bool = False) -> None:
+    if schema_editor.connection.vendor != "postgresql":
+        return
+    quote = schema_editor.quote_name
+    for model_name, field_name, action in ON_DELETE:
+        model = apps.get_model("heists", model_name)
+        field = model._meta.get_field(field_name)
+        table, remote = model._meta.db_table, field.remote_field.model._meta.db_table
+        with schema_editor.connection.cursor() as cursor:
+            found = schema_editor.connection.introspection.get_constraints(cursor, table)
+        for name, constraint in found.items():
+            if constraint["foreign_key"] == (remote, field.target_field.column) and constraint["columns"] == [
+                field.column
+            ]:
+                schema_editor.execute(
+                    f"ALTER TABLE {quote(table)} DROP CONSTRAINT {quote(name)}, "
+                    f"ADD CONSTRAINT {quote(name)} FOREIGN KEY ({quote(field.column)}) "
+                    f"REFERENCES {quote(remote)} ({quote(field.target_field.column)}) "
+                    f"{'' if undo else f'ON DELETE {action}'} DEFERRABLE INITIALLY DEFERRED"
+                )
+
+
+def unset_on_delete(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    set_on_delete(apps, schema_editor, undo=True)
+
+
+def add_token_key(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    if schema_editor.connection.vendor == "postgresql":
+        schema_editor.execute(
+            f"ALTER TABLE heists_heist ADD CONSTRAINT {TOKEN_KEY} FOREIGN KEY (attacker_id) "
+            "REFERENCES heists_heisttoken (user_id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED"
+        )
+
+
+def drop_token_key(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    if schema_editor.connection.vendor == "postgresql":
+        schema_editor.execute(f"ALTER TABLE heists_heist DROP CONSTRAINT IF EXISTS {TOKEN_KEY}")
+
+
+def refuse_edits(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    vendor = schema_editor.connection.vendor
+    if vendor == "postgresql":
+        schema_editor.execute(
+            "CREATE OR REPLACE FUNCTION heists_refuse_edit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "RAISE EXCEPTION '% rows are append-only', TG_TABLE_NAME USING ERRCODE = 'restrict_violation'; END $$",
+            params=None,  # the per cent sign is PL/pgSQL's, not a placeholder
+        )
+    for table, columns in APPEND_ONLY:
+        differs = "IS DISTINCT FROM" if vendor == "postgresql" else "IS NOT"
+        condition = " OR ".join(f"OLD.{column} {differs} NEW.{column}" for column in columns)
+        if vendor == "postgresql":
+            schema_editor.execute(
+                f"CREATE TRIGGER {table}_append_only BEFORE UPDATE ON {table} FOR EACH ROW WHEN ({condition}) "
+                "EXECUTE FUNCTION heists_refuse_edit()"
+            )
+        elif vendor == "sqlite":
+            schema_editor.execute(
+                f"CREATE TRIGGER {table}_append_only BEFORE UPDATE ON {table} FOR EACH ROW WHEN {condition} "
+                f"BEGIN SELECT RAISE(ABORT, '{table} rows are append-only'); END"
+            )
+
+
+def allow_edits(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    vendor = schema_editor.connection.vendor
+    for table, _columns in APPEND_ONLY:
+        if vendor == "postgresql":
+            schema_editor.execute(f"DROP TRIGGER IF EXISTS {table}_append_only ON {table}")
+        elif vendor == "sqlite":
+            schema_editor.execute(f"DROP TRIGGER IF EXISTS {table}_append_only")
+    if vendor == "postgresql":
+        schema_editor.execute("DROP FUNCTION IF EXISTS heists_refuse_edit()")
+
+
+REMEMBER = (
+    "UPDATE heists_heisttoken SET spent_on_deleted = spent_on_deleted + "
+    "(SELECT token_cost FROM heists_ruleset WHERE id = OLD.rules_id) WHERE user_id = OLD.attacker_id;"
+)
+
+
+def remember_spent(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    vendor = schema_editor.connection.vendor
+    if vendor == "postgresql":
+        schema_editor.execute(
+            "CREATE OR REPLACE FUNCTION heists_remember_spent() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN {REMEMBER} RETURN NULL; END $$"
+        )
+        schema_editor.execute(
+            "CREATE TRIGGER heists_heist_remember_spent AFTER DELETE ON heists_heist FOR EACH ROW "
+            "WHEN (OLD.token_spent) EXECUTE FUNCTION heists_remember_spent()"
+        )
+    elif vendor == "sqlite":
+        schema_editor.execute(
+            "CREATE TRIGGER heists_heist_remember_spent AFTER DELETE ON heists_heist FOR EACH ROW "
+            f"WHEN OLD.token_spent BEGIN {REMEMBER} END"
+        )
+
+
+def forget_spent(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    vendor = schema_editor.connection.vendor
+    if vendor == "postgresql":
+        schema_editor.execute("DROP TRIGGER IF EXISTS heists_heist_remember_spent ON heists_heist")
+        schema_editor.execute("DROP FUNCTION IF EXISTS heists_remember_spent()")
+    elif vendor == "sqlite":
+        schema_editor.execute("DROP TRIGGER IF EXISTS heists_heist_remember_spent")
+
+
+class Migration(migrations.Migration):
+    dependencies = [("heists", "0001_initial")]
+
+    operations = [
+        migrations.RunPython(set_on_delete, unset_on_delete, elidable=False),
+        migrations.RunPython(add_token_key, drop_token_key, elidable=False),
+        migrations.RunPython(refuse_edits, allow_edits, elidable=False),
+        migrations.RunPython(remember_spent, forget_spent, elidable=False),
+    ]

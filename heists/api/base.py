@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db import DataError, connections, transaction
+from django.http import Http404
 from django.utils.decorators import classonlymethod
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 from rest_framework.generics import GenericAPIView
@@ -22,6 +23,8 @@ from .throttling import AttemptThrottle, ReadThrottle
 
 logger = logging.getLogger("heists")
 
+# The id of a row in an address: what a BigAutoField holds.
+ROW_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
 
@@ -68,6 +71,12 @@ class PlayerView(GenericAPIView[Any]):
     def player_id(self) -> Any:
         """The primary key of who asks."""
         return self.request.user.pk
+
+    def row_id(self, text: str) -> int:
+        """Return the id that a part of the address stands for. Raises Http404 where it can't be one."""
+        if not ROW_ID.fullmatch(text) or int(text) >= 2**63:
+            raise Http404
+        return int(text)
 
 
 class AttemptMixin:

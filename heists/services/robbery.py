@@ -114,7 +114,7 @@ def _record(
 ) -> None:
     """Write the audit row. The key's unique index makes one of two equal requests wait here, and then fail."""
     attacker, victim = seen.attacker, seen.victim(heist.victim_id)
-    heist.attacker_token = attacker.token or HeistToken(user=attacker.user)
+    heist.attacker_token = attacker.token or HeistToken(user_id=attacker.user.pk)
     heist.status = status
     heist.points_stolen = points
     heist.victim_points_before = victim.monthly_points

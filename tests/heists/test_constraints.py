@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
+
 from heists.choices import GrantReason, HeistStatus
 from heists.models import AppendOnlyError, Heist, HeistNotification, HeistToken, RuleSet, Shield, TokenGrant
 from heists.services import execute_heist, grant_tokens
-
 from tests.factories import player
 
 pytestmark = pytest.mark.django_db
@@ -99,7 +99,7 @@ def test_robbing_oneself_is_written_only_as_an_invalid_target() -> None:
     ],
 )
 def test_a_token_balance_can_not_be_bent(success: Heist, assignment: str, constraint: str) -> None:
-    statement = f"UPDATE heists_heisttoken SET {assignment} WHERE user_id = %s"  # noqa: S608 - the test's own words
+    statement = f"UPDATE heists_heisttoken SET {assignment} WHERE user_id = %s"
 
     assert constraint in refused(statement, success.attacker_id)
 
@@ -165,7 +165,7 @@ def test_a_shield_is_used_or_expired_never_both(success: Heist) -> None:
 
     for assignment in ("used_at = bought_at, expired_at = bought_at", "used_by_id = %s", "expires_at = bought_at"):
         params = [success.pk] if "%s" in assignment else []
-        statement = f"UPDATE heists_shield SET {assignment} WHERE id = %s"  # noqa: S608 - the test's own words
+        statement = f"UPDATE heists_shield SET {assignment} WHERE id = %s"
         assert "heists_shield" in refused(statement, *params, shield.pk)
 
 

@@ -10,13 +10,13 @@ from django.db import connection
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+
 from gamification.models import PlayerProfile, PointEvent
 from heists import rules
 from heists.choices import FailureCode, GrantReason, HeistNotificationType, HeistStatus
 from heists.errors import FeatureDisabled, IdempotencyKeyReused, InactiveAccount, UnknownPlayer
 from heists.models import Heist, HeistNotification, HeistToken, RuleSet, Shield
 from heists.services import execute_heist, grant_tokens
-
 from tests.factories import player, points_of, tokens_of
 
 pytestmark = pytest.mark.django_db

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+
 from heists import rules
 from heists.choices import FailureCode, HeistStatus
 from heists.rules import Attacker, Loss, Raid, Rules, Victim

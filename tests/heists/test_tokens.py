@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from django.db import transaction
 from django.db.models import Sum
+
 from heists.choices import GrantReason, HeistNotificationType
 from heists.errors import InvalidGrant
 from heists.models import HeistToken, Letter, TokenGrant
 from heists.services import add_tokens, grant_tokens
-
 from tests.factories import player, tokens_of
 
 pytestmark = pytest.mark.django_db

@@ -42,14 +42,15 @@ def invent(count: int, *, rules: Rules, start: dt.datetime, random: Random, know
     """Yield `count` players, the cast first; each was referred by an earlier one or by nobody."""
     earlier: list[DemoPlayer] = []
     for number in range(count):
-        joined_at = start - dt.timedelta(seconds=random.randrange(86400, 30 * 86400))
+        # One after the other, in the month before the first heist.
+        joined_at = start - dt.timedelta(seconds=round(30 * 86400 * (1 - number / count)) + 3600)
         if number < len(CAST):
             player = _of_the_cast(list(CAST)[number], joined_at, rules, random, known_passwords)
         else:
             player = _of_the_crowd(number, joined_at, rules, random)
         if earlier and random.random() < 0.6:
             referrer = earlier[random.randrange(len(earlier))]
-            if referrer.raider and referrer.joined_at < joined_at:
+            if referrer.raider:
                 player.referrer = referrer
         player.points = player.starting_points
         player.coins = player.starting_coins

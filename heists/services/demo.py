@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from random import Random
 
@@ -30,7 +31,7 @@ LEAST_DAYS, MOST_DAYS = 60, 3650
 # More, and too many players would be out of tokens, on cooldown or protected for a lively game.
 ATTEMPTS_A_PLAYER_AND_DAY = 0.25
 # Heists held in memory at a time.
-BATCH = 20_000
+BATCH = 10_000
 TOKEN_KEY = "heists_heist_attacker_token_fk"  # noqa: S105 - a constraint's name
 
 
@@ -72,7 +73,7 @@ def seed_demo(
         raise DemoRefused("This database has players already. Use --force to put the demo world beside them.")
 
     bulk = Bulk(using)
-    with transaction.atomic(using=using), translation.override(settings.LANGUAGE_CODE):
+    with transaction.atomic(using=using):
         built = _build(economy, bulk, players, heists, Random(seed), now, days, progress)  # noqa: S311 - a story
     bulk.analyze()
     return built
@@ -134,7 +135,7 @@ def _build(
         first_shield_id=bulk.next_id(Shield),
     )
     told = 0
-    for batch in world.batches(BATCH):
+    for batch in _ahead(world.batches(BATCH)):
         _write(batch, economy, bulk)
         told += len(batch.notifications)
         progress(len(batch.heists))
@@ -148,6 +149,15 @@ def _build(
     bulk.check_keys()
     bulk.reset_sequences()
     return Seeded(players, heists, told, days, bool(staff))
+
+
+def _ahead(batches: Iterator[columns.Batch]) -> Iterator[columns.Batch]:
+    """Invent the next batch in a thread while the database is busy with this one."""
+    with ThreadPoolExecutor(1, initializer=translation.activate, initargs=(settings.LANGUAGE_CODE,)) as inventor:
+        coming = inventor.submit(next, batches, None)
+        while batch := coming.result():
+            coming = inventor.submit(next, batches, None)
+            yield batch
 
 
 def _write(batch: columns.Batch, economy: DemoEconomy, bulk: Bulk) -> None:

@@ -15,10 +15,11 @@ from heists.errors import InsufficientCoins
 from heists.models import Heist
 
 from . import errors, services
+from .demo import GamificationDemo
 from .models import CoinReason, PlayerProfile, PointEvent
 
 
-class GamificationEconomy(Economy):
+class GamificationEconomy(GamificationDemo, Economy):
     """Monthly points and coins, as `PlayerProfile` keeps them."""
 
     has_coins = True

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.apps import apps
+from django.db import DEFAULT_DB_ALIAS
 
 from .. import conf
 
@@ -13,7 +16,7 @@ EVENT_TYPES = {
 }
 
 
-def seed_event_types() -> dict[str, bool] | None:
+def seed_event_types(*, using: str = DEFAULT_DB_ALIAS) -> dict[str, bool] | None:
     """Add the point event types that are missing, and return for each name whether it was.
 
     A row that is there stays as it is. Returns None where `HEISTS` names no POINT_EVENT_TYPE_MODEL: such a host keeps
@@ -26,7 +29,16 @@ def seed_event_types() -> dict[str, bool] | None:
     added = {}
     for name, description in EVENT_TYPES.items():
         defaults = {"description": description, "points": 0, "active": True}
-        _row, added[name] = model._default_manager.get_or_create(
+        _row, added[name] = model._default_manager.using(using).get_or_create(
             name=name, defaults={key: value for key, value in defaults.items() if key in known}
         )
     return added
+
+
+def refill_after_flush(*, using: str, plan: Any = None, **kwargs: Any) -> None:
+    """Seed the types again when post_migrate tells of a flush, which empties the table that a migration filled.
+
+    A migration itself comes with a plan, and is left alone: it may be on its way back.
+    """
+    if plan is None:
+        seed_event_types(using=using)

@@ -46,7 +46,7 @@ class BadLine:
 
 
 def find_player(text: str) -> Any:
-    """Return the user of this natural name (`USERNAME_FIELD`) or primary key; a name goes first. Raises UnknownPlayer."""
+    """Return the user of this name (`USERNAME_FIELD`) or else primary key. Raises UnknownPlayer."""
     manager = get_user_model()._default_manager
     for lookup in (get_user_model().USERNAME_FIELD, "pk"):
         try:
@@ -95,11 +95,17 @@ def _read(
     number: int, header: list[str], cells: list[str], file_name: str, reason: GrantReason, seen: dict[str, int]
 ) -> Line | BadLine:
     if len(cells) != len(header):
-        return BadLine(number, _("%(found)s columns instead of %(wanted)s.") % {"found": len(cells), "wanted": len(header)})
+        return BadLine(
+            number, _("%(found)s columns instead of %(wanted)s.") % {"found": len(cells), "wanted": len(header)}
+        )
     values = dict(zip(header, (cell.strip() for cell in cells), strict=True))
     said = values.get("reason", "").upper() or reason.value
     if said not in GrantReason.values:
-        return BadLine(number, _("%(reason)r is no reason; there are %(known)s.") % {"reason": said, "known": ", ".join(GrantReason.values)})
+        return BadLine(
+            number,
+            _("%(reason)r is no reason; there are %(known)s.")
+            % {"reason": said, "known": ", ".join(GrantReason.values)},
+        )
     try:
         # int() alone would read "1_000" too.
         amount = int(values["amount"].replace("_", "?"))

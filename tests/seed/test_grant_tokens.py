@@ -100,7 +100,14 @@ def test_bad_lines_are_named_and_the_good_ones_are_granted(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"alice,3\n", b"player\nalice\n", b"player,amount,colour\n", b"player,amount,amount\n", b"\xff\xfe\x00player"],
+    [
+        b"",
+        b"alice,3\n",
+        b"player\nalice\n",
+        b"player,amount,colour\n",
+        b"player,amount,amount\n",
+        b"\xff\xfe\x00player",
+    ],
 )
 def test_a_file_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
     player("alice")

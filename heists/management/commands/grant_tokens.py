@@ -30,7 +30,8 @@ class Command(BaseCommand):
         )
         parser.add_argument("--reason", default=GrantReason.PROMOTION, choices=GrantReason.values)
         parser.add_argument(
-            "--source", help="a key of your choice: the same key again grants nothing, so that the command can be repeated"
+            "--source",
+            help="a key of your choice: the same key again grants nothing, so that the command can be repeated",
         )
         parser.add_argument("--note", default="", help="why, for whoever audits it")
         parser.add_argument("--dry-run", action="store_true", help="say what would be granted, and grant nothing")

@@ -138,7 +138,7 @@ def test_the_cast_stands_where_the_readme_says(settings: Any) -> None:
         return refusal and refusal.code
 
     assert HeistToken.objects.get(user=users["alice"]).balance >= 3
-    assert code("bob") is None and seen.amount(seen.victim(users["bob"].pk)) == 80
+    assert code("bob") is None and seen.amount(seen.victim(users["bob"].pk)) >= 80
     assert code("carol") == "protected"
     assert code("dave") is None and seen.victim(users["dave"].pk).shield_id
     assert code("erin") == "insufficient_points"

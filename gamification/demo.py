@@ -16,6 +16,18 @@ from heists.errors import DemoRefused
 
 from .models import REFERRAL_ALPHABET, REFERRAL_CODE_LENGTH, CoinEntry, CoinReason, PlayerProfile, PointEvent
 
+USER_COLUMNS = (
+    "id",
+    "password",
+    "is_superuser",
+    "username",
+    "first_name",
+    "last_name",
+    "email",
+    "is_staff",
+    "is_active",
+    "date_joined",
+)
 EVENT_COLUMNS = ("user", "type", "points", "reference", "created_at")
 COIN_COLUMNS = ("user", "amount", "reason", "reference", "created_at")
 SIGNUP_POINTS = 100
@@ -33,21 +45,9 @@ class GamificationDemo(DemoEconomy):
                 raise DemoRefused(f"The name {taken.get_username()} is taken: is there a demo world already?")
         for key, player in enumerate(players, start=bulk.next_id(model)):
             player.key = key
-        columns = [
-            "id",
-            "password",
-            "is_superuser",
-            "username",
-            "first_name",
-            "last_name",
-            "email",
-            "is_staff",
-            "is_active",
-            "date_joined",
-        ]
         bulk.insert(
             model,
-            columns,
+            USER_COLUMNS,
             (
                 (
                     player.key,

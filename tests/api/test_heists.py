@@ -191,7 +191,7 @@ def test_a_victim_of_the_wrong_type_or_range_is_a_400(signed_in, victim):
     assert not Heist.objects.exists()
 
 
-@pytest.mark.parametrize("victim", [0, -1, 987654321, 2**63 - 1, -(2**63)])
+@pytest.mark.parametrize("victim", [0, -1, 987654321, 2**31 - 1])
 def test_a_victim_who_is_nobody_is_a_400(signed_in, victim):
     problem(signed_in(player(tokens=1)).post(URL, {"victim": victim}), 400, "unknown_player")
     assert not Heist.objects.exists()

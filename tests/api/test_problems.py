@@ -10,6 +10,7 @@ from django.db import DataError, IntegrityError, InterfaceError, OperationalErro
 from django.test import Client
 from django.utils import translation
 from rest_framework import exceptions
+from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
 from rest_framework.test import APIClient
 
 from heists import errors
@@ -172,15 +173,23 @@ def test_every_refusal_of_the_services_is_documented_with_its_status() -> None:
         assert PROBLEMS[kind.code][0] == problems.STATUSES[kind]
 
 
-def test_a_browser_reads_a_problem_as_a_page(signed_in: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
-
+def test_a_browser_reads_pages_and_problems_as_html(signed_in: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PlayerView, "renderer_classes", [JSONRenderer, BrowsableAPIRenderer])
+    me = player(points=100, tokens=1)
+    client = signed_in(me)
 
-    response = signed_in(player()).get(f"{URL}nothing/", headers={"accept": "text/html"})
+    for path in ("", "stats/", "token/", "leaderboard/", "targets/", f"targets/{me.pk}/", "notifications/"):
+        response = client.get(URL + path, headers={"accept": "text/html"})
+        assert (response.status_code, response["Content-Type"]) == (200, "text/html; charset=utf-8"), path
+    response = client.get(f"{URL}nothing/", headers={"accept": "text/html"})
+    assert (response.status_code, response["Content-Type"]) == (404, "text/html; charset=utf-8")
 
-    assert response.status_code == 404
-    assert response["Content-Type"].startswith("text/html")
+
+def test_every_address_tells_its_options(signed_in: Any) -> None:
+    client = signed_in(player())
+
+    for path in ("", "1/", "stats/", "token/", "leaderboard/", "targets/", "targets/1/", "notifications/"):
+        assert client.options(URL + path).status_code == 200, path
 
 
 def test_details_are_in_the_readers_language(signed_in: Any) -> None:

@@ -68,6 +68,9 @@ class HeistsView(AttemptMixin, PlayerView):
     serializer_class = HeistSerializer
     pagination_class = HistoryPage
 
+    def get_queryset(self) -> HeistQuerySet:
+        return history(self.player_id)
+
     @extend_schema(
         operation_id="heists_list",
         summary="My history",
@@ -75,7 +78,7 @@ class HeistsView(AttemptMixin, PlayerView):
         "are between the attacker and the rules.",
         tags=HEISTS,
         parameters=[HeistQuerySerializer, schema.RETRY_AFTER],
-        responses={200: HeistSerializer(many=True)} | schema.problems("validation_error", "invalid_cursor"),
+        responses={schema.PAGE: HeistSerializer(many=True)} | schema.problems("validation_error", "invalid_cursor"),
     )
     def get(self, request: Request) -> Response:
         query = HeistQuerySerializer(data=request.query_params.dict())
@@ -167,6 +170,7 @@ class StatsView(PlayerView):
 
 class LeaderboardView(PlayerView):
     serializer_class = LeaderboardSerializer
+    pagination_class = None
 
     @extend_schema(
         operation_id="heists_leaderboard",

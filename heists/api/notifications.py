@@ -42,19 +42,23 @@ class NotificationsView(PlayerView):
     serializer_class = NotificationSerializer
     pagination_class = InboxPage
 
+    def get_queryset(self) -> HeistNotificationQuerySet:
+        return inbox(self.player_id)
+
     @extend_schema(
         operation_id="heists_notifications_list",
         summary="My notifications",
         description="Newest first.",
         tags=NOTIFICATIONS,
         parameters=[NotificationQuerySerializer, schema.RETRY_AFTER],
-        responses={200: NotificationSerializer(many=True)} | schema.problems("validation_error", "invalid_cursor"),
+        responses={schema.PAGE: NotificationSerializer(many=True)}
+        | schema.problems("validation_error", "invalid_cursor"),
     )
     def get(self, request: Request) -> Response:
         query = NotificationQuerySerializer(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
         wanted = query.validated_data
-        page: Any = self.paginate_queryset(inbox(self.player_id).filter(**wanted))
+        page: Any = self.paginate_queryset(self.get_queryset().filter(**wanted))
         return self.get_paginated_response(NotificationSerializer(page, many=True).data)
 
 

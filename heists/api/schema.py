@@ -131,6 +131,9 @@ def _example(status: int, code: str, says: str, members: dict[str, Any]) -> Open
     )
 
 
+# The key of a page in `responses`. drf-spectacular tells a list from an object by the least key, as text, and our
+# problems' keys are pairs: beside them a plain 200 would lose `cursor` and `page_size`.
+PAGE = (200, "application/json")
 RETRY_AFTER = OpenApiParameter(
     "Retry-After",
     int,

@@ -44,8 +44,10 @@ class HeistRequestSerializer(serializers.Serializer[Any]):
 class HeistQuerySerializer(serializers.Serializer[Any]):
     """What of my history to list."""
 
-    role = serializers.ChoiceField(ROLES, required=False, help_text="Only heists where this was my part.")
-    status = serializers.ChoiceField(HeistStatus.choices, required=False, help_text="Only heists that ended so.")
+    role = WordField(ROLES, component="HeistRole", required=False, help_text="Only heists where this was my part.")
+    status = WordField(
+        HeistStatus.choices, component="HeistStatus", required=False, help_text="Only heists that ended so."
+    )
     created_after = TimeField(required=False, help_text="Only heists from this moment on.")
     created_before = TimeField(required=False, help_text="Only heists before this moment.")
 
@@ -176,7 +178,9 @@ class NotificationQuerySerializer(serializers.Serializer[Any]):
     """Which of my notifications to list."""
 
     read = serializers.BooleanField(required=False, help_text="Only read ones, or only unread ones.")
-    type = serializers.ChoiceField(HeistNotificationType.choices, required=False, help_text="Only this type.")
+    type = WordField(
+        HeistNotificationType.choices, component="HeistNotificationType", required=False, help_text="Only this type."
+    )
 
 
 class NotificationSerializer(serializers.Serializer[HeistNotification]):
@@ -229,7 +233,7 @@ class LeaderboardSerializer(serializers.Serializer[Any]):
 # Names of components are a promise to generated clients; these carry the app's name beside a host's own.
 for serializer, name in {
     PlayerSerializer: "HeistPlayer",
-    HeistRequestSerializer: "HeistRequest",
+    HeistRequestSerializer: "HeistAttempt",
     HeistSerializer: "Heist",
     NewHeistSerializer: "NewHeist",
     TokenSerializer: "HeistToken",

@@ -37,6 +37,10 @@ class TargetsView(PlayerView):
     serializer_class = TargetSerializer
     pagination_class = TargetPage
 
+    def get_queryset(self) -> Any:
+        players = get_economy().leaderboard().exclude(pk=self.player_id)
+        return players.filter(is_active=True) if facts.has_active_field() else players
+
     @extend_schema(
         operation_id="heists_targets_list",
         summary="Players I might rob",
@@ -44,15 +48,11 @@ class TargetsView(PlayerView):
         "readable, and nobody is eligible (`feature_disabled`).",
         tags=TARGETS,
         parameters=[schema.RETRY_AFTER],
-        responses={200: TargetSerializer(many=True)} | schema.problems("validation_error", "invalid_cursor"),
+        responses={schema.PAGE: TargetSerializer(many=True)} | schema.problems("validation_error", "invalid_cursor"),
     )
     def get(self, request: Request) -> Response:
-        economy = get_economy()
-        players = economy.leaderboard().exclude(pk=self.player_id)
-        if facts.has_active_field():
-            players = players.filter(is_active=True)
-        page = [player.pk for player in self.paginate_queryset(players) or ()]
-        found = preview.prospects(attacker_id=self.player_id, victim_ids=page, economy=economy)
+        page = [player.pk for player in self.paginate_queryset(self.get_queryset()) or ()]
+        found = preview.prospects(attacker_id=self.player_id, victim_ids=page, economy=get_economy())
         return self.get_paginated_response(TargetSerializer([found[pk] for pk in page if pk in found], many=True).data)
 
 

@@ -53,6 +53,13 @@ def test_every_operation_documents_what_any_request_may_meet_with_examples(docum
                     assert f"`{example['value']['code']}`" in response["description"]
 
 
+def test_every_list_says_how_it_is_paged(document: dict[str, Any]) -> None:
+    for name, operation in operations(document).items():
+        content = operation["responses"].get("200", {}).get("content", {})
+        if "/Paginated" in content.get("application/json", {}).get("schema", {}).get("$ref", ""):
+            assert {"cursor", "page_size"} <= {parameter["name"] for parameter in operation["parameters"]}, name
+
+
 def test_every_rejection_has_an_example(document: dict[str, Any]) -> None:
     rejected = operations(document)["post /api/heists/"]["responses"]["409"]["content"]["application/problem+json"]
 
@@ -76,7 +83,7 @@ def test_the_names_of_the_components_stay(document: dict[str, Any]) -> None:
         "HeistPreviewCode",
         "HeistProblem",
         "HeistReason",
-        "HeistRequest",
+        "HeistAttemptRequest",
         "HeistRole",
         "HeistStats",
         "HeistStatus",

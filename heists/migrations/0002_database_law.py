@@ -121,7 +121,7 @@ def allow_edits(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> Non
 
 REMEMBER = (
     "UPDATE heists_heisttoken SET spent_on_deleted = spent_on_deleted + "
-    "(SELECT token_cost FROM heists_ruleset WHERE id = OLD.rules_id) WHERE user_id = OLD.attacker_id;"
+    "COALESCE((SELECT token_cost FROM heists_ruleset WHERE id = OLD.rules_id), 0) WHERE user_id = OLD.attacker_id;"
 )
 
 

@@ -270,7 +270,8 @@ class World:
         prey.points -= points
         since = rules.losses_since(self.numbers, at)
         prey.losses = (*(loss for loss in prey.losses if loss.at >= since), rules.Loss(points, at))
-        self._robbed.append(prey)
+        if prey.prey:
+            self._robbed.append(prey)
         self._batch.transfers.append(DemoTransfer(heist_id, raider, prey, points, at))
         told = {
             **self._names(raider, prey),

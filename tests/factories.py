@@ -6,12 +6,13 @@ from typing import Any
 
 import factory
 from django.contrib.auth import get_user_model
+
 from gamification.models import CoinEntry, CoinReason, PlayerProfile
 from heists.choices import GrantReason
 from heists.models import HeistToken
 from heists.services import grant_tokens
 
-PASSWORD = "a-long-enough-password"  # noqa: S105
+PASSWORD = "a-long-enough-password"
 
 
 class UserFactory(factory.django.DjangoModelFactory):

@@ -61,7 +61,7 @@ def _attempt(attacker_id: Any, victim_id: Any, ip_address: str | None, key: str 
     seen = read()
     victim = seen.victim(victim_id)
     if seen.attacker.token is None:
-        HeistToken.objects.using(using).bulk_create([HeistToken(user_id=attacker_id)], ignore_conflicts=True)
+        HeistToken.objects.using(using).create(user_id=attacker_id)
 
     heist = Heist(
         attacker=seen.attacker.user,

@@ -1,15 +1,24 @@
-"""The addresses of heists; a host includes them wherever it likes, the example site under `api/heists/`."""
+"""The addresses of heists' API; a host includes them under `api/heists/`."""
 
 from django.urls import path
 
-from .api.preferences import LetterPreferenceView
-from .api.shields import ShieldsView
-from .api.unsubscribe import UnsubscribeView
+from .api import heists, notifications, preferences, shields, targets, token, unsubscribe
 
 app_name = "heists"
 
 urlpatterns = [
-    path("shields/", ShieldsView.as_view(), name="shields"),
-    path("preferences/", LetterPreferenceView.as_view(), name="preferences"),
-    path("unsubscribe/<str:token>/", UnsubscribeView.as_view(), name="unsubscribe"),
+    path("", heists.HeistsView.as_view(), name="heists"),
+    path("stats/", heists.StatsView.as_view(), name="stats"),
+    path("leaderboard/", heists.LeaderboardView.as_view(), name="leaderboard"),
+    path("token/", token.TokenView.as_view(), name="token"),
+    path("targets/", targets.TargetsView.as_view(), name="targets"),
+    path("targets/<str:player_id>/", targets.TargetView.as_view(), name="target"),
+    path("notifications/", notifications.NotificationsView.as_view(), name="notifications"),
+    path("notifications/read-all/", notifications.NotificationsReadAllView.as_view(), name="read-all"),
+    path("notifications/<str:notification_id>/read/", notifications.NotificationReadView.as_view(), name="read"),
+    path("shields/", shields.ShieldsView.as_view(), name="shields"),
+    path("preferences/", preferences.LetterPreferenceView.as_view(), name="preferences"),
+    path("unsubscribe/<str:token>/", unsubscribe.UnsubscribeView.as_view(), name="unsubscribe"),
+    # Last: any other single word is the id of a heist, and a 404 where it is none.
+    path("<str:heist_id>/", heists.HeistView.as_view(), name="heist"),
 ]

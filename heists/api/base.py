@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db import DataError, connections, transaction
+from django.http import Http404
 from django.utils.decorators import classonlymethod
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 from rest_framework.generics import GenericAPIView
@@ -22,6 +23,8 @@ from .throttling import AttemptThrottle, ReadThrottle
 
 logger = logging.getLogger("heists")
 
+# The id of a row in an address: what a BigAutoField holds.
+ROW_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
 
@@ -42,16 +45,17 @@ class PlayerView(GenericAPIView[Any]):
     permission_classes = [IsActivePlayer]
     parser_classes = [StrictJSONParser]
     throttle_classes = [ReadThrottle]
-    pagination_class = PageCursor
+    # A view that answers no list never asks for it.
+    pagination_class: type[PageCursor] | None = PageCursor
     filter_backends: Any = []
 
     @classonlymethod
-    def as_view(cls, **initkwargs: Any) -> Callable[..., Any]:
+    def as_view(cls, **initkwargs: Any) -> Any:
         view: Any = super().as_view(**initkwargs)
         # The services open their own durable transactions, so a host's ATOMIC_REQUESTS must not open one around them.
         for alias in connections:
             view = transaction.non_atomic_requests(using=alias)(view)
-        return view  # type: ignore[no-any-return]
+        return view
 
     def get_exception_handler(self) -> Callable[..., Any]:
         return handler
@@ -69,18 +73,24 @@ class PlayerView(GenericAPIView[Any]):
         """The primary key of who asks."""
         return self.request.user.pk
 
+    def row_id(self, text: str) -> int:
+        """Return the id that a part of the address stands for. Raises Http404 where it can't be one."""
+        if not ROW_ID.fullmatch(text) or int(text) >= 2**63:
+            raise Http404
+        return int(text)
+
 
 class AttemptMixin:
     """For views whose POST does something that costs: it counts as an attempt, other methods as reads."""
 
-    request: Request
+    request: Any
 
     def get_throttles(self) -> list[Any]:
         return [AttemptThrottle() if self.request.method == "POST" else ReadThrottle()]
 
     def idempotency_key(self) -> str | None:
         """Return the request's `Idempotency-Key`, None where it has none. Raises InvalidIdempotencyKey."""
-        key = self.request.headers.get("Idempotency-Key")
+        key: str | None = self.request.headers.get("Idempotency-Key")
         if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
             raise InvalidIdempotencyKey
         return key

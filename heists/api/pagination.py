@@ -1,13 +1,14 @@
 """Pages of the lists: by cursor, so that page 1000 costs what page 1 costs (spec section 6).
 
-DRF's own cursor counts rows of equal position by an offset and stops at 1000 of them; a leaderboard where 5000 players have
-no points yet needs the primary key in the cursor.
+DRF's own cursor counts rows of equal position by an offset and stops at 1000 of them; a leaderboard where 5000 players
+have no points yet needs the primary key in the cursor.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
@@ -16,7 +17,7 @@ from django.db import DataError
 from django.db.models import Q
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import ErrorDetail, NotFound, ValidationError
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -50,7 +51,7 @@ class PageCursor(BasePagination):
         if position:
             rows = rows.filter(self.beyond(position, backwards))
         try:
-            page = list(rows[: size + 1])
+            page = self.take(rows, size + 1, backwards)
         except (DataError, OverflowError, ValueError) as error:
             raise self.unknown_cursor() from error
         more, page = len(page) > size, page[:size]
@@ -61,11 +62,16 @@ class PageCursor(BasePagination):
         self.previous = self.link(True, page[0]) if page and has_previous else None
         return page
 
+    def take(self, queryset: Any, count: int, backwards: bool) -> list[Any]:
+        """Return the first so many rows of a queryset that is ordered and begins where the page begins."""
+        return list(queryset[:count])
+
     def page_size(self) -> int:
-        try:
-            return max(1, min(MAX_PAGE_SIZE, int(self.request.query_params["page_size"])))
-        except (KeyError, ValueError):
-            return DEFAULT_PAGE_SIZE
+        """Return the page's length. Raises ValidationError for what is no positive number; more than 100 is 100."""
+        text = self.request.query_params.get("page_size", str(DEFAULT_PAGE_SIZE))
+        if not re.fullmatch("[1-9][0-9]{0,17}", text, re.ASCII):
+            raise ValidationError({"page_size": ErrorDetail(str(_("Write a number from 1 to 100.")), code="invalid")})
+        return min(MAX_PAGE_SIZE, int(text))
 
     def order(self, backwards: bool) -> tuple[str, str]:
         key, pk = f"-{self.key}", "-pk" if self.pk_descending else "pk"
@@ -128,8 +134,8 @@ class PageCursor(BasePagination):
                 "name": "page_size",
                 "in": "query",
                 "required": False,
-                "description": str(_("Results a page.")),
-                "schema": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE, "default": DEFAULT_PAGE_SIZE},
+                "description": str(_("Results a page; more than 100 is 100.")),
+                "schema": {"type": "integer", "minimum": 1, "default": DEFAULT_PAGE_SIZE},
             },
         ]
 

@@ -1,5 +1,6 @@
 """Everything that changes heists' state. Doors (views, admin, commands, tasks) knock here and nowhere else."""
 
+from .inbox import mark_all_read, mark_read
 from .letters import deliver_due_letters, deliver_letters, send_again
 from .preferences import choose_letters, letter_preference
 from .retention import prune
@@ -17,6 +18,8 @@ __all__ = [
     "expire_shields",
     "grant_tokens",
     "letter_preference",
+    "mark_all_read",
+    "mark_read",
     "prune",
     "send_again",
 ]

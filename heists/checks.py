@@ -31,6 +31,7 @@ RANGES: dict[str, tuple[int, int]] = {
     "READ_RATE_LIMIT_PER_MINUTE": (1, 1_000_000),
     "TRUSTED_PROXIES": (0, 100),
 }
+EXAMPLE = 'HEISTS = {"ECONOMY": "yourapp.economy.YourEconomy"}'
 SWITCHES = ("ENABLED", "EMAIL_ENABLED")
 # What a host's economy has to write itself.
 ECONOMY_METHODS = ("players", "lock", "transfer")
@@ -96,7 +97,7 @@ def _economy() -> list[CheckMessage]:
         return [
             Error(
                 "HEISTS names no economy.",
-                hint='Write a subclass of heists.economy.Economy and name it: HEISTS = {"ECONOMY": "yourapp.economy.YourEconomy"}.',
+                hint=f"Write a subclass of heists.economy.Economy and name it: {EXAMPLE}.",
                 id="heists.E002",
             )
         ]

@@ -6,12 +6,14 @@ whole runs on one snapshot, so that a site at work does not look like a broken o
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.db import connections, transaction
 from django.utils import timezone
 
+from .. import conf
 from ..economy import get_economy
 from . import attempts, law, tokens, traces, windows
 from .books import Books, Check, Difference, Skipped
@@ -27,6 +29,13 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
+def retention() -> dt.timedelta | None:
+    """How long a notification is certainly kept, or None where nothing prunes them."""
+    days = [conf.DEFAULTS.get(key) and conf._get(key) for key in ("RETENTION_READ_DAYS", "RETENTION_UNREAD_DAYS")]
+    kept = [dt.timedelta(days=number) for number in days if number]
+    return min(kept) if kept else None
+
+
 @contextmanager
 def open_books(using: str) -> Iterator[Books]:
     """Give the books of a database as they stand at one moment, read only where the database can promise it."""
@@ -36,4 +45,4 @@ def open_books(using: str) -> Iterator[Books]:
         if alone and connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        yield Books(using, get_economy(), timezone.now())
+        yield Books(using, get_economy(), timezone.now(), retention())

@@ -14,7 +14,7 @@ from ..choices import FailureCode, HeistNotificationType, HeistStatus
 from ..economy import Economy, get_economy
 from ..errors import FeatureDisabled, IdempotencyKeyReused, InactiveAccount
 from ..models import Heist, HeistToken, RuleSet, Shield
-from ..retry import Outdated, retried
+from ..retry import Outdated, retried, transacted
 from ..rules import Refusal
 from ..sentences import refusal_sentence
 
@@ -35,7 +35,7 @@ def execute_heist(
     Step 2 to 5 are one durable transaction. The same key again returns the same heist, rejections included.
 
     Raises FeatureDisabled, UnknownPlayer (the id is nobody's, so there is no attempt), InactiveAccount (the attacker's
-    own), IdempotencyKeyReused (the key came with another victim), Busy.
+    own), IdempotencyKeyReused (the key came with another victim), Busy, OutcomeUnknown (without a key only).
     """
     using = router.db_for_write(Heist)
     if not conf.enabled():
@@ -76,7 +76,7 @@ def _attempt(attacker_id: Any, victim_id: Any, ip_address: str | None, key: str 
                 return replayed
             _refuse(heist, seen, refusal, using)
         else:
-            with transaction.atomic(using=using, durable=True):
+            with transacted(using, repeatable=key is not None):
                 economy.lock(attacker_id, victim_id)
                 seen = read()
                 _carry_out(heist, seen, economy, using)

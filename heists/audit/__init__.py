@@ -31,9 +31,8 @@ CHECKS: tuple[Check, ...] = (
 
 def retention() -> dt.timedelta | None:
     """How long a notification is certainly kept, or None where nothing prunes them."""
-    days = [conf.DEFAULTS.get(key) and conf._get(key) for key in ("RETENTION_READ_DAYS", "RETENTION_UNREAD_DAYS")]
-    kept = [dt.timedelta(days=number) for number in days if number]
-    return min(kept) if kept else None
+    kept = [days for days in (conf.retention_read(), conf.retention_unread()) if days]
+    return min(kept, default=None)
 
 
 @contextmanager

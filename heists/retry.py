@@ -8,6 +8,7 @@ is tried again, since the key makes two of it one; without a key, the caller hea
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +32,11 @@ FIRST_PAUSE = 0.005
 
 SERIALIZATION_FAILURE = "40001"
 DEADLOCK_DETECTED = "40P01"
+CONNECTION_EXCEPTION = "08"  # the first two places of its codes
+# By an administrator, a crash, a start that is not over, a dropped database, and idleness.
+SHUTDOWN = ("57P01", "57P02", "57P03", "57P04", "57P05", "25P03")
+
+logger = logging.getLogger("heists")
 
 
 class Outdated(Exception):
@@ -43,15 +49,26 @@ def transacted(using: str, *, repeatable: bool) -> Iterator[None]:
 
     Raises OutcomeUnknown where the connection was lost at COMMIT and the deed can't be repeated safely.
     """
-    committing = False
+    committing = committed = False
+
+    def note() -> None:
+        nonlocal committed
+        committed = True
+
     try:
         with transaction.atomic(using=using, durable=True):
+            # Registered first, so it runs before any hook that may raise.
+            transaction.on_commit(note, using=using)
             yield
             committing = True
-    except (OperationalError, InterfaceError) as error:
-        if committing and not repeatable and not is_transient(error) and is_lost(using):
+    except Exception as error:
+        if committed:
+            # A hook of the host's raised. The deed is done: to do it again, or to call it failed, would be wrong.
+            logger.exception("a hook after the commit raised")
+        elif committing and not repeatable and is_lost(error):
             raise OutcomeUnknown from error
-        raise
+        else:
+            raise
 
 
 def is_transient(error: BaseException) -> bool:
@@ -60,25 +77,25 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, Outdated) or sqlstate in (SERIALIZATION_FAILURE, DEADLOCK_DETECTED)
 
 
-def is_lost(using: str) -> bool:
-    """Whether the connection is gone, and with it any transaction that was open on it."""
-    connection = connections[using]
-    return not connection.is_usable()
+def is_lost(error: BaseException) -> bool:
+    """Whether the connection broke, and with it any transaction that was open on it, or none was to be had."""
+    cause = error.__cause__
+    # By name, so that the pool needs not be installed. It has waited long enough already.
+    if not isinstance(error, OperationalError | InterfaceError) or type(cause).__name__ == "PoolTimeout":
+        return False
+    # Without a code where nobody was left to send one. SQLite's errors have none of these: it can't be lost.
+    sqlstate = getattr(cause, "sqlstate", "")
+    return sqlstate is None or sqlstate[:2] == CONNECTION_EXCEPTION or sqlstate in SHUTDOWN
 
 
-def attempts_for(error: Exception, using: str) -> int:
+def attempts_for(error: Exception) -> int:
     """How often a deed that ended like this is tried in all; 1 where doing it again is of no use."""
     if is_transient(error):
         return ATTEMPTS
     # A player deleted in between, or a rule set flushed away: read again, the deed answers for itself.
     if isinstance(error, IntegrityError):
         return ATTEMPTS_ELSE
-    # By name, so that the pool needs not be installed. It has waited long enough already.
-    if type(error.__cause__).__name__ == "PoolTimeout":
-        return 1
-    if isinstance(error, OperationalError | InterfaceError) and is_lost(using):
-        return ATTEMPTS_ELSE
-    return 1
+    return ATTEMPTS_ELSE if is_lost(error) else 1
 
 
 def retried(deed: Callable[P, T]) -> Callable[P, T]:
@@ -98,7 +115,7 @@ def retried(deed: Callable[P, T]) -> Callable[P, T]:
                 _leave_usable(using)
                 raise
             except (DatabaseError, InterfaceError, Outdated) as error:
-                last = attempt >= attempts_for(error, using)
+                last = attempt >= attempts_for(error)
                 _leave_usable(using)
                 if last and (is_transient(error) or isinstance(error, OperationalError | InterfaceError)):
                     raise Busy from error

@@ -75,14 +75,8 @@ class Rival(threading.Thread):
 
 def watcher() -> dict[str, Any]:
     """How to connect to the test's database beside Django."""
-    given = connection.settings_dict
-    return {
-        "dbname": given["NAME"],
-        "host": given["HOST"],
-        "port": given["PORT"] or None,
-        "user": given["USER"],
-        "password": given["PASSWORD"] or None,
-    }
+    given = connection.get_connection_params()
+    return {name: given[name] for name in ("dbname", "host", "port", "user", "password") if given.get(name)}
 
 
 @contextmanager

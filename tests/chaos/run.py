@@ -68,6 +68,8 @@ class Client(threading.Thread):
                     if found[0] not in (201, 409):
                         self.unexpected.append(found)
                     break
+                if found is not None and found[0] != 503:
+                    self.unexpected.append(found)
                 self.retries += 1
                 time.sleep(self.dice.uniform(0.02, 0.2))
 
@@ -82,7 +84,9 @@ class Client(threading.Thread):
             line.request("POST", "/api/heists/", body, head)
             answer = line.getresponse()
             return answer.status, json.loads(answer.read())
-        except (OSError, http.client.HTTPException, ValueError):
+        except ValueError:
+            return answer.status, {}
+        except (OSError, http.client.HTTPException):
             return None
         finally:
             line.close()

@@ -50,7 +50,7 @@ class Player:
 class Facts:
     """An attacker and possible victims at one moment, under one set of rules."""
 
-    rules: rules.Rules
+    numbers: rules.Rules
     now: dt.datetime
     attacker: Player
     players: dict[Any, Player]
@@ -64,11 +64,11 @@ class Facts:
 
     def refusals(self, victim: Player) -> Iterator[rules.Refusal]:
         """Yield every rule that stands between the attacker and this victim; the first one is the answer."""
-        return rules.refusals(self.rules, self.attacker.as_attacker(), victim.as_victim(), self.now)
+        return rules.refusals(self.numbers, self.attacker.as_attacker(), victim.as_victim(), self.now)
 
     def amount(self, victim: Player) -> int:
         """The points a heist on this victim takes now."""
-        return rules.amount(self.rules, victim.as_victim(), self.now)
+        return rules.amount(self.numbers, victim.as_victim(), self.now)
 
 
 def read(

@@ -19,7 +19,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import connections, models, router
+from django.db import connections, models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -64,8 +64,6 @@ class AppendOnlyQuerySet(models.QuerySet[Any]):
 class AppendOnlyModel(models.Model):
     """A row that can't be edited through the ORM; the database's trigger refuses a plain SQL UPDATE of it."""
 
-    objects = AppendOnlyQuerySet.as_manager()
-
     class Meta:
         abstract = True
 
@@ -84,7 +82,7 @@ class RuleSetQuerySet(AppendOnlyQuerySet):
 
     def in_force(self, rules: Rules) -> RuleSet:
         """Return the row of these numbers, making it the first time they are used."""
-        connection = connections[self.db if self._db else router.db_for_write(self.model)]
+        connection = connections[self.db]
         key = (str(connection.settings_dict["NAME"]), rules)
         if found := self.known.get(key):
             return found
@@ -202,6 +200,8 @@ class TokenGrant(AppendOnlyModel):
         verbose_name=_("granted by"),
     )
     created_at = models.DateTimeField(_("created"), default=timezone.now, db_default=Now(), editable=False)
+
+    objects = AppendOnlyQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("token grant")

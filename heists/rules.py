@@ -121,7 +121,7 @@ def refusals(rules: Rules, attacker: Attacker, victim: Victim, now: dt.datetime)
             None,
             {"required": rules.min_target_points, "available": victim.monthly_points},
         )
-    # Somebody who simply has no points is not "at the limit": that question only makes sense after a loss or for a share.
+    # Somebody who simply has no points is not "at the limit": the question makes sense after a loss, or for a share.
     if loss_left(rules, victim, now) < 1 and (enough or lost_this_month(rules, victim, now)):
         yield Refusal(FailureCode.LOSS_LIMIT, next_month(rules, now))
 

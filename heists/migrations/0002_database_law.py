@@ -21,7 +21,7 @@ ON_DELETE = [
     ("Letter", "notification", "CASCADE"),
     ("LetterPreference", "user", "CASCADE"),
 ]
-TOKEN_KEY = "heists_heist_attacker_token_fk"
+ATTACKER_TOKEN_KEY = "heists_heist_attacker_token_fk"  # noqa: S105 - a constraint, not a secret
 # (table, the columns that are never edited); who granted is left out, since a deleted member of staff becomes null.
 APPEND_ONLY = [
     ("heists_tokengrant", ["player_id", "amount", "reason", "source", "note", "created_at"]),
@@ -75,14 +75,14 @@ def unset_on_delete(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) ->
 def add_token_key(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     if schema_editor.connection.vendor == "postgresql":
         schema_editor.execute(
-            f"ALTER TABLE heists_heist ADD CONSTRAINT {TOKEN_KEY} FOREIGN KEY (attacker_id) "
+            f"ALTER TABLE heists_heist ADD CONSTRAINT {ATTACKER_TOKEN_KEY} FOREIGN KEY (attacker_id) "
             "REFERENCES heists_heisttoken (user_id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED"
         )
 
 
 def drop_token_key(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     if schema_editor.connection.vendor == "postgresql":
-        schema_editor.execute(f"ALTER TABLE heists_heist DROP CONSTRAINT IF EXISTS {TOKEN_KEY}")
+        schema_editor.execute(f"ALTER TABLE heists_heist DROP CONSTRAINT IF EXISTS {ATTACKER_TOKEN_KEY}")
 
 
 def refuse_edits(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:

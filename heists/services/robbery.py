@@ -74,7 +74,7 @@ def _attempt(attacker_id: Any, victim_id: Any, ip_address: str | None, key: str 
         if refusal := next(seen.refusals(victim), None):
             if replayed := _replay(attacker_id, victim_id, key, using):
                 return replayed
-            _reject(heist, seen, refusal, using)
+            _refuse(heist, seen, refusal, using)
         else:
             with transaction.atomic(using=using, durable=True):
                 economy.lock(attacker_id, victim_id)
@@ -92,26 +92,20 @@ def _carry_out(heist: Heist, seen: facts.Facts, economy: Economy, using: str) ->
     """Judge on locked rows, and do what the judgement says. The caller holds the transaction and the locks."""
     victim = seen.victim(heist.victim_id)
     if refusal := next(seen.refusals(victim), None):
-        _reject(heist, seen, refusal, using)
+        _refuse(heist, seen, refusal, using)
         return
-    blocked = victim.shield_id is not None
-    _record(
-        heist,
-        seen,
-        HeistStatus.FAILED_SHIELD if blocked else HeistStatus.SUCCESS,
-        points=0 if blocked else seen.amount(victim),
-        refusal=Refusal(FailureCode.SHIELD) if blocked else None,
-        using=using,
-    )
-    _spend_token(heist, seen, using)
-    if blocked:
-        _use_shield(heist, victim, using)
-    else:
+    if victim.shield_id is None:
+        _record(heist, seen, HeistStatus.SUCCESS, points=seen.amount(victim), refusal=None, using=using)
+        _spend_token(heist, seen, using)
         economy.transfer(heist)
+    else:
+        _refuse(heist, seen, Refusal(FailureCode.SHIELD), using)
+        _spend_token(heist, seen, using)
+        _use_shield(heist, victim.shield_id, using)
     _notify(heist, seen, economy, using)
 
 
-def _reject(heist: Heist, seen: facts.Facts, refusal: Refusal, using: str) -> None:
+def _refuse(heist: Heist, seen: facts.Facts, refusal: Refusal, using: str) -> None:
     _record(heist, seen, refusal.code.status, points=0, refusal=refusal, using=using)
 
 
@@ -138,7 +132,7 @@ def _record(
 
 def _spend_token(heist: Heist, seen: facts.Facts, using: str) -> None:
     """Take the price from the balance that was judged. Raises Outdated where it has changed since, say by a grant."""
-    token, price = heist.attacker_token, seen.rules.token_cost
+    token, price = heist.attacker_token, seen.numbers.token_cost
     judged = {"balance": token.balance, "total_spent": token.total_spent, "last_spent_at": token.last_spent_at}
     token.balance -= price
     token.total_spent += price
@@ -157,15 +151,15 @@ def _spend_token(heist: Heist, seen: facts.Facts, using: str) -> None:
         raise Outdated
 
 
-def _use_shield(heist: Heist, victim: facts.Player, using: str) -> None:
+def _use_shield(heist: Heist, shield_id: int, using: str) -> None:
     """Use up the shield that was judged live. Raises Outdated where `expire_shields` was quicker."""
-    open_shield = Shield.objects.using(using).filter(pk=victim.shield_id, used_at=None, expired_at=None)
+    open_shield = Shield.objects.using(using).filter(pk=shield_id, used_at=None, expired_at=None)
     if not open_shield.update(used_at=heist.created_at, used_by=heist):
         raise Outdated
 
 
 def _notify(heist: Heist, seen: facts.Facts, economy: Economy, using: str) -> None:
-    told = {
+    told: dict[str, Any] = {
         "heist_id": heist.pk,
         "attacker_id": heist.attacker_id,
         "attacker_name": economy.name(heist.attacker),
@@ -176,7 +170,7 @@ def _notify(heist: Heist, seen: facts.Facts, economy: Economy, using: str) -> No
     if heist.status == HeistStatus.FAILED_SHIELD:
         news = [notifications.build(HeistNotificationType.SHIELD_ACTIVATED, user=heist.victim, **told)]
     else:
-        told |= {"points": heist.points_stolen, "protection_until": seen.now + seen.rules.protection}
+        told |= {"points": heist.points_stolen, "protection_until": seen.now + seen.numbers.protection}
         news = [
             notifications.build(HeistNotificationType.HEIST_SUCCESS, user=heist.attacker, **told),
             notifications.build(HeistNotificationType.HEIST_VICTIM, user=heist.victim, **told),

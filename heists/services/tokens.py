@@ -78,6 +78,7 @@ def _grant(
 ) -> TokenGrant:
     now = timezone.now()
     # The grant goes in first: a second one of the same source waits on the unique index, and finds this one.
+    grant: TokenGrant
     grant, created = TokenGrant.objects.using(using).get_or_create(
         source=source,
         defaults={
@@ -96,7 +97,7 @@ def _grant(
         balance=F("balance") + amount, total_earned=F("total_earned") + amount, last_earned_at=now, updated_at=now
     )
     economy = get_economy()
-    told = {"grant_id": grant.pk, "reason": str(grant.reason), "amount": amount}
+    told: dict[str, Any] = {"grant_id": grant.pk, "reason": str(grant.reason), "amount": amount}
     if referred is not None:
         told |= {"referred_id": referred.pk, "referred_name": economy.name(referred)}
     notifications.send(

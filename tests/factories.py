@@ -1,0 +1,49 @@
+"""The cast: users with a profile, and tokens that were really granted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import factory
+from django.contrib.auth import get_user_model
+from gamification.models import CoinEntry, CoinReason, PlayerProfile
+from heists.choices import GrantReason
+from heists.services import grant_tokens
+
+PASSWORD = "a-long-enough-password"  # noqa: S105
+
+
+class UserFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = get_user_model()
+        skip_postgeneration_save = True
+
+    username = factory.Sequence(lambda n: f"player{n}")
+    password = factory.django.Password(PASSWORD)
+
+
+class ProfileFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = PlayerProfile
+
+    user = factory.SubFactory(UserFactory)
+    points = factory.SelfAttribute("monthly_points")
+    monthly_points = 0
+
+
+def player(name: str | None = None, *, points: int = 0, tokens: int = 0, coins: int = 0, **fields: Any) -> Any:
+    """Return a user with so many monthly points, tokens and coins; `fields` are the user's own."""
+    if name is not None:
+        fields["username"] = name
+    user = UserFactory(**fields)
+    ProfileFactory(user=user, monthly_points=points, coins=coins)
+    if coins:
+        CoinEntry.objects.create(user=user, amount=coins, reason=CoinReason.AWARD)
+    if tokens:
+        grant_tokens(player=user, amount=tokens, reason=GrantReason.PROMOTION, source=f"test:{user.pk}")
+    return user
+
+
+def points_of(user: Any) -> int:
+    """Return the monthly points that are in the database now."""
+    return PlayerProfile.objects.values_list("monthly_points", flat=True).get(user=user)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from django.apps import apps
@@ -127,4 +128,6 @@ def _mail_backend() -> str:
     # Django 6.1 moves the mail settings into MAILERS, and refuses to read the old ones beside it.
     if mailers := getattr(settings, "MAILERS", None):
         return str(mailers.get("default", {}).get("BACKEND", ""))
-    return str(settings.EMAIL_BACKEND)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return str(settings.EMAIL_BACKEND)

@@ -18,19 +18,19 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from unittest import SkipTest
 
-from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import DatabaseError, connections, router, transaction
 from django.utils import timezone
 
-from . import conf, facts
+from . import facts
 from .choices import GrantReason, HeistStatus
 from .economy import Economy, get_economy
 from .errors import NoCoins
 from .models import Heist, HeistToken, RuleSet
 from .rules import Rules
 from .services import execute_heist, grant_tokens
+from .services.event_types import seed_event_types
 
 if TYPE_CHECKING:
     from django.test import TransactionTestCase as Base
@@ -62,9 +62,7 @@ class EconomyConformance(Base):
         overridden.enable()
         self.addCleanup(overridden.disable)
         # A TransactionTestCase empties every table, the ones that migrations had filled too.
-        if label := conf.point_event_type_model():
-            for name in ("HEIST_GAIN", "HEIST_LOSS"):
-                apps.get_model(label)._default_manager.using(self.using).get_or_create(name=name)
+        seed_event_types()
 
     # players()
 

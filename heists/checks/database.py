@@ -17,7 +17,6 @@ from .settings import well_formed
 SUPPORTED = ("postgresql", "sqlite")
 # Seconds that a writer of SQLite waits for the one before it; Python's own default is this, too.
 LEAST_TIMEOUT = 5
-EVENT_TYPES = ("HEIST_GAIN", "HEIST_LOSS")
 
 
 def check_databases(**kwargs: Any) -> list[CheckMessage]:
@@ -119,6 +118,8 @@ def _pool(where: str, connection: BaseDatabaseWrapper) -> list[CheckMessage]:
 
 def check_event_types(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Check that the host's table of point event types has the two rows of heists."""
+    from ..services.event_types import EVENT_TYPES
+
     label = conf.point_event_type_model() if well_formed() else None
     if not databases or label is None:
         return []

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.core.checks import CheckMessage, Error, Warning
 from heists.checks import database
+from heists.services.event_types import EVENT_TYPES
 
 from gamification.models import PointEvent, PointEventTypeMaster
 
@@ -142,7 +143,7 @@ def test_w008_event_types_that_are_missing() -> None:
 
 @pytest.mark.django_db
 def test_event_types_that_are_there_are_no_news() -> None:
-    for name in database.EVENT_TYPES:
+    for name in EVENT_TYPES:
         PointEventTypeMaster.objects.get_or_create(name=name)
 
     assert database.check_event_types(databases=["default"]) == []

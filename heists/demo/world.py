@@ -95,9 +95,9 @@ class World:
             while scenes and self.now - scenes[0].ago <= at:
                 self._play(scenes.popleft())
             self._expire_shields(at)
-            if self._has_coins and self._random.random() < SHIELDS_PER_ATTEMPT:
-                if (buyer := self._somebody(at)).prey:
-                    self._buy_shield(buyer, at)
+            buyer = self._somebody(at)
+            if self._has_coins and buyer.prey and self._random.random() < SHIELDS_PER_ATTEMPT:
+                self._buy_shield(buyer, at)
             self._attempt(*self._choose(at), at)
             if len(self._batch.heists) >= size:
                 yield self._turn_over()
@@ -298,9 +298,7 @@ class World:
 
     def _fund(self, player: DemoPlayer, at: dt.datetime) -> None:
         if player.tokens < self.numbers.token_cost:
-            self._grant(
-                player, self.numbers.token_cost * self._random.randrange(2, 6), self._random.choice(GIFTS), at
-            )
+            self._grant(player, self.numbers.token_cost * self._random.randrange(2, 6), self._random.choice(GIFTS), at)
 
     def _grant(
         self,

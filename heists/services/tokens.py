@@ -36,7 +36,7 @@ def grant_tokens(
     users. Raises InvalidGrant (amount, source or note out of range), Busy.
     """
     using = router.db_for_write(TokenGrant)
-    _validate(amount, source, note)
+    validate_grant(amount, source, note)
     with transaction.atomic(using=using, durable=True):
         return _grant(player, amount, reason, source, granted_by, note, referred, using)
 
@@ -61,11 +61,12 @@ def add_tokens(
         raise RuntimeError("add_tokens() belongs inside your transaction.atomic(); on its own, use grant_tokens().")
     if amount == 0:
         return None
-    _validate(amount, source, note)
+    validate_grant(amount, source, note)
     return _grant(player, amount, reason, source, granted_by, note, referred, using)
 
 
-def _validate(amount: int, source: str, note: str) -> None:
+def validate_grant(amount: int, source: str, note: str) -> None:
+    """Raise InvalidGrant where a grant of these could not be written."""
     if isinstance(amount, bool) or not isinstance(amount, int) or not 1 <= amount <= MAX_GRANT:
         raise InvalidGrant(code_detail="amount", minimum=1, maximum=MAX_GRANT)
     for name, text in (("source", source), ("note", note)):

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from unittest import SkipTest
 
@@ -142,13 +141,12 @@ class EconomyConformance(Base):
     def test_lock_goes_in_primary_key_order_whatever_order_it_is_given(self) -> None:
         first, second = self._two_in_order()
         for given in ((first, second), (second, first)):
-            with self._held_elsewhere(first):
-                with _Elsewhere(self.using, lambda given=given: get_economy().lock(*given)) as waiting:
-                    self._until(lambda waiting=waiting: self._waits(waiting.backend))
-                    # Who waits for the first must not hold the second yet.
-                    self.assertTrue(self._can_lock(second), "order_by() the player's key before select_for_update()")
-                    waiting.let_go()
-                    self._release()
+            with self._held_elsewhere(first), _Elsewhere(self.using, *given) as waiting:
+                self._until_waiting(waiting)
+                # Who waits for the first must not hold the second yet.
+                self.assertTrue(self._can_lock(second), "order_by() the player's key, also in select_for_update()")
+                waiting.let_go()
+                self._holder.let_go()
 
     # transfer()
 
@@ -315,12 +313,8 @@ class EconomyConformance(Base):
         return first, second
 
     def _held_elsewhere(self, player_id: Any) -> _Elsewhere:
-        self._holder = _Elsewhere(self.using, lambda: get_economy().lock(player_id), finished=True)
+        self._holder = _Elsewhere(self.using, player_id, locked=True)
         return self._holder
-
-    def _release(self) -> None:
-        self._holder.let_go()
-        self._holder.join()
 
     def _can_lock(self, player_id: Any) -> bool:
         try:
@@ -333,30 +327,28 @@ class EconomyConformance(Base):
             raise
         return True
 
-    def _waits(self, backend: int | None) -> bool:
-        with connections[self.using].cursor() as cursor:
-            cursor.execute("SELECT cardinality(pg_blocking_pids(%s)) > 0", [backend])
-            return bool(backend and cursor.fetchone()[0])
-
-    def _until(self, happened: Callable[[], bool]) -> None:
+    def _until_waiting(self, elsewhere: _Elsewhere) -> None:
         deadline = time.monotonic() + PATIENCE
-        while not happened():
-            if time.monotonic() > deadline:
-                self.fail("lock() did not wait for a player who is locked elsewhere.")
-            time.sleep(0.01)
+        with connections[self.using].cursor() as cursor:
+            while time.monotonic() < deadline:
+                cursor.execute("SELECT cardinality(pg_blocking_pids(%s)) > 0", [elsewhere.backend])
+                if cursor.fetchone()[0]:
+                    return
+                time.sleep(0.01)
+        self.fail("lock() did not wait for a player who is locked elsewhere.")
 
 
 class _Elsewhere(threading.Thread):
-    """A deed in a transaction and connection of its own, held open until `let_go`."""
+    """A lock in a transaction and connection of its own, held until `let_go`."""
 
-    def __init__(self, using: str, deed: Callable[[], object], *, finished: bool = False) -> None:
+    def __init__(self, using: str, *player_ids: Any, locked: bool = False) -> None:
         super().__init__(daemon=True)
-        self.using, self.deed = using, deed
+        self.using, self.player_ids = using, player_ids
         self.backend: int | None = None
         self.error: Exception | None = None
         self.started, self.done, self.may_end = threading.Event(), threading.Event(), threading.Event()
-        # Whether the block below begins when the deed is done, or as soon as it has begun.
-        self.ready = self.done if finished else self.started
+        # Whether the block below begins when the lock is held, or as soon as it is asked for.
+        self.ready = self.done if locked else self.started
 
     def run(self) -> None:
         connection = connections[self.using]
@@ -366,10 +358,10 @@ class _Elsewhere(threading.Thread):
                     cursor.execute("SELECT pg_backend_pid()")
                     self.backend = cursor.fetchone()[0]
                 self.started.set()
-                self.deed()
+                get_economy().lock(*self.player_ids)
                 self.done.set()
                 self.may_end.wait(PATIENCE)
-        except Exception as error:  # noqa: BLE001 - raised again where the test waits for it
+        except Exception as error:
             self.error = error
         finally:
             self.started.set()

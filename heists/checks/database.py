@@ -38,7 +38,8 @@ def check_databases(**kwargs: Any) -> list[CheckMessage]:
     if connection.settings_dict.get("ATOMIC_REQUESTS"):
         messages.append(
             Warning(
-                f'{where} has ATOMIC_REQUESTS on; a deed of heists is a transaction of its own and refuses to be nested.',
+                f"{where} has ATOMIC_REQUESTS on; a deed of heists is a transaction of its own and refuses to be "
+                "nested.",
                 hint=(
                     'Write "ATOMIC_REQUESTS": False, or put @transaction.non_atomic_requests on your own views that '
                     "call heists.services. heists' API does so itself; its admin action to grant tokens can't."
@@ -100,7 +101,7 @@ def _pool(where: str, connection: BaseDatabaseWrapper) -> list[CheckMessage]:
     if connection.settings_dict.get("CONN_MAX_AGE") != 0:
         return [
             Error(
-                f'{where} has a pool, and CONN_MAX_AGE is {connection.settings_dict.get("CONN_MAX_AGE")!r}.',
+                f"{where} has a pool, and CONN_MAX_AGE is {connection.settings_dict.get('CONN_MAX_AGE')!r}.",
                 hint='Write "CONN_MAX_AGE": 0; the pool keeps the connections.',
                 id="heists.E015",
             )

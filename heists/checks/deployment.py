@@ -6,7 +6,7 @@ import warnings
 from typing import Any
 
 from django.apps import apps
-from django.conf import settings
+from django.conf import global_settings, settings
 from django.core.checks import CheckMessage, Warning
 
 from .. import conf
@@ -58,7 +58,8 @@ def check_proxies(**kwargs: Any) -> list[CheckMessage]:
     if trusted and rewriter:
         messages.append(
             Warning(
-                f'{rewriter} rewrites REMOTE_ADDR, and HEISTS["TRUSTED_PROXIES"] is {trusted!r}: proxies are counted twice.',
+                f'{rewriter} rewrites REMOTE_ADDR, and HEISTS["TRUSTED_PROXIES"] is {trusted!r}: proxies are counted '
+                "twice.",
                 hint='Keep one of the two: remove the middleware, or write HEISTS = {"TRUSTED_PROXIES": 0}.',
                 id="heists.W011",
             )
@@ -71,7 +72,7 @@ def check_proxies(**kwargs: Any) -> list[CheckMessage]:
                 id="heists.W012",
             )
         )
-    if settings.USE_I18N and settings.is_overridden("LANGUAGES") and LOCALE not in settings.MIDDLEWARE:
+    if settings.USE_I18N and settings.LANGUAGES != global_settings.LANGUAGES and LOCALE not in settings.MIDDLEWARE:
         messages.append(
             Warning(
                 f"{LOCALE} is not in MIDDLEWARE; every player reads heists in {settings.LANGUAGE_CODE!r}.",

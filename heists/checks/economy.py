@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import FieldDoesNotExist, FieldError
-from django.db.models import Field, IntegerField, QuerySet, Subquery
+from django.db.models import IntegerField, QuerySet, Subquery
 from django.utils.module_loading import import_string
 
 from .. import conf
@@ -37,7 +37,7 @@ def check_economy(**kwargs: Any) -> list[CheckMessage]:
         ]
     try:
         economy = import_string(path)
-    except Exception as error:  # noqa: BLE001 - whatever the host's module raises when it is imported
+    except Exception as error:
         return [
             Error(
                 f'HEISTS["ECONOMY"] = {path!r} can\'t be imported: {error}',
@@ -69,7 +69,7 @@ def _players(path: str, economy: type[Economy]) -> list[CheckMessage]:
     user_model = get_user_model()
     try:
         players = economy().players()
-    except Exception as error:  # noqa: BLE001 - whatever the host's code raises, said with a hint
+    except Exception as error:
         return [
             Error(
                 f"{path}.players() raises {type(error).__name__}: {error}",
@@ -86,11 +86,14 @@ def _players(path: str, economy: type[Economy]) -> list[CheckMessage]:
             )
         ]
     query = players.query
-    if query.group_by is not None or query.distinct or query.is_sliced or query.combinator or players._fields:
+    values = query.values_select or query.annotation_select_mask
+    if query.group_by is not None or query.distinct or query.is_sliced or query.combinator or values:
         return [
             Error(
                 f"{path}.players() groups, combines, slices or flattens its rows.",
-                hint="Annotate a column or a Subquery; heists adds joins, which would multiply an aggregate over a join.",
+                hint=(
+                    "Annotate a column or a Subquery; heists adds joins, which would multiply an aggregate over a join."
+                ),
                 id="heists.E011",
             )
         ]
@@ -100,7 +103,7 @@ def _players(path: str, economy: type[Economy]) -> list[CheckMessage]:
 def _monthly_points(path: str, players: QuerySet[Any]) -> list[CheckMessage]:
     annotation = players.query.annotations.get("monthly_points")
     try:
-        source: Field[Any, Any] = annotation.output_field if annotation else _column(players)
+        source: Any = annotation.output_field if annotation else players.model._meta.get_field("monthly_points")
     except FieldDoesNotExist:
         return [
             Error(
@@ -110,7 +113,7 @@ def _monthly_points(path: str, players: QuerySet[Any]) -> list[CheckMessage]:
             )
         ]
     except FieldError:
-        source = Field()
+        source = None
     if not isinstance(source, IntegerField):
         return [
             Error(
@@ -128,8 +131,3 @@ def _monthly_points(path: str, players: QuerySet[Any]) -> list[CheckMessage]:
             )
         ]
     return []
-
-
-def _column(players: QuerySet[Any]) -> Field[Any, Any]:
-    found: Any = players.model._meta.get_field("monthly_points")
-    return found

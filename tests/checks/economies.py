@@ -6,10 +6,10 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db.models import CharField, Count, F, OuterRef, Subquery, Sum, Value
-from heists.economy import Economy
 
 from gamification.economy import GamificationEconomy
 from gamification.models import PlayerProfile
+from heists.economy import Economy
 
 
 class NotAnEconomy:

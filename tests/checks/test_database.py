@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 from django.core.checks import CheckMessage, Error, Warning
-from heists.checks import database
-from heists.services.event_types import EVENT_TYPES
 
 from gamification.models import PointEvent, PointEventTypeMaster
+from heists.checks import database
+from heists.services.event_types import EVENT_TYPES
 
 GOOD_SQLITE = {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": "PRAGMA journal_mode=WAL;"}
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.core.checks import Warning
 from django.test import override_settings
+
 from heists.checks import deployment
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.core.checks import CheckMessage, Error, Warning
+
 from heists.checks.economy import check_economy
 
 HERE = "tests.checks.economies"

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from django.core.checks import registry
+
 from heists import checks
 
 ROOT = Path(__file__).parents[2]

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
+
 from heists.checks.settings import RANGES, check_settings
 from heists.conf import DEFAULTS
 
@@ -98,7 +99,7 @@ def test_e007_an_event_type_model_that_is_not_installed(heists_are: Any, label: 
 def test_e007_an_event_type_model_without_names(heists_are: Any) -> None:
     assert heists_are(POINT_EVENT_TYPE_MODEL="gamification.PlayerProfile") == [
         Error(
-            "HEISTS[\"POINT_EVENT_TYPE_MODEL\"] is 'gamification.PlayerProfile', which has no field \"name\".",
+            'HEISTS["POINT_EVENT_TYPE_MODEL"] is \'gamification.PlayerProfile\', which has no field "name".',
             hint="Leave the key out, and let your economy write its events its own way.",
             id="heists.E007",
         )

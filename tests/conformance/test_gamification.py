@@ -7,8 +7,8 @@ from typing import Any
 import factory
 from django.contrib.auth import get_user_model
 from django.test import TransactionTestCase
-from heists.testing import EconomyConformance
 
+from heists.testing import EconomyConformance
 from tests.factories import UserFactory, player
 
 # Hashing one takes longer than the rest of a test.

@@ -10,11 +10,11 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db.models import F, OuterRef, Subquery, Sum
 from django.test import TransactionTestCase
-from heists.economy import PointEventRow
-from heists.testing import EconomyConformance
 
 from gamification.economy import GamificationEconomy
 from gamification.models import PlayerProfile, PointEvent
+from heists.economy import PointEventRow
+from heists.testing import EconomyConformance
 from tests.factories import UserFactory, player
 
 # Hashing one takes longer than the rest of a test.

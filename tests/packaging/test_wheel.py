@@ -11,8 +11,9 @@ import venv
 import zipfile
 from pathlib import Path
 
-import heists
 import pytest
+
+import heists
 
 ROOT = Path(__file__).parents[2]
 

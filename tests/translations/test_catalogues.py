@@ -12,6 +12,7 @@ from pathlib import Path
 import polib
 import pytest
 from django.utils import translation
+
 from heists.sentences import refusal_sentence
 
 LOCALE = Path(__file__).parents[2] / "heists" / "locale"

@@ -12,6 +12,7 @@ from cast import make_player  # noqa: E402
 from django.conf import settings  # noqa: E402
 from django.core.management import call_command, get_commands  # noqa: E402
 from django.test import Client, override_settings  # noqa: E402
+
 from heists.choices import GrantReason  # noqa: E402
 from heists.economy import get_economy  # noqa: E402
 from heists.facts import has_active_field  # noqa: E402

@@ -1,8 +1,8 @@
 """The host's own test of its economy."""
 
 import cast
-
 from django.test import TransactionTestCase
+
 from heists.testing import EconomyConformance
 
 

@@ -13,7 +13,8 @@ from django.db import connection  # noqa: E402
 BOOKS = {"django_migrations", "django_content_type", "auth_permission", "django_session", "sqlite_sequence"}
 SCHEMA = {
     "sqlite": [
-        "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE tbl_name NOT LIKE 'heists%' AND name NOT LIKE 'heists%'"
+        "SELECT type, name, tbl_name, sql FROM sqlite_master "
+        "WHERE tbl_name NOT LIKE 'heists%' AND name NOT LIKE 'heists%'",
     ],
     "postgresql": [
         "SELECT table_name, column_name, data_type, is_nullable, column_default, character_maximum_length "

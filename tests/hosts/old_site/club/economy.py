@@ -1,6 +1,7 @@
 from django.contrib.auth.models import User
 from django.db.models import F
 from django.db.models.functions import Coalesce
+
 from heists.economy import Economy, PointEventRow
 
 from .models import Event, EventType, ScoreCard

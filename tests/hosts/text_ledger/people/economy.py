@@ -1,9 +1,10 @@
 from django.db.models import IntegerField, OuterRef, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
+from ledger.models import Account, Booking
+
 from heists.economy import Economy, PointEventRow
 from heists.errors import InsufficientCoins
-from ledger.models import Account, Booking
 
 from .models import Person
 
@@ -38,7 +39,8 @@ class LedgerEconomy(Economy):
         self._book(player_id, "coins", -amount, reference)
 
     def _book(self, player_id, currency, amount, memo):
-        Booking.objects.create(account=Account.objects.get(owner=player_id), currency=currency, amount=amount, memo=memo)
+        account = Account.objects.get(owner=player_id)
+        Booking.objects.create(account=account, currency=currency, amount=amount, memo=memo)
 
     def point_events(self, heist_ids):
         for row in Booking.objects.filter(memo__in=[f"heist:{pk}" for pk in heist_ids]).select_related("account"):

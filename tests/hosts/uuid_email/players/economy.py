@@ -1,4 +1,5 @@
 from django.db.models import F
+
 from heists.economy import Economy, PointEventRow
 
 from .models import Player, PointLine

@@ -112,12 +112,20 @@ def check_mail(**kwargs: Any) -> list[CheckMessage]:
                 id="heists.W015",
             )
         )
-    if settings.DEFAULT_FROM_EMAIL == "webmaster@localhost":
+    if conf.email_from() == "webmaster@localhost":
         messages.append(
             Warning(
                 "Letters would come from webmaster@localhost, which mail servers refuse.",
-                hint='Write DEFAULT_FROM_EMAIL = "Your site <noreply@example.com>".',
+                hint='Write HEISTS = {"EMAIL_FROM": "Your site <noreply@example.com>"}.',
                 id="heists.W016",
+            )
+        )
+    if not conf.site_url():
+        messages.append(
+            Warning(
+                "Letters have no links: HEISTS names no SITE_URL, so players can't unsubscribe by a click.",
+                hint='Write HEISTS = {"SITE_URL": "https://example.com"}.',
+                id="heists.W017",
             )
         )
     return messages

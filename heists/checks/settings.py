@@ -9,6 +9,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import FieldDoesNotExist
+from django.utils.module_loading import import_string
 
 from .. import conf
 
@@ -29,6 +30,12 @@ RANGES: dict[str, tuple[int, int]] = {
     "RATE_LIMIT_PER_MINUTE": (1, 1_000_000),
     "READ_RATE_LIMIT_PER_MINUTE": (1, 1_000_000),
     "TRUSTED_PROXIES": (0, 100),
+    "EMAIL_LEASE_SECONDS": (1, 86_400),
+    "EMAIL_RETRY_SECONDS": (1, 86_400),
+    "EMAIL_MAX_ATTEMPTS": (1, 1000),
+    "RETENTION_READ_DAYS": (1, 36_600),
+    "RETENTION_UNREAD_DAYS": (1, 36_600),
+    "RETENTION_ADDRESS_DAYS": (1, 36_600),
 }
 SWITCHES = ("ENABLED", "EMAIL_ENABLED")
 
@@ -49,7 +56,7 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
             )
         ]
     found = getattr(settings, "HEISTS", {})
-    return [*_unknown_keys(found), *_values(found), *_event_type_model(), *_throttle_cache(), *_time()]
+    return [*_unknown_keys(found), *_values(found), *_event_type_model(), *_throttle_cache(), *_time(), *_letters()]
 
 
 def _unknown_keys(found: dict[str, Any]) -> list[CheckMessage]:
@@ -139,3 +146,32 @@ def _time() -> list[CheckMessage]:
             id="heists.E009",
         )
     ]
+
+
+def _letters() -> list[CheckMessage]:
+    messages: list[CheckMessage] = []
+    if path := conf.email_delivery():
+        try:
+            delivery = import_string(path)
+        except (ImportError, AttributeError, ValueError) as error:
+            delivery, reason = None, str(error)
+        else:
+            reason = "it can't be called"
+        if not callable(delivery):
+            messages.append(
+                Error(
+                    f'HEISTS["EMAIL_DELIVERY"] = {path!r} can\'t be used: {reason}',
+                    hint="Write the dotted path of a function that takes a list of letter keys, or leave the key out.",
+                    id="heists.E016",
+                )
+            )
+    site = conf.site_url()
+    if site and not site.startswith(("https://", "http://")):
+        messages.append(
+            Error(
+                f'HEISTS["SITE_URL"] is {site!r}.',
+                hint=f'Write it with its scheme: "https://{site}".',
+                id="heists.E017",
+            )
+        )
+    return messages

@@ -112,9 +112,15 @@ def test_w014_is_about_the_cache_that_counts(settings: Any) -> None:
     assert deployment.check_cache() == []
 
 
-@pytest.mark.parametrize("name", ["console", "dummy", "filebased", "locmem"])
-def test_w015_letters_to_nobody(settings: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def letters(settings: Any) -> None:
     settings.DEFAULT_FROM_EMAIL = "heists@example.com"
+    settings.HEISTS = {**settings.HEISTS, "EMAIL_ENABLED": True, "SITE_URL": "https://example.com"}
+
+
+@pytest.mark.parametrize("name", ["console", "dummy", "filebased", "locmem"])
+@pytest.mark.usefixtures("letters")
+def test_w015_letters_to_nobody(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deployment, "_mail_backend", lambda: f"django.core.mail.backends.{name}.EmailBackend")
 
     assert deployment.check_mail() == [
@@ -126,6 +132,7 @@ def test_w015_letters_to_nobody(settings: Any, name: str, monkeypatch: pytest.Mo
     ]
 
 
+@pytest.mark.usefixtures("letters")
 def test_w016_letters_from_nobody(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.DEFAULT_FROM_EMAIL = "webmaster@localhost"
     monkeypatch.setattr(deployment, "_mail_backend", lambda: "django.core.mail.backends.smtp.EmailBackend")
@@ -133,8 +140,22 @@ def test_w016_letters_from_nobody(settings: Any, monkeypatch: pytest.MonkeyPatch
     assert deployment.check_mail() == [
         Warning(
             "Letters would come from webmaster@localhost, which mail servers refuse.",
-            hint='Write DEFAULT_FROM_EMAIL = "Your site <noreply@example.com>".',
+            hint='Write HEISTS = {"EMAIL_FROM": "Your site <noreply@example.com>"}.',
             id="heists.W016",
+        )
+    ]
+
+
+@pytest.mark.usefixtures("letters")
+def test_w017_letters_that_lead_nowhere(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.HEISTS = {**settings.HEISTS, "SITE_URL": ""}
+    monkeypatch.setattr(deployment, "_mail_backend", lambda: "django.core.mail.backends.smtp.EmailBackend")
+
+    assert deployment.check_mail() == [
+        Warning(
+            "Letters have no links: HEISTS names no SITE_URL, so players can't unsubscribe by a click.",
+            hint='Write HEISTS = {"SITE_URL": "https://example.com"}.',
+            id="heists.W017",
         )
     ]
 

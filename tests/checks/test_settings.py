@@ -128,6 +128,34 @@ def test_e009_times_without_zones(settings: Any) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("nowhere.deliver", "No module named 'nowhere'"),
+        ("deliver", "deliver doesn't look like a module path"),
+        ("heists.__version__", "it can't be called"),
+    ],
+)
+def test_e016_a_delivery_that_can_not_be_called(heists_are: Any, path: str, reason: str) -> None:
+    assert heists_are(EMAIL_DELIVERY=path) == [
+        Error(
+            f'HEISTS["EMAIL_DELIVERY"] = {path!r} can\'t be used: {reason}',
+            hint="Write the dotted path of a function that takes a list of letter keys, or leave the key out.",
+            id="heists.E016",
+        )
+    ]
+
+
+def test_e017_a_site_without_a_scheme(heists_are: Any) -> None:
+    assert heists_are(SITE_URL="example.com") == [
+        Error(
+            "HEISTS[\"SITE_URL\"] is 'example.com'.",
+            hint='Write it with its scheme: "https://example.com".',
+            id="heists.E017",
+        )
+    ]
+
+
 @pytest.mark.parametrize("key", ["COOLDOWN_HOUR", "cooldown_hours", "HEIST_COOLDOWN_HOURS"])
 def test_w001_a_key_that_is_nearly_right(heists_are: Any, key: str) -> None:
     assert heists_are(**{key: 1}) == [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -104,3 +105,12 @@ class HeistLinksMixin(ModelAdmin):
             if found
             else fieldsets
         )
+
+
+def grant_url(site: AdminSite, request: HttpRequest, player_ids: Iterable[Any]) -> str | None:
+    """The page that grants tokens to these players, for staff who may."""
+    user: Any = request.user
+    if not (may_view(site, request, HeistToken) and user.has_perm("heists.grant_tokens")):
+        return None
+    query = urlencode({"player": list(player_ids)}, doseq=True)
+    return f"{reverse('admin:heists_heisttoken_grant', current_app=site.name)}?{query}"

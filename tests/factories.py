@@ -6,11 +6,13 @@ from typing import Any
 
 import factory
 from django.contrib.auth import get_user_model
+
 from gamification.models import CoinEntry, CoinReason, PlayerProfile
 from heists.choices import GrantReason
+from heists.models import HeistToken
 from heists.services import grant_tokens
 
-PASSWORD = "a-long-enough-password"  # noqa: S105
+PASSWORD = "a-long-enough-password"
 
 
 class UserFactory(factory.django.DjangoModelFactory):
@@ -42,6 +44,11 @@ def player(name: str | None = None, *, points: int = 0, tokens: int = 0, coins: 
     if tokens:
         grant_tokens(player=user, amount=tokens, reason=GrantReason.PROMOTION, source=f"test:{user.pk}")
     return user
+
+
+def tokens_of(user: Any) -> HeistToken:
+    """Return the token row that is in the database now."""
+    return HeistToken.objects.get(user=user)
 
 
 def points_of(user: Any) -> int:

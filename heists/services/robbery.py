@@ -61,7 +61,7 @@ def _attempt(attacker_id: Any, victim_id: Any, ip_address: str | None, key: str 
     seen = read()
     victim = seen.victim(victim_id)
     if seen.attacker.token is None:
-        HeistToken.objects.using(using).bulk_create([HeistToken(user_id=attacker_id)], ignore_conflicts=True)
+        HeistToken.objects.using(using).create(user_id=attacker_id)
 
     heist = Heist(
         attacker=seen.attacker.user,
@@ -114,7 +114,7 @@ def _record(
 ) -> None:
     """Write the audit row. The key's unique index makes one of two equal requests wait here, and then fail."""
     attacker, victim = seen.attacker, seen.victim(heist.victim_id)
-    heist.attacker_token = attacker.token or HeistToken(user=attacker.user)
+    heist.attacker_token = attacker.token or HeistToken(user_id=attacker.user.pk)
     heist.status = status
     heist.points_stolen = points
     heist.victim_points_before = victim.monthly_points

@@ -92,7 +92,7 @@ def _grant(
     )
     if not created:
         return grant
-    HeistToken.objects.using(using).bulk_create([HeistToken(user=player)], ignore_conflicts=True)
+    HeistToken.objects.using(using).bulk_create([HeistToken(user_id=player.pk)], ignore_conflicts=True)
     HeistToken.objects.using(using).filter(user=player).update(
         balance=F("balance") + amount, total_earned=F("total_earned") + amount, last_earned_at=now, updated_at=now
     )

@@ -1,0 +1,96 @@
+# Every target does its own set-up: a fresh machine needs git, make and Python 3.11 or newer.
+
+HOST ?= 127.0.0.1
+PORT ?= 8000
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
+	$$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; \
+	done)
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
+export HOST PORT
+export PIP_ROOT_USER_ACTION := ignore
+export DJANGO_SETTINGS_MODULE := config.settings
+
+# So that a machine whose home cannot be written to, or that has none, is no reason to fail.
+ifeq ($(shell test -w "$$HOME" && echo yes),)
+export HOME := $(CURDIR)/var/home
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help run serve test test-sqlite test-postgres lint format bench matrix wheel clean
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  HOST and PORT say where to listen (127.0.0.1, 8000); DATABASE_URL names another database;"
+	@echo "  .env.example lists everything else."
+
+.venv/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with its venv module is needed" \
+		"(Debian: apt-get install python3 python3-venv)." >&2; exit 1; }
+	@echo "Making .venv with $$($(PYTHON) --version)..."
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/site: .venv/python requirements.txt
+	@echo "Installing what the site needs..."
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+.venv/dev: .venv/python requirements.txt requirements-dev.txt
+	@echo "Installing what tests and linters need..."
+	@$(PIP) -r requirements-dev.txt
+	@touch $@ .venv/site
+
+run: export DEBUG := true
+run: .venv/site ## start the demo site, filled with a small world the first time
+	@if [ -z "$$ALLOWED_HOSTS" ] && [ "$(HOST)" != 127.0.0.1 ]; then export ALLOWED_HOSTS='*'; fi; \
+	$(BIN)/python -m config.demo "$(HOST)" "$(PORT)" && \
+	exec $(BIN)/python manage.py runserver "$(HOST):$(PORT)"
+
+serve: export INSECURE_HTTP ?= true
+serve: .venv/site ## start the site as in production: gunicorn, several workers; plain HTTP unless INSECURE_HTTP=false
+	@mkdir -p var
+	@if [ -z "$$SECRET_KEY" ]; then \
+		test -s var/secret_key || (umask 077; $(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))' > var/secret_key); \
+		SECRET_KEY=$$(cat var/secret_key); export SECRET_KEY; \
+	fi; \
+	export DEBUG=false; \
+	$(BIN)/python manage.py migrate --verbosity 0 && \
+	$(BIN)/python manage.py collectstatic --no-input --verbosity 0 && \
+	exec $(BIN)/python -m gunicorn --config config/gunicorn.conf.py config.wsgi
+
+test: test-sqlite test-postgres ## run every test, on SQLite and on PostgreSQL
+
+test-sqlite: .venv/dev ## run every test on SQLite
+	$(BIN)/python -m pytest --database=sqlite
+
+test-postgres: .venv/dev ## run every test on PostgreSQL: DATABASE_URL where it names one, else an embedded server
+	$(BIN)/python -m pytest --database=postgres
+
+lint: export DEBUG := true
+lint: .venv/dev ## check style, types, architecture, migrations and settings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy heists
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python manage.py check --fail-level WARNING
+
+format: .venv/dev ## lay out the code as lint wants it
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/dev ## measure the budgets of the spec on PostgreSQL
+	$(BIN)/python -m benchmarks
+
+matrix: .venv/dev ## run every test on every supported Python and Django that is here
+	$(BIN)/nox
+
+wheel: .venv/dev ## build the app as a wheel, into dist/
+	$(BIN)/python -m build --outdir dist .
+
+clean: ## remove everything that was made here, the embedded database included
+	rm -rf .venv .nox var dist build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,15 @@
+"""How gunicorn serves the site: several processes of several threads (`make serve`)."""
+
+import multiprocessing
+import os
+
+bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
+worker_class = "gthread"
+workers = int(os.environ.get("WEB_CONCURRENCY", min(2 * multiprocessing.cpu_count() + 1, 9)))
+threads = int(os.environ.get("WEB_THREADS", 4))
+# A worker that leaks is replaced before it hurts; the jitter keeps them from going all at once.
+max_requests = 10_000
+max_requests_jitter = 1_000
+timeout = 30
+graceful_timeout = 30
+accesslog = "-" if os.environ.get("ACCESS_LOG") else None

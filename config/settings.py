@@ -1,0 +1,268 @@
+"""Settings of the example site, from the environment or a `.env` file; `.env.example` lists every name.
+
+Secure by default: without DEBUG the site wants a SECRET_KEY and HTTPS, and INSECURE_HTTP gives the latter up.
+"""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+import heists
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+env_file = Path(os.environ.get("ENV_FILE", BASE_DIR / ".env"))
+if env_file.is_file():
+    env.read_env(env_file)
+
+# Everything the site itself writes; ignored by git.
+VAR_DIR = Path(os.environ.get("VAR_DIR") or BASE_DIR / "var")
+
+# Running
+
+DEBUG = env.bool("DEBUG", default=False)
+# Gives up HTTPS: for a demo on the loopback interface, or behind something that already refuses plain HTTP.
+INSECURE_HTTP = env.bool("INSECURE_HTTP", default=DEBUG)
+
+# Read past django-environ, which would take a key that begins with "$" for another variable's name.
+SECRET_KEY = os.environ.get("SECRET_KEY", "")
+DEMO_SECRET_KEY = "django-insecure-demo-of-heists-everybody-knows-this-key"  # noqa: S105
+if DEBUG:
+    SECRET_KEY = SECRET_KEY or DEMO_SECRET_KEY
+elif SECRET_KEY in ("", DEMO_SECRET_KEY):
+    raise ImproperlyConfigured("Set SECRET_KEY to a long random text of your own, or DEBUG=true for a demo.")
+
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+ASGI_APPLICATION = "config.asgi.application"
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "knox",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "gamification",
+    "heists",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+if DEBUG:
+    # Django's own development server serves the static files of every app without collecting them.
+    MIDDLEWARE.remove("whitenoise.middleware.WhiteNoiseMiddleware")
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "config" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# Database
+
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": dict(env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'db.sqlite3'}")),
+}
+_database = DATABASES["default"]
+# A service opens its own durable transaction, which a transaction around the request would refuse.
+_database["ATOMIC_REQUESTS"] = False
+if _database["ENGINE"].endswith("sqlite3"):
+    if _database["NAME"] != ":memory:":
+        Path(_database["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+    # A transaction that begins by reading and then writes would lose to "database is locked"; IMMEDIATE ones queue.
+    _database["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+else:
+    _pool = env.bool("DATABASE_POOL", default=False)
+    # A pool keeps the connections itself and refuses to have Django keep them too.
+    _database["CONN_MAX_AGE"] = 0 if _pool else env.int("DATABASE_CONN_MAX_AGE", default=60)
+    _database["CONN_HEALTH_CHECKS"] = True
+    # For PgBouncer in transaction mode.
+    _database["DISABLE_SERVER_SIDE_CURSORS"] = env.bool("DATABASE_DISABLE_SERVER_SIDE_CURSORS", default=False)
+    if _pool:
+        _size = env.int("DATABASE_POOL_SIZE", default=10)
+        _database.setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": _size, "timeout": 10}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+CACHES: dict[str, dict[str, Any]] = {
+    "default": dict(env.cache_url("CACHE_URL"))
+    if env.str("CACHE_URL", default="")
+    else {"BACKEND": "config.cache.SQLiteCache", "LOCATION": VAR_DIR / "cache.sqlite3"},
+}
+
+# People
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+REST_KNOX = {"TOKEN_TTL": timedelta(hours=env.int("LOGIN_TOKEN_HOURS", default=24 * 30))}
+
+LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="en")
+LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("es", "Español")]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = env.str("TIME_ZONE", default="UTC")
+
+# HTTPS
+
+SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=not INSECURE_HTTP)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not INSECURE_HTTP
+SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=0 if INSECURE_HTTP else 31_536_000)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD = env.bool("SECURE_HSTS_PRELOAD", default=False)
+# Whether a whole domain promises HTTPS is for its owner to say, so these two defaults are no oversight.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+if env.bool("BEHIND_TLS_PROXY", default=False):
+    # Only for a proxy that sets or strips this header on every request: a client could claim HTTPS otherwise.
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# Files and letters
+
+STATIC_URL = "static/"
+STATIC_ROOT = VAR_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    # Without a manifest: Swagger UI's files refer to maps that were never shipped, and a manifest would refuse them.
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+
+if DEBUG and not env.str("EMAIL_URL", default=""):
+    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    EMAIL_FILE_PATH = VAR_DIR / "mail"
+else:
+    globals().update(env.email_url("EMAIL_URL", default="smtp://localhost:25"))
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Heists <heists@localhost>")
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+    "loggers": {
+        "heists": {"level": "INFO"},
+        "gamification": {"level": "INFO"},
+        # Django gives its own logger a handler; without this each line would be written twice.
+        "django": {"handlers": ["console"], "level": "INFO", "propagate": False},
+    },
+}
+
+# The game
+
+
+def _number(text: str) -> int | float | str:
+    """Return the number a text names, or the text itself: heists' own checks then say what is wrong with it."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _switch(text: str) -> bool | str:
+    """Return the answer a text names, or the text itself, as above."""
+    answers = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false", "no", "off", "0"), False)
+    return answers.get(text.lower(), text)
+
+
+# Only what the environment names, so that the defaults stay in one place: heists' own.
+_HEIST_KEYS = {
+    "ENABLED": _switch,
+    "COOLDOWN_HOURS": _number,
+    "TARGET_COOLDOWN_HOURS": _number,
+    "STEAL_PERCENTAGE": _number,
+    "MAX_STEAL_POINTS": _number,
+    "MIN_TARGET_POINTS": _number,
+    "EMAIL_ENABLED": _switch,
+    "RATE_LIMIT_PER_MINUTE": _number,
+    "TOKENS_PER_REFERRAL": _number,
+    "TOKEN_COST": _number,
+    "MAX_HEISTS_PER_DAY": _number,
+    "PAIR_COOLDOWN_HOURS": _number,
+    "MONTHLY_LOSS_PERCENT": _number,
+    "SHIELD_COST": _number,
+    "SHIELD_DAYS": _number,
+    "TRUSTED_PROXIES": _number,
+}
+HEISTS: dict[str, Any] = {
+    "ECONOMY": "gamification.economy.GamificationEconomy",
+    "POINT_EVENT_TYPE_MODEL": "gamification.PointEventTypeMaster",
+}
+for _key, _read in _HEIST_KEYS.items():
+    if _text := os.environ.get(f"HEIST_{_key}", "").strip():
+        HEISTS[_key] = _read(_text)
+
+# The API
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "gamification.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["config.parsers.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_THROTTLE_RATES": {
+        "signup": env.str("SIGNUP_RATE", default="30/min"),
+        "login": env.str("LOGIN_RATE", default="60/min"),
+    },
+    "EXCEPTION_HANDLER": "heists.api.problems.handler",
+    "NUM_PROXIES": HEISTS.get("TRUSTED_PROXIES", 0),
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+if env.bool("BROWSABLE_API", default=DEBUG):
+    REST_FRAMEWORK["DEFAULT_RENDERER_CLASSES"] += ["rest_framework.renderers.BrowsableAPIRenderer"]
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Heists",
+    "DESCRIPTION": "Rob other players' monthly points. Sign up, sign in, and send the token as `Authorization: Token …`.",
+    "VERSION": heists.__version__,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/",
+    # Served by this site, so that the documentation works without internet.
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}

@@ -1,0 +1,27 @@
+"""The example site's addresses."""
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import TemplateView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from gamification.api.views import LoginView, SignupView
+
+from . import errors
+
+urlpatterns = [
+    path("", TemplateView.as_view(template_name="start.html"), name="start"),
+    path("admin/", admin.site.urls),
+    path("api/heists/", include("heists.urls")),
+    path("api/signup/", SignupView.as_view(), name="signup"),
+    path("api/auth/login/", LoginView.as_view(), name="login"),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    # Last: a client of the API reads JSON, also where it mistyped.
+    path("api/<path:path>", errors.unknown_path),
+]
+
+handler400 = errors.bad_request
+handler403 = errors.forbidden
+handler404 = errors.not_found
+handler500 = errors.server_error

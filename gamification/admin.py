@@ -1,0 +1,69 @@
+"""The points app for staff: balances and ledgers are read, never written; a type's worth is theirs to set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from .models import CoinEntry, PlayerProfile, PointEvent, PointEventTypeMaster
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):
+    """Nothing can be added, changed or deleted; deleting the user still takes the rows along."""
+
+    show_full_result_count = False
+    list_select_related = ["user"]
+    list_per_page = 50
+    search_fields = ["=user__username"]
+    search_help_text = "The exact username."
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # The user's own delete page asks here too, about everything that would go; a no would forbid it.
+        match = request.resolver_match
+        own_pages = f"{self.opts.app_label}_{self.opts.model_name}_"
+        if match is None or (match.url_name or "").startswith(own_pages):
+            return False
+        return super().has_delete_permission(request, obj)
+
+
+@admin.register(PlayerProfile)
+class PlayerProfileAdmin(ReadOnlyAdmin):
+    list_display = ["user", "monthly_points", "points", "coins", "referral_code", "referred_by"]
+    list_select_related = ["user", "referred_by"]
+    ordering = ["-monthly_points", "user_id"]
+    search_fields = ["=user__username", "=referral_code"]
+    search_help_text = "The exact username or referral code."
+
+
+@admin.register(PointEventTypeMaster)
+class PointEventTypeMasterAdmin(admin.ModelAdmin):
+    list_display = ["name", "points", "active", "description", "updated_at"]
+    list_filter = ["active"]
+    search_fields = ["name"]
+    readonly_fields = ["created_at", "updated_at"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        # Events refer to a type by its name.
+        return [*self.readonly_fields, "name"] if obj else self.readonly_fields
+
+
+@admin.register(PointEvent)
+class PointEventAdmin(ReadOnlyAdmin):
+    list_display = ["created_at", "user", "type", "points", "reference"]
+    ordering = ["-id"]
+    search_fields = ["=user__username", "=reference"]
+    search_help_text = "The exact username or reference."
+
+
+@admin.register(CoinEntry)
+class CoinEntryAdmin(ReadOnlyAdmin):
+    list_display = ["created_at", "user", "reason", "amount", "reference"]
+    ordering = ["-id"]

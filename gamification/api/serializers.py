@@ -1,0 +1,49 @@
+"""The shape of signing up and in. What the values mean is for the services to judge."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from rest_framework import serializers
+
+_USERNAME_LENGTH = get_user_model()._meta.get_field("username").max_length
+_PASSWORD: dict[str, Any] = {
+    "write_only": True,
+    # A space may be part of a password. The limit keeps hashing from being a way to wear the site out.
+    "trim_whitespace": False,
+    "max_length": 256,
+    "style": {"input_type": "password"},
+}
+
+
+class SignupSerializer(serializers.Serializer[Any]):
+    """A new account."""
+
+    id = serializers.IntegerField(read_only=True)
+    username = serializers.CharField(max_length=_USERNAME_LENGTH)
+    password = serializers.CharField(**_PASSWORD)
+    referral_code = serializers.CharField(
+        max_length=64,
+        required=False,
+        allow_null=True,
+        help_text="Sent: the code of whoever referred you. Received: your own.",
+    )
+
+
+class LoginSerializer(serializers.Serializer[Any]):
+    """A username and its password, for a token."""
+
+    username = serializers.CharField(max_length=_USERNAME_LENGTH, write_only=True)
+    password = serializers.CharField(**_PASSWORD)
+    token = serializers.CharField(read_only=True)
+
+
+class ProblemSerializer(serializers.Serializer[Any]):
+    """An error, as RFC 9457 has it."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    code = serializers.CharField()

@@ -1,0 +1,120 @@
+"""The doors for people without an account, or without a token (spec section 6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import exceptions, permissions, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import as_serializer_error
+from rest_framework.throttling import ScopedRateThrottle
+from rest_framework.views import APIView
+
+from .. import errors, services
+from .serializers import LoginSerializer, ProblemSerializer, SignupSerializer
+
+STATUS = {
+    errors.UnknownReferralCode: status.HTTP_400_BAD_REQUEST,
+    errors.InvalidCredentials: status.HTTP_401_UNAUTHORIZED,
+    errors.InactiveAccount: status.HTTP_403_FORBIDDEN,
+    errors.UsernameTaken: status.HTTP_409_CONFLICT,
+}
+
+
+class Refused(exceptions.APIException):
+    """A service's refusal, as HTTP has it."""
+
+    def __init__(self, refusal: errors.GamificationError) -> None:
+        self.status_code = STATUS.get(type(refusal), status.HTTP_409_CONFLICT)
+        if self.status_code == status.HTTP_401_UNAUTHORIZED:
+            self.auth_header = "Token"
+        super().__init__(refusal.sentence, refusal.code)
+
+
+def _problems(described: dict[int, str]) -> dict[Any, OpenApiResponse]:
+    return {
+        (code, "application/problem+json"): OpenApiResponse(ProblemSerializer, description)
+        for code, description in described.items()
+    }
+
+
+class _OpenDoor(APIView):
+    # No authentication: whoever holds a stale token must be able to get a new one.
+    authentication_classes = ()
+    permission_classes = (permissions.AllowAny,)
+    throttle_classes = (ScopedRateThrottle,)
+
+
+class SignupView(_OpenDoor):
+    throttle_scope = "signup"
+
+    @extend_schema(
+        operation_id="signup",
+        summary="Sign up",
+        description="Open an account. With somebody's referral code, that player earns a heist token.",
+        tags=["account"],
+        auth=[],
+        request=SignupSerializer,
+        responses={201: SignupSerializer}
+        | _problems(
+            {
+                400: "A field is missing or malformed, the password is weak, or the referral code is nobody's.",
+                409: "The username is taken.",
+                413: "The body is too large.",
+                415: "The body is not JSON.",
+                429: "Too many requests.",
+            }
+        ),
+    )
+    def post(self, request: Request) -> Response:
+        """Open an account."""
+        form = SignupSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        try:
+            user = services.sign_up(**form.validated_data)
+        except ValidationError as exc:
+            raise exceptions.ValidationError(as_serializer_error(exc)) from exc
+        except errors.GamificationError as exc:
+            raise Refused(exc) from exc
+        account = {
+            "id": user.pk,
+            "username": user.get_username(),
+            "referral_code": user.player_profile.referral_code,
+        }
+        return Response(SignupSerializer(account).data, status=status.HTTP_201_CREATED)
+
+
+class LoginView(_OpenDoor):
+    throttle_scope = "login"
+
+    @extend_schema(
+        operation_id="login",
+        summary="Sign in",
+        description="Get a token, to be sent as `Authorization: Token …`.",
+        tags=["account"],
+        auth=[],
+        request=LoginSerializer,
+        responses={200: LoginSerializer}
+        | _problems(
+            {
+                400: "A field is missing or malformed.",
+                401: "No account has this username and password.",
+                403: "The account is not active.",
+                413: "The body is too large.",
+                415: "The body is not JSON.",
+                429: "Too many requests.",
+            }
+        ),
+    )
+    def post(self, request: Request) -> Response:
+        """Get a token."""
+        form = LoginSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        try:
+            token = services.sign_in(request._request, **form.validated_data)
+        except errors.GamificationError as exc:
+            raise Refused(exc) from exc
+        return Response({"token": token})

@@ -1,0 +1,33 @@
+"""Who sends a request: knox's tokens, read without trust (spec section 6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from knox.auth import TokenAuthentication as KnoxTokenAuthentication
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
+
+
+class TokenAuthentication(KnoxTokenAuthentication):
+    """`Authorization: Token …`, hashed in the database, expiring, one for each sign-in.
+
+    Knox's own fails with a 500 on bytes that are no UTF-8, and on PostgreSQL on NUL; and it reads, and may delete, all
+    of a player's tokens at every request.
+    """
+
+    def authenticate_credentials(self, token: bytes) -> Any:
+        if not token.isalnum():
+            # bytes.isalnum() knows ASCII only, which is all that a token of ours is made of.
+            raise AuthenticationFailed(_("Invalid token."))
+        return super().authenticate_credentials(token)
+
+    def validate_user(self, auth_token: Any) -> Any:
+        if not auth_token.user.is_active:
+            raise PermissionDenied(_("This account is not active."), code="inactive_account")
+        return auth_token.user, auth_token
+
+    def _cleanup_token(self, auth_token: Any) -> bool:
+        # Expired rows are deleted at the next sign-in (services.sign_in).
+        return auth_token.expiry is not None and auth_token.expiry <= timezone.now()

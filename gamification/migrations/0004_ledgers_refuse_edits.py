@@ -1,0 +1,48 @@
+"""Law 3 in the database: a point event or coin entry is never changed, whoever tries.
+
+A later migration that makes SQLite build one of these tables anew has to make its trigger anew as well.
+"""
+
+from django.db import migrations
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.state import StateApps
+
+LEDGERS = ["gamification_pointevent", "gamification_coinentry"]
+
+
+def refuse_edits(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    vendor = schema_editor.connection.vendor
+    if vendor == "postgresql":
+        schema_editor.execute(
+            "CREATE OR REPLACE FUNCTION gamification_refuse_edit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "RAISE EXCEPTION '% rows are append-only', TG_TABLE_NAME USING ERRCODE = 'restrict_violation'; END $$",
+            params=None,  # the per cent sign is PL/pgSQL's, not a placeholder
+        )
+    for table in LEDGERS:
+        if vendor == "postgresql":
+            schema_editor.execute(
+                f"CREATE TRIGGER {table}_append_only BEFORE UPDATE ON {table} FOR EACH ROW "
+                "EXECUTE FUNCTION gamification_refuse_edit()"
+            )
+        elif vendor == "sqlite":
+            schema_editor.execute(
+                f"CREATE TRIGGER {table}_append_only BEFORE UPDATE ON {table} "
+                f"BEGIN SELECT RAISE(ABORT, '{table} rows are append-only'); END"
+            )
+
+
+def allow_edits(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    vendor = schema_editor.connection.vendor
+    for table in LEDGERS:
+        if vendor == "postgresql":
+            schema_editor.execute(f"DROP TRIGGER IF EXISTS {table}_append_only ON {table}")
+        elif vendor == "sqlite":
+            schema_editor.execute(f"DROP TRIGGER IF EXISTS {table}_append_only")
+    if vendor == "postgresql":
+        schema_editor.execute("DROP FUNCTION IF EXISTS gamification_refuse_edit()")
+
+
+class Migration(migrations.Migration):
+    dependencies = [("gamification", "0003_delete_with_user")]
+
+    operations = [migrations.RunPython(refuse_edits, allow_edits, elidable=False)]

@@ -1,0 +1,197 @@
+"""Points and coins. The law of this app:
+
+1. No balance is ever negative.
+2. Points move only with a point event, coins only with a coin entry, in the same transaction, on a locked profile.
+3. Events and entries are history: written once, never changed, and deleted only together with their player.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from .errors import AppendOnly
+
+# Without I, L, O and U: nothing to misread, nothing to be ashamed of. Twelve of them are 60 bits, too many to guess.
+REFERRAL_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+REFERRAL_CODE_LENGTH = 12
+MAX_BALANCE = 2**31 - 1
+
+
+def new_referral_code() -> str:
+    """Return a referral code that nobody can guess."""
+    return "".join(secrets.choice(REFERRAL_ALPHABET) for _ in range(REFERRAL_CODE_LENGTH))
+
+
+class PlayerProfile(models.Model):
+    """A player's balances and referral code. Change a balance through `services` or the economy only."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="player_profile")
+    points = models.IntegerField(_("points"), default=0, help_text=_("All points ever earned."))
+    monthly_points = models.IntegerField(
+        _("monthly points"), default=0, help_text=_("This month's points: the leaderboard, and what a heist moves.")
+    )
+    coins = models.IntegerField(_("coins"), default=0)
+    referral_code = models.CharField(
+        _("referral code"), max_length=REFERRAL_CODE_LENGTH, unique=True, editable=False
+    )
+    # Its own index serves the SET NULL when the referrer is deleted.
+    referred_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("referred by"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="referred_players",
+    )
+
+    class Meta:
+        verbose_name = _("player profile")
+        verbose_name_plural = _("player profiles")
+        constraints = [
+            models.CheckConstraint(condition=Q(points__gte=0), name="profile_points_not_negative"),
+            models.CheckConstraint(condition=Q(monthly_points__gte=0), name="profile_monthly_points_not_negative"),
+            models.CheckConstraint(condition=Q(coins__gte=0), name="profile_coins_not_negative"),
+            models.CheckConstraint(condition=~Q(referred_by=F("user")), name="profile_not_referred_by_oneself"),
+        ]
+        indexes = [
+            # The leaderboard and heists' target list, which walk it in this order (GamificationEconomy.leaderboard).
+            models.Index(fields=["-monthly_points", "user"], name="profile_leaderboard"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Player {self.user_id}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        # Not the field's default: migrations would import it from here.
+        self.referral_code = self.referral_code or new_referral_code()
+        super().save(*args, **kwargs)
+
+
+class PointEventTypeMaster(models.Model):
+    """A reason for points to move, and how many it is worth."""
+
+    name = models.CharField(_("name"), max_length=50, unique=True)
+    description = models.CharField(_("description"), max_length=255, blank=True)
+    points = models.IntegerField(
+        _("points"), default=0, help_text=_("What the event is worth; 0 where each event says it itself.")
+    )
+    active = models.BooleanField(_("active"), default=True)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("updated"), auto_now=True)
+
+    class Meta:
+        verbose_name = _("point event type")
+        verbose_name_plural = _("point event types")
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class LedgerQuerySet(models.QuerySet[Any]):
+    """Rows that can be read and added to. The cascade from a deleted player passes this by, as it must."""
+
+    def update(self, **kwargs: Any) -> int:
+        raise AppendOnly
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        raise AppendOnly
+
+
+class LedgerRow(models.Model):
+    """A row of history (law 3)."""
+
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    reference = models.CharField(
+        _("reference"), max_length=100, blank=True, default="", help_text=_('What it was for, such as "heist:12".')
+    )
+
+    objects = LedgerQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise AppendOnly
+        kwargs["force_insert"] = True
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        raise AppendOnly
+
+
+class PointEvent(LedgerRow):
+    """One movement of a player's points."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="point_events", db_index=False
+    )
+    # By name, so that writing an event needs no look-up. No index: only the deletion of a type reads by type.
+    type = models.ForeignKey(
+        PointEventTypeMaster,
+        to_field="name",
+        db_column="type",
+        on_delete=models.PROTECT,
+        related_name="events",
+        db_index=False,
+    )
+    points = models.IntegerField(_("points"), help_text=_("Negative where points were lost."))
+
+    class Meta:
+        verbose_name = _("point event")
+        verbose_name_plural = _("point events")
+        indexes = [
+            # One player's events, newest first, in the admin; and the cascade when the player is deleted.
+            models.Index(fields=["user", "-id"], name="point_event_of_user"),
+            # The events of some heists, for the audit (GamificationEconomy.point_events).
+            models.Index(fields=["reference"], condition=~Q(reference=""), name="point_event_reference"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type_id} {self.points:+d}"
+
+
+class CoinReason(models.TextChoices):
+    """Why coins moved."""
+
+    AWARD = "AWARD", _("Award")
+    # The site gave them: an achievement, a promotion.
+    PURCHASE = "PURCHASE", _("Purchase")
+    # The player bought them.
+    SHIELD = "SHIELD", _("Shield")
+    # The player bought a shield against heists.
+    CORRECTION = "CORRECTION", _("Correction")
+    # Staff put something right.
+
+
+class CoinEntry(LedgerRow):
+    """One movement of a player's coins; a player's coins are the sum of them."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="coin_entries", db_index=False
+    )
+    amount = models.IntegerField(_("amount"), help_text=_("Negative where coins were spent."))
+    reason = models.CharField(_("reason"), max_length=20, choices=CoinReason)
+
+    class Meta:
+        verbose_name = _("coin entry")
+        verbose_name_plural = _("coin entries")
+        constraints = [
+            models.CheckConstraint(condition=~Q(amount=0), name="coin_entry_moves_something"),
+            models.CheckConstraint(condition=Q(reason__in=CoinReason.values), name="coin_entry_reason_in_list"),
+        ]
+        indexes = [
+            # One player's entries, newest first, in the admin; and the cascade when the player is deleted.
+            models.Index(fields=["user", "-id"], name="coin_entry_of_user"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.reason} {self.amount:+d}"

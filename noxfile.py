@@ -1,0 +1,38 @@
+"""Every supported pair of Python and Django, on both databases: `make matrix`."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import nox
+
+PAIRS = [("3.11", "5.2"), ("3.12", "5.2"), ("3.12", "6.0"), ("3.12", "6.1"), ("3.13", "6.1")]
+
+nox.options.error_on_missing_interpreters = False
+nox.options.reuse_existing_virtualenvs = True
+
+
+def interpreter(version: str) -> str:
+    """Return where this Python is, or its version, so that nox skips it and says so."""
+    candidates = [shutil.which(f"python{version}")]
+    # pyenv's shims are there also for versions that are not switched on; its own folders are the truth.
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    candidates += [str(path) for path in sorted(root.glob(f"versions/{version}.*/bin/python{version}"), reverse=True)]
+    for candidate in filter(None, candidates):
+        if subprocess.run([candidate, "--version"], capture_output=True, check=False).returncode == 0:  # noqa: S603
+            return candidate
+    return version
+
+
+@nox.session
+@nox.parametrize(
+    "python,django",
+    [(interpreter(python), django) for python, django in PAIRS],
+    ids=[f"python{python}-django{django}" for python, django in PAIRS],
+)
+def tests(session: nox.Session, django: str) -> None:
+    """Run the whole suite."""
+    session.install("-r", "requirements-dev.txt", f"Django~={django}.0")
+    for database in ("sqlite", "postgres"):
+        session.run("python", "-m", "pytest", f"--database={database}", *session.posargs)

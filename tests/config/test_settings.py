@@ -1,0 +1,124 @@
+"""The settings as the environment makes them, each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PRODUCTION = {"SECRET_KEY": "x7Gd!s0-not-the-real-one-but-long-enough-to-pass-as-one-4Kq"}
+
+
+def run(tmp_path: Path, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=kept | {"ENV_FILE": os.devnull, "VAR_DIR": str(tmp_path)} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def read(tmp_path: Path, *names: str, **environment: str) -> Any:
+    script = f"import json, config.settings as s; print(json.dumps([getattr(s, n) for n in {names!r}], default=str))"
+    done = run(tmp_path, "-c", script, **environment)
+    assert done.returncode == 0, done.stderr
+    values = json.loads(done.stdout)
+    return values[0] if len(names) == 1 else values
+
+
+def test_production_refuses_to_start_without_a_secret(tmp_path: Path) -> None:
+    done = run(tmp_path, "manage.py", "check")
+
+    assert done.returncode == 1
+    assert "Set SECRET_KEY" in done.stderr
+
+
+def test_production_refuses_the_demo_secret(tmp_path: Path) -> None:
+    demo = read(tmp_path, "SECRET_KEY", DEBUG="true")
+
+    done = run(tmp_path, "manage.py", "check", SECRET_KEY=demo)
+
+    assert done.returncode == 1
+    assert "Set SECRET_KEY" in done.stderr
+
+
+def test_a_secret_may_begin_with_a_dollar_sign(tmp_path: Path) -> None:
+    assert read(tmp_path, "SECRET_KEY", SECRET_KEY="$HOME") == "$HOME"
+
+
+def test_production_passes_the_deployment_checks(tmp_path: Path) -> None:
+    done = run(tmp_path, "manage.py", "check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_https_is_the_default_and_plain_http_a_decision(tmp_path: Path) -> None:
+    names = ("SECURE_SSL_REDIRECT", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE", "SECURE_HSTS_SECONDS")
+
+    assert read(tmp_path, *names, **PRODUCTION) == [True, True, True, 31_536_000]
+    assert read(tmp_path, *names, INSECURE_HTTP="true", **PRODUCTION) == [False, False, False, 0]
+
+
+def test_the_game_keeps_its_own_defaults_unless_the_environment_speaks(tmp_path: Path) -> None:
+    host = {
+        "ECONOMY": "gamification.economy.GamificationEconomy",
+        "POINT_EVENT_TYPE_MODEL": "gamification.PointEventTypeMaster",
+    }
+
+    silent = read(tmp_path, "HEISTS", HEIST_COOLDOWN_HOURS="", **PRODUCTION)
+    spoken = read(
+        tmp_path,
+        "HEISTS",
+        HEIST_ENABLED="false",
+        HEIST_COOLDOWN_HOURS="0",
+        HEIST_STEAL_PERCENTAGE="0.05",
+        HEIST_EMAIL_ENABLED="perhaps",
+        **PRODUCTION,
+    )
+
+    assert silent == host
+    assert spoken == host | {
+        "ENABLED": False,
+        "COOLDOWN_HOURS": 0,
+        "STEAL_PERCENTAGE": 0.05,
+        "EMAIL_ENABLED": "perhaps",
+    }
+
+
+def test_every_setting_of_the_game_is_documented_beside_the_others() -> None:
+    example = (ROOT / ".env.example").read_text()
+    settings = (ROOT / "config" / "settings.py").read_text()
+
+    from config.settings import _HEIST_KEYS
+
+    assert all(f"#HEIST_{key}=" in example for key in _HEIST_KEYS)
+    named = {line[1:].split("=")[0] for line in example.splitlines() if line.startswith("#") and "=" in line[:40]}
+    read_by_server = {"HOST", "PORT", "WEB_CONCURRENCY", "WEB_THREADS", "ACCESS_LOG"}
+    assert {name for name in named if name.isupper() and not name.startswith("HEIST_")} - read_by_server <= {
+        word.strip("\"'(),") for word in settings.replace("(", " ").split()
+    }
+
+
+def test_postgresql_is_pooled_on_request(tmp_path: Path) -> None:
+    url = "postgres://somebody@localhost/heists"
+
+    plain = read(tmp_path, "DATABASES", DATABASE_URL=url, **PRODUCTION)["default"]
+    pooled = read(tmp_path, "DATABASES", DATABASE_URL=url, DATABASE_POOL="true", **PRODUCTION)["default"]
+
+    assert (plain["CONN_MAX_AGE"], plain["CONN_HEALTH_CHECKS"]) == (60, True)
+    assert (pooled["CONN_MAX_AGE"], pooled["OPTIONS"]["pool"]["max_size"]) == (0, 10)
+
+
+def test_letters_become_files_in_the_demo_and_mail_elsewhere(tmp_path: Path) -> None:
+    assert "filebased" in read(tmp_path, "EMAIL_BACKEND", DEBUG="true")
+    assert read(tmp_path, "EMAIL_BACKEND", "EMAIL_HOST", EMAIL_URL="smtp+tls://a:b@mail.test:587", **PRODUCTION) == [
+        "django.core.mail.backends.smtp.EmailBackend",
+        "mail.test",
+    ]

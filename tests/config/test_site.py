@@ -1,0 +1,61 @@
+"""The site around the API: start page, documentation, admin, and its errors."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+from rest_framework.test import APIClient
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize("path", ["/", "/api/docs/", "/admin/login/"])
+def test_the_pages_answer(client: Client, path: str) -> None:
+    response = client.get(path)
+
+    assert response.status_code == 200
+    assert response["Content-Type"].startswith("text/html")
+
+
+def test_the_documentation_needs_nothing_from_outside(client: Client) -> None:
+    page = client.get("/api/docs/").content.decode()
+
+    assert "//cdn" not in page
+    assert "https://" not in page
+
+
+def test_the_schema_describes_the_doors_and_the_token(client: Client) -> None:
+    schema = client.get("/api/schema/", {"format": "json"}).json()
+
+    assert {"/api/signup/", "/api/auth/login/"} <= set(schema["paths"])
+    assert schema["components"]["securitySchemes"]["tokenAuth"]["name"] == "Authorization"
+    assert {"400", "401", "403", "429"} <= set(schema["paths"]["/api/auth/login/"]["post"]["responses"])
+
+
+@pytest.mark.parametrize("path", ["/api/", "/api/nowhere/", "/api/heists", "/api/\x00", "/api/\n", "/api/%ff"])
+@pytest.mark.parametrize("method", ["get", "post", "put", "delete"])
+def test_an_unknown_path_of_the_api_is_a_problem(api: APIClient, method: str, path: str) -> None:
+    response = getattr(api, method)(path)
+
+    assert response.status_code == 404
+    assert response["Content-Type"] == "application/problem+json"
+    assert response.json()["code"] == "not_found"
+    assert response.json()["type"] == "urn:heists:problems:not_found"
+
+
+def test_an_unknown_page_is_a_page(client: Client) -> None:
+    response = client.get("/nowhere/")
+
+    assert response.status_code == 404
+    assert response["Content-Type"].startswith("text/html")
+
+
+def test_an_unknown_host_is_a_400_problem(api: APIClient) -> None:
+    response = api.get("/api/nowhere/", HTTP_HOST="evil.example")
+
+    assert response.status_code == 400
+    assert response["Content-Type"] == "application/problem+json"
+
+
+def test_the_admin_speaks_the_readers_language(client: Client) -> None:
+    assert "Anmelden" in client.get("/admin/login/", headers={"accept-language": "de"}).content.decode()

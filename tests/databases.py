@@ -1,0 +1,85 @@
+"""Which database the tests run on: `python -m pytest --database=sqlite|postgres`.
+
+A plugin and no conftest, because pytest-django imports the settings before any conftest: a DATABASE_URL that is set
+there is too late, and the tests run on SQLite without anybody noticing. The report's header tells which it was.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import platform
+import secrets
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Generator
+from contextlib import ExitStack
+from typing import Any
+
+import django
+import psycopg
+import pytest
+
+from .embedded import postgres
+
+_header = pytest.StashKey[str]()
+_stack = ExitStack()
+# For a run that ends before pytest is configured, on a mistake in the settings say.
+atexit.register(_stack.close)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--database",
+        choices=["sqlite", "postgres"],
+        default="sqlite",
+        help="The database to test on. For postgres, DATABASE_URL where it names one, else an embedded server.",
+    )
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, Any, Any]:
+    # The site as it is in production, but for HTTPS; and nothing of the developer's own site.
+    for name in list(os.environ):
+        if name.startswith("HEIST_") or name in ("DEBUG", "CACHE_URL", "EMAIL_URL", "DATABASE_POOL", "TIME_ZONE"):
+            del os.environ[name]
+    folder = tempfile.mkdtemp(prefix="heists-var-")
+    _stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    os.environ |= {
+        "ENV_FILE": os.devnull,
+        "VAR_DIR": folder,
+        "SECRET_KEY": secrets.token_hex(32),
+        "INSECURE_HTTP": "true",
+    }
+    if early_config.known_args_namespace.database == "sqlite":
+        os.environ["DATABASE_URL"] = f"sqlite:///{folder}/db.sqlite3"
+        name = f"SQLite {sqlite3.sqlite_version}"
+    else:
+        given = os.environ.get("DATABASE_URL", "")
+        if not given.startswith("postgres"):
+            os.environ["DATABASE_URL"] = given = _stack.enter_context(postgres())
+        with psycopg.connect(given) as connection:
+            name = f"PostgreSQL {connection.info.parameter_status('server_version')}"
+    early_config.stash[_header] = f"{name}, Django {django.__version__}, Python {platform.python_version()}"
+    return (yield)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "postgresql: needs what only PostgreSQL has, such as row locks")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.option.database == "postgres":
+        return
+    elsewhere = [item for item in items if item.get_closest_marker("postgresql")]
+    config.hook.pytest_deselected(items=elsewhere)
+    items[:] = [item for item in items if item not in elsewhere]
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"database: {config.stash[_header]}"
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    _stack.close()

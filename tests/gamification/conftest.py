@@ -1,0 +1,29 @@
+"""The cast: Alice referred nobody yet, Bob neither; both play."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gamification import services
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def alice(db: None) -> Any:
+    return services.sign_up(username="alice", password=PASSWORD)
+
+
+@pytest.fixture
+def bob(db: None) -> Any:
+    return services.sign_up(username="bob", password=PASSWORD)
+
+
+@pytest.fixture
+def profile() -> Any:
+    """Read a player's profile anew."""
+    from gamification.models import PlayerProfile
+
+    return lambda user: PlayerProfile.objects.get(user=user)

@@ -1,0 +1,63 @@
+"""Staff read balances and ledgers, and set what an event is worth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+
+from gamification import services
+from gamification.models import PointEvent, PointEventTypeMaster
+
+pytestmark = pytest.mark.django_db
+
+READ_ONLY = ["playerprofile", "pointevent", "coinentry"]
+
+
+@pytest.mark.parametrize("model", READ_ONLY)
+def test_balances_and_ledgers_are_read_only_for_superusers_too(admin_client: Client, alice: Any, model: str) -> None:
+    services.award_coins(player=alice, amount=5)
+    row = {"playerprofile": alice.player_profile, "pointevent": alice.point_events.get()}.get(model)
+    pk = (row or alice.coin_entries.get()).pk
+    pages = f"/admin/gamification/{model}/"
+
+    assert admin_client.get(pages).status_code == 200
+    assert admin_client.get(pages, {"q": "alice"}).status_code == 200
+    assert admin_client.get(f"{pages}{pk}/change/").status_code == 200
+    assert admin_client.get(f"{pages}add/").status_code == 403
+    assert admin_client.post(f"{pages}{pk}/change/", {"points": 1, "coins": 1}).status_code == 403
+    assert admin_client.post(f"{pages}{pk}/delete/", {"post": "yes"}).status_code == 403
+    assert admin_client.post(pages, {"action": "delete_selected", "_selected_action": pk}).status_code in (302, 403)
+    assert PointEvent.objects.count() == 1
+
+
+def test_deleting_the_user_takes_the_rows_along(admin_client: Client, alice: Any) -> None:
+    services.award_coins(player=alice, amount=5)
+
+    response = admin_client.post(f"/admin/auth/user/{alice.pk}/delete/", {"post": "yes"})
+
+    assert response.status_code == 302
+    assert not get_user_model().objects.filter(username="alice").exists()
+
+
+def test_staff_set_what_an_event_is_worth_but_not_its_name(admin_client: Client) -> None:
+    checkin = PointEventTypeMaster.objects.get(name="CHECKIN")
+
+    response = admin_client.post(
+        f"/admin/gamification/pointeventtypemaster/{checkin.pk}/change/",
+        {"name": "RENAMED", "points": 12, "description": "Check-in", "active": "on"},
+    )
+
+    checkin.refresh_from_db()
+    assert response.status_code == 302
+    assert (checkin.name, checkin.points) == ("CHECKIN", 12)
+
+
+def test_a_type_that_events_refer_to_is_not_deleted(admin_client: Client, alice: Any) -> None:
+    signup = PointEventTypeMaster.objects.get(name="SIGNUP")
+
+    admin_client.post(f"/admin/gamification/pointeventtypemaster/{signup.pk}/delete/", {"post": "yes"})
+
+    assert PointEventTypeMaster.objects.filter(name="SIGNUP").exists()

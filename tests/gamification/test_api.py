@@ -1,0 +1,247 @@
+"""Signing up and in over HTTP, and what hostile headers and bodies get (spec section 6)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+from django.utils import timezone
+from knox.models import get_token_model
+from rest_framework.test import APIClient
+
+from gamification.models import PlayerProfile
+
+from .conftest import PASSWORD
+
+pytestmark = pytest.mark.django_db
+
+PROTECTED = "/api/heists/token/"
+
+
+def code_of(response: Any) -> str:
+    assert response["Content-Type"] == "application/problem+json", response.content
+    body = response.json()
+    assert body["status"] == response.status_code
+    return str(body["code"])
+
+
+def sign_in(api: APIClient, username: str = "alice") -> str:
+    response = api.post("/api/auth/login/", {"username": username, "password": PASSWORD})
+    assert response.status_code == 200, response.content
+    return str(response.json()["token"])
+
+
+def test_signing_up_answers_with_the_account_and_its_own_code(api: APIClient) -> None:
+    response = api.post("/api/signup/", {"username": "alice", "password": PASSWORD})
+
+    profile = PlayerProfile.objects.get(user__username="alice")
+    assert response.status_code == 201
+    assert response.json() == {"id": profile.user_id, "username": "alice", "referral_code": profile.referral_code}
+
+
+def test_signing_up_with_a_code_rewards_its_owner(api: APIClient, alice: Any, profile: Any) -> None:
+    body = {"username": "bob", "password": PASSWORD, "referral_code": profile(alice).referral_code}
+
+    response = api.post("/api/signup/", body)
+
+    assert response.status_code == 201
+    assert response.json()["referral_code"] != body["referral_code"]
+    assert profile(alice).points == 150
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"referral_code": "NOBODYSCODE0"}, 400, "unknown_referral_code"),
+        ({"username": "alice"}, 409, "username_taken"),
+    ],
+)
+def test_signup_refusals_have_a_code(api: APIClient, alice: Any, body: dict[str, str], status: int, code: str) -> None:
+    response = api.post("/api/signup/", {"username": "bob", "password": PASSWORD} | body)
+
+    assert (response.status_code, code_of(response)) == (status, code)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        [],
+        None,
+        5,
+        "text",
+        {"username": "bob"},
+        {"username": None, "password": None},
+        {"username": ["bob"], "password": {}},
+        {"username": "bob", "password": "short"},
+        {"username": "bob", "password": "x" * 5000},
+        {"username": "b" * 151, "password": PASSWORD},
+        {"username": "bob\x00", "password": PASSWORD},
+        {"username": "bob\ud800", "password": PASSWORD},
+        {"username": "bob", "password": PASSWORD + "\x00"},
+        {"username": "bob", "password": PASSWORD + "\udfff"},
+        {"username": "bob", "password": PASSWORD, "referral_code": ""},
+        {"username": "bob", "password": PASSWORD, "referral_code": "\x00"},
+        {"username": "bob", "password": PASSWORD, "referral_code": "\ud800"},
+        {"username": "bob", "password": PASSWORD, "referral_code": 12},
+        {"username": "bob", "password": PASSWORD, "referral_code": {}},
+    ],
+)
+def test_a_malformed_signup_is_a_400_problem(api: APIClient, body: Any) -> None:
+    response = api.generic("POST", "/api/signup/", _json(body), content_type="application/json")
+
+    assert response.status_code == 400
+    assert code_of(response)
+    assert not get_user_model().objects.exists()
+
+
+@pytest.mark.parametrize("path", ["/api/signup/", "/api/auth/login/"])
+@pytest.mark.parametrize(
+    ("raw", "content_type", "status"),
+    [
+        (b"", "application/json", 400),
+        (b"{", "application/json", 400),
+        (b"\xff\xfe", "application/json", 400),
+        (b"[" * 100_000, "application/json", 400),
+        (b'{"username": NaN}', "application/json", 400),
+        (b'{"username": ' + b"1" * 5000 + b"}", "application/json", 400),
+        (b"{}", "application/json; charset=zlib", 400),
+        (b"{}", "application/json; charset=rot13", 400),
+        (b" " * 3_000_000, "application/json", 413),
+        (b"username=bob", "application/x-www-form-urlencoded", 415),
+        (b"<a/>", "text/xml", 415),
+        (b"{}", "\x00", 415),
+    ],
+)
+def test_a_body_that_is_no_json_is_a_problem(
+    api: APIClient, path: str, raw: bytes, content_type: str, status: int
+) -> None:
+    response = api.generic("POST", path, raw, content_type=content_type)
+
+    assert response.status_code == status
+    assert code_of(response)
+
+
+def test_signing_in_gives_a_token_that_opens_the_api(api: APIClient, alice: Any) -> None:
+    token = sign_in(api)
+
+    response = api.get(PROTECTED, HTTP_AUTHORIZATION=f"Token {token}")
+
+    assert response.status_code == 200
+    alice.refresh_from_db()
+    assert alice.last_login is not None
+
+
+@pytest.mark.parametrize("body", [{"password": "wrong"}, {"username": "nobody"}, {"username": "Alice"}])
+def test_wrong_credentials_are_a_401(api: APIClient, alice: Any, body: dict[str, str]) -> None:
+    response = api.post("/api/auth/login/", {"username": "alice", "password": PASSWORD} | body)
+
+    assert (response.status_code, code_of(response)) == (401, "invalid_credentials")
+    assert response["WWW-Authenticate"] == "Token"
+
+
+def test_a_closed_account_is_told_so_only_with_its_password(api: APIClient, alice: Any) -> None:
+    get_user_model().objects.update(is_active=False)
+
+    right = api.post("/api/auth/login/", {"username": "alice", "password": PASSWORD})
+    wrong = api.post("/api/auth/login/", {"username": "alice", "password": "wrong"})
+
+    assert (right.status_code, code_of(right)) == (403, "inactive_account")
+    assert (wrong.status_code, code_of(wrong)) == (401, "invalid_credentials")
+
+
+def test_a_token_of_a_closed_account_is_a_403(api: APIClient, alice: Any) -> None:
+    token = sign_in(api)
+    get_user_model().objects.update(is_active=False)
+
+    response = api.get(PROTECTED, HTTP_AUTHORIZATION=f"Token {token}")
+
+    assert (response.status_code, code_of(response)) == (403, "inactive_account")
+
+
+def test_an_expired_token_is_refused_and_swept_at_the_next_sign_in(api: APIClient, alice: Any) -> None:
+    token = sign_in(api)
+    get_token_model().objects.update(expiry=timezone.now() - timedelta(seconds=1))
+
+    response = api.get(PROTECTED, HTTP_AUTHORIZATION=f"Token {token}")
+    sign_in(api)
+
+    assert response.status_code == 401
+    assert get_token_model().objects.count() == 1
+
+
+def test_authentication_is_one_statement(api: APIClient, alice: Any, django_assert_num_queries: Any) -> None:
+    from gamification.authentication import TokenAuthentication
+
+    token = sign_in(api)
+
+    with django_assert_num_queries(1):
+        user, _token = TokenAuthentication().authenticate_credentials(token.encode())
+
+    assert user == alice
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Token",
+        "Token ",
+        "Token x",
+        "Token a b",
+        "Token \xff\xfe",
+        "Token \x00",
+        "Token " + "a" * 15 + "\x00",
+        "Token " + "a" * 10_000,
+        "Token ²³",
+        "Bearer x",
+        "Basic YTpi",
+        "\x00",
+        "\xff",
+        "TOKEN ÿ",
+    ],
+)
+def test_hostile_credentials_are_a_401(api: APIClient, db: None, header: str) -> None:
+    response = api.get(PROTECTED, HTTP_AUTHORIZATION=header)
+
+    assert response.status_code == 401
+    assert code_of(response) in ("authentication_failed", "not_authenticated")
+    assert response["WWW-Authenticate"] == "Token"
+
+
+def test_the_admins_session_opens_the_api_too(client: Client, alice: Any) -> None:
+    client.force_login(alice)
+
+    assert client.get(PROTECTED).status_code == 200
+
+
+def test_too_many_sign_ins_are_a_429(api: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rest_framework.throttling import ScopedRateThrottle
+
+    monkeypatch.setitem(ScopedRateThrottle.THROTTLE_RATES, "login", "2/min")
+
+    responses = [api.post("/api/auth/login/", {"username": "x", "password": "y"}) for _ in range(3)]
+
+    assert [response.status_code for response in responses] == [401, 401, 429]
+    assert code_of(responses[-1]) == "throttled"
+
+
+def test_a_forged_address_does_not_escape_the_throttle(api: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rest_framework.throttling import ScopedRateThrottle
+
+    monkeypatch.setitem(ScopedRateThrottle.THROTTLE_RATES, "login", "2/min")
+
+    responses = [
+        api.post("/api/auth/login/", {"username": "x", "password": "y"}, HTTP_X_FORWARDED_FOR=f"6.6.6.{n}")
+        for n in range(3)
+    ]
+
+    assert responses[-1].status_code == 429
+
+
+def _json(body: Any) -> bytes:
+    import json
+
+    return json.dumps(body).encode()

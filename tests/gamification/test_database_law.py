@@ -1,0 +1,80 @@
+"""The database says no by itself: every constraint attacked by plain SQL (spec section 2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import DatabaseError, IntegrityError, connection, transaction
+
+from gamification import services
+from gamification.models import PlayerProfile
+
+from .conftest import PASSWORD
+
+pytestmark = pytest.mark.django_db
+on_postgresql = pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite deletes by Django alone")
+
+
+def sql(statement: str, *values: Any) -> None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        connection.check_constraints()
+
+
+@pytest.mark.parametrize("column", ["points", "monthly_points", "coins"])
+def test_no_balance_is_negative(alice: Any, column: str) -> None:
+    with pytest.raises(IntegrityError, match=f"profile_{column}_not_negative"):
+        sql(f"UPDATE gamification_playerprofile SET {column} = -1")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE gamification_playerprofile SET referred_by_id = user_id",
+        "UPDATE gamification_playerprofile SET referral_code = 'SAME'",
+        "INSERT INTO gamification_playerprofile (user_id, points, monthly_points, coins, referral_code) "
+        "SELECT user_id, 0, 0, 0, 'OTHER' FROM gamification_playerprofile",
+        "UPDATE gamification_pointeventtypemaster SET name = 'SAME'",
+        "DELETE FROM gamification_pointeventtypemaster WHERE name = 'SIGNUP'",
+        "INSERT INTO gamification_pointevent (user_id, type, points, reference, created_at) "
+        "SELECT user_id, 'INVENTED', 1, '', '2026-01-01' FROM gamification_playerprofile",
+        "INSERT INTO gamification_pointevent (user_id, type, points, reference, created_at) "
+        "VALUES (987654, 'SIGNUP', 1, '', '2026-01-01')",
+        "INSERT INTO gamification_coinentry (user_id, amount, reason, reference, created_at) "
+        "SELECT user_id, 0, 'AWARD', '', '2026-01-01' FROM gamification_playerprofile",
+        "INSERT INTO gamification_coinentry (user_id, amount, reason, reference, created_at) "
+        "SELECT user_id, 1, 'THEFT', '', '2026-01-01' FROM gamification_playerprofile",
+    ],
+)
+def test_rows_that_break_the_law_are_refused(alice: Any, bob: Any, statement: str) -> None:
+    with pytest.raises(IntegrityError):
+        sql(statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE gamification_pointevent SET points = 1000000", "UPDATE gamification_coinentry SET reference = 'forged'"],
+)
+def test_ledger_rows_are_never_changed(alice: Any, statement: str) -> None:
+    services.award_coins(player=alice, amount=5)
+
+    with pytest.raises(DatabaseError, match="append-only"):
+        sql(statement)
+
+
+@on_postgresql
+def test_a_plain_delete_of_a_user_takes_points_and_coins_along(alice: Any) -> None:
+    code = PlayerProfile.objects.get(user=alice).referral_code
+    get_user_model().objects.filter(pk=alice.pk).update(is_active=False)  # so that there is no heist token to take
+    bob = services.sign_up(username="bob", password=PASSWORD, referral_code=code)
+    services.award_coins(player=alice, amount=5)
+
+    sql("DELETE FROM auth_user WHERE id = %s", alice.pk)
+
+    assert PlayerProfile.objects.get().referred_by is None
+    assert PlayerProfile.objects.get().user == bob
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM gamification_coinentry")
+        assert cursor.fetchone() == (0,)

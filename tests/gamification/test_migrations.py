@@ -1,0 +1,50 @@
+"""The host's migrations, there and back."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.core.management import call_command
+from django.db import connection
+
+from gamification.models import PointEventTypeMaster
+
+seeding = import_module("gamification.migrations.0002_point_event_types")
+
+
+@pytest.mark.django_db
+def test_the_seven_original_types_are_seeded_once(django_assert_num_queries: Any) -> None:
+    PointEventTypeMaster.objects.filter(name="CHECKIN").update(points=99)
+
+    with connection.schema_editor() if connection.vendor == "postgresql" else _editor() as editor:
+        seeding.add_event_types(apps, editor)
+
+    assert {name for name, *_rest in seeding.EVENT_TYPES} <= set(PointEventTypeMaster.objects.values_list("name", flat=True))
+    assert len(seeding.EVENT_TYPES) == 7
+    assert PointEventTypeMaster.objects.get(name="CHECKIN").points == 99
+
+
+class _editor:
+    """All that the seeding asks of a schema editor; SQLite's real one refuses to work inside a test's transaction."""
+
+    connection = connection
+
+    def __enter__(self) -> _editor:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        return None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_migrations_go_down_and_up_again() -> None:
+    call_command("migrate", "heists", "zero", verbosity=0)
+    call_command("migrate", "gamification", "zero", verbosity=0)
+    assert "gamification_pointevent" not in connection.introspection.table_names()
+
+    call_command("migrate", verbosity=0)
+
+    assert PointEventTypeMaster.objects.count() >= 7

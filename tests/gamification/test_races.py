@@ -1,0 +1,105 @@
+"""Signups at the same moment. PostgreSQL only: SQLite lets one writer in at a time anyway."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any
+
+import pytest
+from django.contrib.auth.hashers import make_password
+from django.db import connection, transaction
+
+from gamification import errors, services
+from gamification.models import PlayerProfile, PointEvent
+from heists.models import HeistToken
+
+from .conftest import PASSWORD
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True, serialized_rollback=True),
+    pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has no row locks"),
+]
+
+
+def at_once(*deeds: Callable[[], Any]) -> list[Any]:
+    """Do all deeds in threads of their own, from one starting shot; return results and refusals."""
+    barrier = Barrier(len(deeds))
+
+    def run(deed: Callable[[], Any]) -> Any:
+        try:
+            barrier.wait()
+            return deed()
+        except errors.GamificationError as refusal:
+            return refusal
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(deeds)) as threads:
+        return list(threads.map(run, deeds))
+
+
+@pytest.fixture(autouse=True)
+def quick_hashes(settings: Any) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    assert make_password("x")
+
+
+def test_every_signup_with_one_code_counts_once(alice: Any) -> None:
+    code = PlayerProfile.objects.get(user=alice).referral_code
+
+    users = at_once(
+        *(
+            lambda n=n: services.sign_up(username=f"friend{n}", password=PASSWORD, referral_code=code)  # type: ignore[misc]
+            for n in range(20)
+        )
+    )
+
+    assert len({user.pk for user in users}) == 20
+    profile = PlayerProfile.objects.get(user=alice)
+    assert (profile.points, profile.monthly_points) == (100 + 20 * 50,) * 2
+    assert PointEvent.objects.filter(user=alice, type="REFERRAL_BONUS").count() == 20
+    assert HeistToken.objects.get(user=alice).balance == 20
+
+
+def test_one_username_at_once_is_one_account(alice: Any) -> None:
+    code = PlayerProfile.objects.get(user=alice).referral_code
+
+    results = at_once(
+        *(
+            lambda n=n: services.sign_up(username="bob", password=PASSWORD, referral_code=code if n % 2 else None)  # type: ignore[misc]
+            for n in range(12)
+        )
+    )
+
+    assert Counter(type(result).__name__ for result in results) == {"User": 1, "UsernameTaken": 11}
+    assert PlayerProfile.objects.count() == 2
+
+
+def test_a_missing_profile_is_created_once(django_user_model: Any) -> None:
+    users = [django_user_model.objects.create_user(f"late{n}").pk for n in range(2)]
+
+    def lock(*ids: int) -> None:
+        with transaction.atomic():
+            services.lock_profiles(*ids)
+
+    at_once(*(lambda n=n: lock(*users[:: -1 if n % 2 else 1]) for n in range(10)))  # type: ignore[misc]
+
+    assert PlayerProfile.objects.count() == 2
+
+
+def test_points_awarded_at_once_all_arrive(alice: Any) -> None:
+    at_once(*(lambda: services.award_points(player=alice, type_name="CHECKIN", points=10) for _ in range(20)))
+
+    assert PlayerProfile.objects.get(user=alice).points == 300
+
+
+def test_coins_are_never_spent_twice(alice: Any) -> None:
+    services.award_coins(player=alice, amount=50)
+
+    results = at_once(*(lambda: services.award_coins(player=alice, amount=-50) for _ in range(10)))
+
+    assert sum(isinstance(result, errors.InsufficientCoins) for result in results) == 9
+    assert PlayerProfile.objects.get(user=alice).coins == 0

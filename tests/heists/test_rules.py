@@ -1,0 +1,201 @@
+"""The rules of spec section 4, question by question, without a database."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from heists import rules
+from heists.choices import FailureCode, HeistStatus
+from heists.rules import Attacker, Loss, Raid, Rules, Victim
+
+NOW = dt.datetime(2026, 5, 20, 12, tzinfo=dt.UTC)
+HOUR = dt.timedelta(hours=1)
+MOMENT = dt.timedelta(microseconds=1)
+
+RULES = Rules()
+
+
+def attacker(tokens: int = 1, spent: dt.datetime | None = None, raids: tuple[Raid, ...] = ()) -> Attacker:
+    return Attacker("alice", tokens, spent, raids)
+
+
+def victim(points: int = 1000, losses: tuple[Loss, ...] = (), active: bool = True, id: str = "bob") -> Victim:
+    return Victim(id, active, points, losses)
+
+
+def codes(numbers: Rules, robber: Attacker, robbed: Victim, now: dt.datetime = NOW) -> list[str]:
+    return [str(refusal.code) for refusal in rules.refusals(numbers, robber, robbed, now)]
+
+
+def first(numbers: Rules, robber: Attacker, robbed: Victim, now: dt.datetime = NOW) -> rules.Refusal | None:
+    return next(rules.refusals(numbers, robber, robbed, now), None)
+
+
+@pytest.mark.parametrize(
+    ("points", "stolen"), [(500, 25), (1000, 50), (1700, 85), (2000, 100), (10000, 100), (20, 1), (39, 1), (40, 2)]
+)
+def test_the_worked_amounts(points: int, stolen: int) -> None:
+    assert first(RULES, attacker(), victim(points)) is None
+    assert rules.amount(RULES, victim(points), NOW) == stolen
+
+
+def test_fifteen_points_are_too_few() -> None:
+    refusal = first(RULES, attacker(), victim(15))
+
+    assert refusal is not None
+    assert refusal.code == FailureCode.INSUFFICIENT_POINTS
+    assert refusal.numbers == {"required": 20, "available": 15}
+    assert refusal.retry_at is None
+    assert rules.amount(RULES, victim(15), NOW) == 0
+
+
+def test_points_that_yield_nothing_are_too_few_even_above_the_minimum() -> None:
+    numbers = Rules(min_target_points=10)
+
+    assert codes(numbers, attacker(), victim(19)) == ["insufficient_points"]
+    assert codes(numbers, attacker(), victim(20)) == []
+
+
+def test_robbing_oneself_is_refused_first() -> None:
+    refusal = first(RULES, attacker(tokens=0), victim(0, id="alice", active=False))
+
+    assert refusal is not None
+    assert refusal.code == FailureCode.SELF_TARGET
+
+
+def test_somebody_inactive_is_no_target() -> None:
+    assert codes(RULES, attacker(), victim(active=False)) == ["inactive_target"]
+
+
+def test_too_few_tokens_name_the_price_and_the_balance() -> None:
+    refusal = first(Rules(token_cost=3), attacker(tokens=2), victim())
+
+    assert refusal is not None
+    assert refusal.code == FailureCode.INSUFFICIENT_TOKENS
+    assert refusal.numbers == {"required": 3, "available": 2}
+
+
+@pytest.mark.parametrize(
+    ("waited", "refused"), [(24 * HOUR - MOMENT, True), (24 * HOUR, False), (24 * HOUR + MOMENT, False)]
+)
+def test_the_cooldown_is_over_exactly_at_its_end(waited: dt.timedelta, refused: bool) -> None:
+    refusal = first(RULES, attacker(spent=NOW - waited), victim())
+
+    assert (refusal is not None) is refused
+    if refusal:
+        assert refusal.code == FailureCode.COOLDOWN
+        assert refusal.retry_at == NOW - waited + 24 * HOUR
+
+
+def raids(*hours_ago: float, on: str = "carol") -> tuple[Raid, ...]:
+    return tuple(Raid(on, NOW - hours * HOUR) for hours in hours_ago)
+
+
+def test_the_day_is_full_until_its_oldest_heist_leaves_it() -> None:
+    numbers = Rules(max_heists_per_day=2, cooldown_hours=0)
+
+    refusal = first(numbers, attacker(raids=raids(3, 23)), victim())
+
+    assert refusal is not None
+    assert refusal.code == FailureCode.DAILY_LIMIT
+    assert refusal.retry_at == NOW + HOUR
+    assert first(numbers, attacker(raids=raids(3, 24)), victim()) is None
+    assert first(numbers, attacker(raids=raids(3)), victim()) is None
+
+
+def test_a_lowered_daily_limit_waits_until_enough_heists_have_left_the_day() -> None:
+    refusal = first(Rules(max_heists_per_day=2, cooldown_hours=0), attacker(raids=raids(1, 5, 20, 23)), victim())
+
+    assert refusal is not None
+    assert refusal.retry_at == NOW + 19 * HOUR
+
+
+def test_the_pair_cooldown_looks_at_this_victim_alone_and_is_off_by_default() -> None:
+    met = attacker(raids=raids(30, on="bob"))
+
+    assert codes(RULES, met, victim()) == []
+    refusal = first(Rules(pair_cooldown_hours=72), met, victim())
+    assert refusal is not None
+    assert refusal.code == FailureCode.PAIR_COOLDOWN
+    assert refusal.retry_at == NOW + 42 * HOUR
+    assert first(Rules(pair_cooldown_hours=72), attacker(raids=raids(30, on="carol")), victim()) is None
+    assert first(Rules(pair_cooldown_hours=30), met, victim()) is None
+
+
+@pytest.mark.parametrize(("waited", "refused"), [(48 * HOUR - MOMENT, True), (48 * HOUR, False)])
+def test_protection_is_over_exactly_at_its_end(waited: dt.timedelta, refused: bool) -> None:
+    refusal = first(RULES, attacker(), victim(1000, (Loss(1, NOW - waited), Loss(1, NOW - 300 * HOUR))))
+
+    assert (refusal is not None) is refused
+    if refusal:
+        assert refusal.code == FailureCode.PROTECTED
+        assert refusal.retry_at == NOW - waited + 48 * HOUR
+
+
+def test_the_loss_limit_cuts_the_amount_last() -> None:
+    lost = (Loss(70, NOW - 60 * HOUR),)
+
+    # 930 points left of 1000: 46 would go, 30 are left of the 100 that a month may cost.
+    assert rules.amount(RULES, victim(930, lost), NOW) == 30
+    assert codes(RULES, attacker(), victim(930, lost)) == []
+
+
+def test_an_exhausted_loss_limit_refuses_until_the_next_month() -> None:
+    lost = (Loss(100, NOW - 60 * HOUR),)
+
+    refusal = first(RULES, attacker(), victim(900, lost))
+
+    assert refusal is not None
+    assert refusal.code == FailureCode.LOSS_LIMIT
+    assert refusal.retry_at == dt.datetime(2026, 6, 1, tzinfo=dt.UTC)
+    assert rules.amount(RULES, victim(900, lost), NOW) == 0
+
+
+def test_last_months_losses_do_not_count_and_months_begin_where_the_site_is() -> None:
+    just_before = Loss(100, dt.datetime(2026, 4, 30, 21, 59, tzinfo=dt.UTC))
+    just_after = Loss(100, dt.datetime(2026, 4, 30, 22, 1, tzinfo=dt.UTC))
+    berlin = Rules(time_zone="Europe/Berlin")
+
+    assert codes(berlin, attacker(), victim(900, (just_before,))) == []
+    refusal = first(berlin, attacker(), victim(900, (just_after,)))
+    assert refusal is not None
+    assert refusal.retry_at == dt.datetime(2026, 5, 31, 22, tzinfo=dt.UTC)
+
+
+def test_december_is_followed_by_january() -> None:
+    december = dt.datetime(2026, 12, 31, 23, 59, tzinfo=dt.UTC)
+
+    assert rules.next_month(RULES, december) == dt.datetime(2027, 1, 1, tzinfo=dt.UTC)
+
+
+def test_a_preview_hears_every_no_in_the_order_of_the_table() -> None:
+    numbers = Rules(max_heists_per_day=1, pair_cooldown_hours=48)
+    busy = attacker(tokens=0, spent=NOW - HOUR, raids=raids(1, on="bob"))
+
+    heard = codes(numbers, busy, victim(10, (Loss(100, NOW - HOUR),), active=False))
+
+    assert heard == [
+        "inactive_target",
+        "insufficient_tokens",
+        "cooldown",
+        "daily_limit",
+        "pair_cooldown",
+        "protected",
+        "insufficient_points",
+        "loss_limit",
+    ]
+
+
+def test_every_failure_code_has_a_status_and_every_failing_status_a_code() -> None:
+    statuses = {code.status for code in FailureCode}
+
+    assert statuses == set(HeistStatus) - {HeistStatus.SUCCESS}
+
+
+def test_the_rules_import_no_clock_no_orm_and_no_settings() -> None:
+    with open(rules.__file__, encoding="utf-8") as source:
+        imports = [line.split()[1] for line in source if line.startswith(("import ", "from "))]
+
+    assert set(imports) == {"__future__", "datetime", "collections.abc", "dataclasses", "zoneinfo", ".choices"}

@@ -30,17 +30,13 @@ def around(heist: Heist) -> Evidence:
     rows = Heist.objects.using(heist._state.db).select_related("attacker", "victim")
     theirs = rows.filter(Q(attacker__in=players) | Q(victim__in=players))
     # The first condition of each pair says nothing new; it is what an index can use.
-    earlier = Q(created_at__lte=heist.created_at) & (
-        Q(created_at__lt=heist.created_at) | Q(pk__lt=heist.pk)
-    )
+    earlier = Q(created_at__lte=heist.created_at) & (Q(created_at__lt=heist.created_at) | Q(pk__lt=heist.pk))
     later = Q(created_at__gte=heist.created_at) & (Q(created_at__gt=heist.created_at) | Q(pk__gt=heist.pk))
     return Evidence(
         earlier=list(theirs.filter(earlier).newest_first()[:ROWS])[::-1],
         later=list(theirs.filter(later).order_by("created_at", "pk")[:ROWS]),
         attackers_last_outcome=rows.outcomes().filter(earlier, attacker=heist.attacker_id).newest_first().first(),
-        victims_last_loss=rows.filter(
-            earlier, victim=heist.victim_id, token_spent=True, status=HeistStatus.SUCCESS
-        )
+        victims_last_loss=rows.filter(earlier, victim=heist.victim_id, token_spent=True, status=HeistStatus.SUCCESS)
         .newest_first()
         .first(),
     )

@@ -21,9 +21,7 @@ class ChoiceFilter(SimpleListFilter):
 
     field_name: str
 
-    def lookups(
-        self, request: HttpRequest, model_admin: ModelAdmin[Any]
-    ) -> Iterable[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Iterable[tuple[str, Any]]:
         field = model_admin.model._meta.get_field(self.field_name)
         return [(str(value), label) for value, label in field.flatchoices]
 
@@ -48,9 +46,7 @@ def choice_filter(name: str, label: Any) -> type[ChoiceFilter]:
 class YesNoFilter(ChoiceFilter):
     """Yes or no of one boolean field."""
 
-    def lookups(
-        self, request: HttpRequest, model_admin: ModelAdmin[Any]
-    ) -> Iterable[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Iterable[tuple[str, Any]]:
         return [("1", _("Yes")), ("0", _("No"))]
 
 
@@ -70,9 +66,7 @@ class PeriodFilter(SimpleListFilter):
     parameter_name = "period"
     field_name = "created_at"
 
-    def lookups(
-        self, request: HttpRequest, model_admin: ModelAdmin[Any]
-    ) -> Iterable[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Iterable[tuple[str, Any]]:
         choices: list[tuple[str, Any]] = [
             ("today", _("Today")),
             ("7", _("Last 7 days")),
@@ -89,9 +83,7 @@ class PeriodFilter(SimpleListFilter):
             return queryset
         today = timezone.localdate()
         if value in ("7", "30", "90"):
-            return self._between(
-                queryset, today - dt.timedelta(days=int(value) - 1), today
-            )
+            return self._between(queryset, today - dt.timedelta(days=int(value) - 1), today)
         day = today if value == "today" else self._day()
         return self._between(queryset, day, day) if day else queryset.none()
 
@@ -103,16 +95,12 @@ class PeriodFilter(SimpleListFilter):
         # The first and the last years leave no room for a time zone.
         return day if 1900 <= day.year <= 9000 else None
 
-    def _between(
-        self, queryset: QuerySet[Any], first: dt.date, last: dt.date
-    ) -> QuerySet[Any]:
+    def _between(self, queryset: QuerySet[Any], first: dt.date, last: dt.date) -> QuerySet[Any]:
         zone = timezone.get_current_timezone()
         return queryset.filter(
             **{
                 f"{self.field_name}__gte": dt.datetime.combine(first, dt.time(), zone),
-                f"{self.field_name}__lt": dt.datetime.combine(
-                    last + dt.timedelta(days=1), dt.time(), zone
-                ),
+                f"{self.field_name}__lt": dt.datetime.combine(last + dt.timedelta(days=1), dt.time(), zone),
             }
         )
 
@@ -123,9 +111,7 @@ class PlayerFilter(SimpleListFilter):
     title = _("player")
     parameter_name = "player"
 
-    def lookups(
-        self, request: HttpRequest, model_admin: ModelAdmin[Any]
-    ) -> Iterable[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Iterable[tuple[str, Any]]:
         self.model_admin = model_admin
         value = self.value()
         if value is None:

@@ -97,7 +97,9 @@ class HeistAdmin(ReadOnlyAdmin):
     def _evidence(self, request: HttpRequest, heist: Heist) -> dict[str, Any]:
         """All that a judge of this heist asks for next; a fixed number of statements."""
         site = self.admin_site
-        tokens = {token.user_id: token for token in HeistToken.objects.filter(user__in=(heist.attacker_id, heist.victim_id))}
+        tokens = {
+            token.user_id: token for token in HeistToken.objects.filter(user__in=(heist.attacker_id, heist.victim_id))
+        }
         events = get_economy().point_events([heist.pk])
         names = {heist.attacker_id: heist.attacker.get_username(), heist.victim_id: heist.victim.get_username()}
         evidence = history.around(heist)
@@ -105,8 +107,17 @@ class HeistAdmin(ReadOnlyAdmin):
         last_outcome, last_loss = evidence.attackers_last_outcome, evidence.victims_last_loss
         return {
             "players": [
-                self._player(request, _("Attacker"), heist.attacker, tokens, heist.attacker_points_before, heist.attacker_points_after),
-                self._player(request, _("Victim"), heist.victim, tokens, heist.victim_points_before, heist.victim_points_after),
+                self._player(
+                    request,
+                    _("Attacker"),
+                    heist.attacker,
+                    tokens,
+                    heist.attacker_points_before,
+                    heist.attacker_points_after,
+                ),
+                self._player(
+                    request, _("Victim"), heist.victim, tokens, heist.victim_points_before, heist.victim_points_after
+                ),
             ],
             "rules": rules,
             "rules_link": links.row_link(site, request, heist.rules),
@@ -136,7 +147,9 @@ class HeistAdmin(ReadOnlyAdmin):
             ],
         }
 
-    def _player(self, request: HttpRequest, role: Any, user: Any, tokens: dict[Any, HeistToken], before: int, after: int) -> dict[str, Any]:
+    def _player(
+        self, request: HttpRequest, role: Any, user: Any, tokens: dict[Any, HeistToken], before: int, after: int
+    ) -> dict[str, Any]:
         site, token = self.admin_site, tokens.get(user.pk)
         return {
             "role": role,

@@ -26,17 +26,13 @@ else:
 
 def may_view(site: AdminSite, request: HttpRequest, model: type[Model]) -> bool:
     """Whether this site shows the model to this member of staff."""
-    return site.is_registered(model) and site.get_model_admin(
-        model
-    ).has_view_permission(request)
+    return site.is_registered(model) and site.get_model_admin(model).has_view_permission(request)
 
 
 def list_url(site: AdminSite, model: type[Model], **params: Any) -> str:
     """The address of a model's list, filtered."""
     opts = model._meta
-    url = reverse(
-        f"admin:{opts.app_label}_{opts.model_name}_changelist", current_app=site.name
-    )
+    url = reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist", current_app=site.name)
     return f"{url}?{urlencode(params)}" if params else url
 
 
@@ -50,9 +46,7 @@ def page_url(site: AdminSite, row: Model) -> str:
     )
 
 
-def row_link(
-    site: AdminSite, request: HttpRequest, row: Model | None, label: Any = None
-) -> Any:
+def row_link(site: AdminSite, request: HttpRequest, row: Model | None, label: Any = None) -> Any:
     """The row's name, as a link where the reader may open it."""
     if row is None:
         return "-"
@@ -100,11 +94,7 @@ class HeistLinksMixin(ModelAdmin):
             ),
         )
         # As a description: it has no field, so no form of the host's has to know it.
-        return (
-            [*fieldsets, (_("Heists"), {"fields": [], "description": found})]
-            if found
-            else fieldsets
-        )
+        return [*fieldsets, (_("Heists"), {"fields": [], "description": found})] if found else fieldsets
 
 
 def grant_url(site: AdminSite, request: HttpRequest, player_ids: Iterable[Any]) -> str | None:

@@ -45,8 +45,4 @@ class BoundedChangeList(TypedChangeList):
     """Sorts by nothing but what the list offers: `sortable_by` alone hides the links, and still obeys the address."""
 
     def get_ordering_field(self, field_name: Any) -> Any:
-        return (
-            super().get_ordering_field(field_name)
-            if field_name in self.sortable_by
-            else None
-        )
+        return super().get_ordering_field(field_name) if field_name in self.sortable_by else None

@@ -38,9 +38,7 @@ class ReadOnlyAdmin(ModelAdmin):
     show_facets = admin.ShowFacets.NEVER
     ordering = ("-created_at", "-pk")
     sortable_by: Sequence[str] = ("time",)
-    search_help_text = gettext_lazy(
-        "A player's name (or its beginning), e-mail address or id."
-    )
+    search_help_text = gettext_lazy("A player's name (or its beginning), e-mail address or id.")
 
     class Media:
         css = {"all": ["heists/admin.css"]}
@@ -58,9 +56,7 @@ class ReadOnlyAdmin(ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Never on the pages of heists; elsewhere, say on a user's page, Django asks whether a cascade may go here."""
         match = request.resolver_match
-        if match is None or (match.url_name or "").startswith(
-            f"{self.opts.app_label}_"
-        ):
+        if match is None or (match.url_name or "").startswith(f"{self.opts.app_label}_"):
             return False
         return super().has_delete_permission(request, obj)
 
@@ -72,15 +68,9 @@ class ReadOnlyAdmin(ModelAdmin):
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
 
-    def get_actions(
-        self, request: HttpRequest
-    ) -> dict[str, tuple[Callable[..., Any], str, Any]]:
+    def get_actions(self, request: HttpRequest) -> dict[str, tuple[Callable[..., Any], str, Any]]:
         # Without the actions a host gave to its whole site: one of them might write.
-        return {
-            name: action
-            for name, action in super().get_actions(request).items()
-            if name in self.actions
-        }
+        return {name: action for name, action in super().get_actions(request).items() if name in self.actions}
 
     def get_list_filter(self, request: HttpRequest) -> Sequence[Any]:
         players = (PlayerFilter,) if self.player_paths else ()
@@ -100,33 +90,21 @@ class ReadOnlyAdmin(ModelAdmin):
         if self.address_path and (address := search.address(text)):
             return queryset.filter(**{self.address_path: address}), False
         ids = search.player_ids(text)
-        return (
-            queryset.filter(search.of_players(self, ids)) if ids else queryset.none()
-        ), False
+        return (queryset.filter(search.of_players(self, ids)) if ids else queryset.none()), False
 
-    def get_changelist(
-        self, request: HttpRequest, **kwargs: Any
-    ) -> type[BoundedChangeList]:
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedChangeList]:
         return BoundedChangeList
 
-    def lookup_allowed(
-        self, lookup: str, value: str, request: HttpRequest | None = None
-    ) -> bool:
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         # Django lets the address filter by any column of the table, which would read all of it.
-        return lookup in {
-            filter.parameter_name for filter in self.get_list_filter(request)
-        }  # type: ignore[arg-type]
+        return lookup in {filter.parameter_name for filter in self.get_list_filter(request)}  # type: ignore[arg-type]
 
-    def response_action(
-        self, request: HttpRequest, queryset: QuerySet[Any]
-    ) -> HttpResponseBase | None:
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponseBase | None:
         """Carry out an action, unless what was ticked can't be a key: Django would ask the database and fail."""
         try:
             for key in request.POST.getlist("_selected_action"):
                 self.opts.pk.clean(self.opts.pk.to_python(key), None)
         except (ValidationError, ValueError, TypeError, OverflowError):
-            self.message_user(
-                request, _("That selection can't be read."), messages.ERROR
-            )
+            self.message_user(request, _("That selection can't be read."), messages.ERROR)
             return None
         return super().response_action(request, queryset)  # type: ignore[return-value]

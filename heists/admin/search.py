@@ -6,7 +6,7 @@ A search is resolved to user ids first: an OR over joined tables would read the 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -17,16 +17,22 @@ from django.db.models import Q
 MOST_PLAYERS = 20
 
 
+def players_by_id(texts: Iterable[str]) -> list[Any]:
+    """Return the users whose keys these texts name, in key order; a text that can't be a key is nobody's."""
+    User = get_user_model()
+    keys = []
+    for text in texts:
+        try:
+            keys.append(User._meta.pk.clean(User._meta.pk.to_python(text), None))
+        except (ValidationError, ValueError, TypeError, OverflowError):
+            continue
+    keys = [key for key in keys if "\x00" not in str(key)]
+    return list(User._default_manager.filter(pk__in=keys).order_by("pk")) if keys else []
+
+
 def player_by_id(text: str) -> Any:
     """Return the user whose key this text names, or None."""
-    User = get_user_model()
-    try:
-        key = User._meta.pk.clean(User._meta.pk.to_python(text), None)
-    except (ValidationError, ValueError, TypeError, OverflowError):
-        return None
-    if "\x00" in text:
-        return None
-    return User._default_manager.filter(pk=key).first()
+    return next(iter(players_by_id([text])), None)
 
 
 def player_ids(text: str) -> list[Any]:
@@ -44,9 +50,7 @@ def player_ids(text: str) -> list[Any]:
     found = set(users.filter(exact)[:MOST_PLAYERS])
     if by_id := player_by_id(text):
         found.add(by_id.pk)
-    return sorted(found) or list(
-        users.filter(**{f"{User.USERNAME_FIELD}__startswith": text})[:MOST_PLAYERS]
-    )
+    return sorted(found) or list(users.filter(**{f"{User.USERNAME_FIELD}__startswith": text})[:MOST_PLAYERS])
 
 
 def address(text: str) -> str | None:

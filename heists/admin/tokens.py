@@ -8,8 +8,6 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
-from django.contrib.admin.utils import quote
-from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -21,7 +19,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from ..choices import GrantReason
 from ..errors import HeistError
-from ..models import HeistToken, TokenGrant
+from ..models import Heist, HeistToken, TokenGrant
 from ..services import grant_tokens
 from ..services.tokens import MAX_GRANT
 from . import links, search
@@ -35,7 +33,9 @@ class GrantForm(forms.Form):
     """How many tokens, and why. The nonce makes one page one grant, however often it is sent."""
 
     nonce = forms.UUIDField(widget=forms.HiddenInput)
-    amount = forms.IntegerField(label=gettext_lazy("Tokens for each player"), min_value=1, max_value=MAX_GRANT, initial=1)
+    amount = forms.IntegerField(
+        label=gettext_lazy("Tokens for each player"), min_value=1, max_value=MAX_GRANT, initial=1
+    )
     note = forms.CharField(
         label=gettext_lazy("Reason"),
         max_length=255,
@@ -81,11 +81,12 @@ class HeistTokenAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: HeistToken | None = None, **kwargs: Any
     ) -> Any:
         if obj is not None:
-            context["heists_url"] = links.player_url(self.admin_site, request, obj.user_id)
+            if links.may_view(self.admin_site, request, Heist):
+                context["heists_url"] = links.list_url(self.admin_site, Heist, player=obj.user_id)
             context["grant_url"] = links.grant_url(self.admin_site, request, [obj.user_id])
         return super().render_change_form(request, context, *args, obj=obj, **kwargs)
 
-    @admin.action(description=gettext_lazy("Grant tokens…"), permissions=["grant"])
+    @admin.action(description=gettext_lazy("Grant tokens"), permissions=["grant"])
     def grant_tokens(self, request: HttpRequest, queryset: QuerySet[HeistToken]) -> HttpResponse | None:
         """Lead to the page that asks how many, and why."""
         ids = list(queryset.order_by("pk").values_list("user", flat=True)[: MOST_PLAYERS + 1])
@@ -99,9 +100,7 @@ class HeistTokenAdmin(ReadOnlyAdmin):
         """Ask for amount and reason; on POST, grant to each player once and say what came of it."""
         if not self.has_grant_permission(request):
             raise PermissionDenied
-        asked = request.GET.getlist("player")[:MOST_PLAYERS]
-        found = {user.pk: user for user in map(search.player_by_id, asked) if user}
-        players = [found[key] for key in sorted(found)]
+        players = search.players_by_id(request.GET.getlist("player")[:MOST_PLAYERS])
         if not players:
             self.message_user(request, _("Select the players who get tokens."), messages.WARNING)
             return HttpResponseRedirect(links.list_url(self.admin_site, HeistToken))
@@ -143,7 +142,9 @@ class HeistTokenAdmin(ReadOnlyAdmin):
         new = self._log(request, done)
         if new:
             text = ngettext(
-                "%(amount)s tokens granted to %(count)s player.", "%(amount)s tokens granted to each of %(count)s players.", len(new)
+                "%(amount)s tokens granted to %(count)s player.",
+                "%(amount)s tokens granted to each of %(count)s players.",
+                len(new),
             ) % {"amount": amount, "count": len(new)}
             self.message_user(request, text, messages.SUCCESS)
         for grant in done:
@@ -160,7 +161,9 @@ class HeistTokenAdmin(ReadOnlyAdmin):
         keys = [str(grant.pk) for grant in grants]
         logged = set(LogEntry.objects.filter(content_type=kind, object_id__in=keys).values_list("object_id", flat=True))
         new = [grant for grant in grants if str(grant.pk) not in logged]
-        tokens = {token.user_id: token for token in HeistToken.objects.filter(user__in=[grant.player_id for grant in new])}
+        tokens = {
+            token.user_id: token for token in HeistToken.objects.filter(user__in=[grant.player_id for grant in new])
+        }
         for grant in new:
             for row, flag in ((grant, ADDITION), (tokens[grant.player_id], CHANGE)):
                 text = f"{grant.amount} tokens granted: {grant.note}"

@@ -3,35 +3,21 @@
 import json
 from typing import Any
 
-from django.conf import settings
-from rest_framework import status
-from rest_framework.exceptions import APIException, ParseError
+from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 from rest_framework.utils import json as strict_json
 
 
-class BodyTooLarge(APIException):
-    """The body is longer than `DATA_UPLOAD_MAX_MEMORY_SIZE`."""
-
-    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
-    default_detail = "The request body is too large."
-    default_code = "body_too_large"
-
-
 class StrictJSONParser(JSONParser):
-    """Parse JSON as RFC 8259 has it: UTF-8, whatever charset the client names, no NaN, bounded in size and depth.
+    """Parse JSON as RFC 8259 has it: UTF-8, whatever charset the client names, and no NaN.
 
-    DRF's own takes any codec of Python's from the Content-Type (`charset=zlib` ends in a 500), reads a body of any
-    length, and answers a thousand nested brackets with a RecursionError.
+    DRF's own takes any codec of Python's from the Content-Type, so that `charset=zlib` ends in a 500, and answers a
+    hundred thousand nested brackets with a RecursionError.
     """
 
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
         """Return what the body says, or refuse it."""
-        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        body = stream.read(limit + 1)
-        if len(body) > limit:
-            raise BodyTooLarge
         try:
-            return json.loads(body.decode(), parse_constant=strict_json.strict_constant)
+            return json.loads(stream.read().decode(), parse_constant=strict_json.strict_constant)
         except (ValueError, RecursionError) as exc:
             raise ParseError("The body is not JSON in UTF-8.") from exc

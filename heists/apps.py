@@ -12,6 +12,8 @@ class HeistsConfig(AppConfig):
     def ready(self) -> None:
         from .checks import check_settings
         from .models import RuleSetQuerySet
+        from .services.event_types import refill_after_flush
 
         checks.register(check_settings, "heists")
+        post_migrate.connect(refill_after_flush, sender=self, dispatch_uid="heists.refill_event_types")
         post_migrate.connect(RuleSetQuerySet.forget, dispatch_uid="heists.forget_rule_sets")

@@ -42,7 +42,7 @@ def postgres(*, durable: bool = False) -> Iterator[str]:
         server = PostgresServer(data, cleanup_mode="stop")
         try:
             info = server.get_postmaster_info()
-            url = f"postgres://{server.postgres_user}@{quote(str(info.socket_dir), safe='')}:{info.port}/postgres"
+            url = f"postgres://{server.postgres_user}@/postgres?host={quote(str(info.socket_dir))}&port={info.port}"
             if not durable:
                 with psycopg.connect(server.get_uri(), autocommit=True) as connection:
                     for setting in HASTY:

@@ -63,7 +63,6 @@ class SignupView(_OpenDoor):
             {
                 400: "A field is missing or malformed, the password is weak, or the referral code is nobody's.",
                 409: "The username is taken.",
-                413: "The body is too large.",
                 415: "The body is not JSON.",
                 429: "Too many requests.",
             }
@@ -103,7 +102,6 @@ class LoginView(_OpenDoor):
                 400: "A field is missing or malformed.",
                 401: "No account has this username and password.",
                 403: "The account is not active.",
-                413: "The body is too large.",
                 415: "The body is not JSON.",
                 429: "Too many requests.",
             }

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.test import Client
 
 from gamification import services
-from gamification.models import PointEvent, PointEventTypeMaster
+from gamification.models import PointEventTypeMaster
 
 pytestmark = pytest.mark.django_db
 
@@ -19,18 +20,17 @@ READ_ONLY = ["playerprofile", "pointevent", "coinentry"]
 @pytest.mark.parametrize("model", READ_ONLY)
 def test_balances_and_ledgers_are_read_only_for_superusers_too(admin_client: Client, alice: Any, model: str) -> None:
     services.award_coins(player=alice, amount=5)
-    row = {"playerprofile": alice.player_profile, "pointevent": alice.point_events.get()}.get(model)
-    pk = (row or alice.coin_entries.get()).pk
+    row = apps.get_model("gamification", model).objects.get()
     pages = f"/admin/gamification/{model}/"
 
     assert admin_client.get(pages).status_code == 200
     assert admin_client.get(pages, {"q": "alice"}).status_code == 200
-    assert admin_client.get(f"{pages}{pk}/change/").status_code == 200
+    assert admin_client.get(f"{pages}{row.pk}/change/").status_code == 200
     assert admin_client.get(f"{pages}add/").status_code == 403
-    assert admin_client.post(f"{pages}{pk}/change/", {"points": 1, "coins": 1}).status_code == 403
-    assert admin_client.post(f"{pages}{pk}/delete/", {"post": "yes"}).status_code == 403
-    assert admin_client.post(pages, {"action": "delete_selected", "_selected_action": pk}).status_code in (302, 403)
-    assert PointEvent.objects.count() == 1
+    assert admin_client.post(f"{pages}{row.pk}/change/", {"points": 1, "coins": 1}).status_code == 403
+    assert admin_client.post(f"{pages}{row.pk}/delete/", {"post": "yes"}).status_code == 403
+    admin_client.post(pages, {"action": "delete_selected", "_selected_action": row.pk, "post": "yes"})
+    assert type(row).objects.filter(pk=row.pk).exists()
 
 
 def test_deleting_the_user_takes_the_rows_along(admin_client: Client, alice: Any) -> None:

@@ -48,3 +48,10 @@ def test_the_migrations_go_down_and_up_again() -> None:
     call_command("migrate", verbosity=0)
 
     assert PointEventTypeMaster.objects.count() >= 7
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_types_are_there_again_after_a_flush() -> None:
+    call_command("flush", interactive=False, verbosity=0)
+
+    assert PointEventTypeMaster.objects.count() >= 7

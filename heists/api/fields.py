@@ -1,0 +1,68 @@
+"""The fields that heists' serializers share, and what OpenAPI says about them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.extensions import OpenApiSerializerFieldExtension
+from drf_spectacular.plumbing import ResolvedComponent
+from rest_framework import serializers
+
+from . import player_ids
+
+
+class PlayerIdField(serializers.Field[Any, Any, Any, Any]):
+    """A player's id: of exactly the JSON type that the host's user key has."""
+
+    default_error_messages = {"invalid_player_id": _("This is no player's id.")}
+
+    def to_internal_value(self, data: Any) -> Any:
+        try:
+            return player_ids.from_json(data)
+        except ValueError:
+            self.fail("invalid_player_id")
+
+    def to_representation(self, value: Any) -> int | str:
+        return player_ids.to_json(value)
+
+
+class WordField(serializers.ChoiceField):
+    """One of a list of stored words; in OpenAPI a component with a name that stays."""
+
+    def __init__(self, choices: Any, *, component: str, **kwargs: Any) -> None:
+        super().__init__(choices, **kwargs)
+        self.component = component
+
+
+class TimeField(serializers.DateTimeField):
+    """A moment, always in UTC, whatever the site's time zone."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(default_timezone=dt.UTC, **kwargs)
+
+
+class PlayerIdSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = PlayerIdField
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> Any:
+        return player_ids.json_schema()
+
+
+class WordSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = WordField
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> Any:
+        words = ResolvedComponent(
+            name=self.target.component,
+            type=ResolvedComponent.SCHEMA,
+            object=self.target.component,
+            schema={
+                "type": "string",
+                "enum": list(self.target.choices),
+                "description": "\n".join(f"* `{word}`: {label}" for word, label in self.target.choices.items()),
+            },
+        )
+        auto_schema.registry.register_on_missing(words)
+        return words.ref

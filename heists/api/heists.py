@@ -1,0 +1,187 @@
+"""Robbing, and what came of it: history, totals, leaderboard (spec section 6)."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any
+
+from django.http import Http404
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from .. import conf, rules, standings
+from ..models import Heist, HeistQuerySet
+from ..services import execute_heist
+from . import problems, schema
+from .base import AttemptMixin, PlayerView
+from .client_address import client_address
+from .pagination import PageCursor
+from .serializers import (
+    ATTACKER,
+    VICTIM,
+    HeistQuerySerializer,
+    HeistRequestSerializer,
+    HeistSerializer,
+    LeaderboardQuerySerializer,
+    LeaderboardSerializer,
+    NewHeistSerializer,
+    StatsSerializer,
+)
+
+HEISTS = ["heists"]
+
+
+def history(player_id: Any, role: str | None = None) -> HeistQuerySet:
+    """Return what a player may read of the heists, with the names; of one part they played, or of both."""
+    heists = Heist.objects.visible_to(player_id).select_related("attacker", "victim")
+    if role == ATTACKER:
+        return heists.filter(attacker=player_id)
+    if role == VICTIM:
+        # The condition of the index heists_heist_losses, in its own words.
+        return heists.filter(victim=player_id, token_spent=True)
+    return heists
+
+
+class HistoryPage(PageCursor):
+    """A page of both parts at once is merged from a page of each.
+
+    One query for "attacker or victim" has no index to walk: PostgreSQL would sort the player's whole history, or
+    worse, walk everybody's.
+    """
+
+    def take(self, queryset: Any, count: int, backwards: bool) -> list[Any]:
+        player_id = self.request.user.pk
+        sides = (
+            queryset.filter(attacker=player_id)[:count],
+            queryset.filter(victim=player_id, token_spent=True)[:count],
+        )
+        merged = sorted(chain(*sides), key=lambda heist: (heist.created_at, heist.pk), reverse=not backwards)
+        return merged[:count]
+
+
+class HeistsView(AttemptMixin, PlayerView):
+    serializer_class = HeistSerializer
+
+    @extend_schema(
+        operation_id="heists_list",
+        summary="My history",
+        description="Heists I attempted, and those that reached me, newest first. Attempts on me that a rule refused are "
+        "between the attacker and the rules.",
+        tags=HEISTS,
+        parameters=[HeistQuerySerializer, schema.RETRY_AFTER],
+        responses={200: HeistSerializer(many=True)} | schema.problems("validation_error", "invalid_cursor"),
+    )
+    def get(self, request: Request) -> Response:
+        query = HeistQuerySerializer(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        wanted = query.validated_data
+        heists = history(self.player_id, wanted.get("role"))
+        for name, lookup in (("status", "status"), ("created_after", "created_at__gte"), ("created_before", "created_at__lt")):
+            if name in wanted:
+                heists = heists.filter(**{lookup: wanted[name]})
+        pages = PageCursor() if "role" in wanted else HistoryPage()
+        page = pages.paginate_queryset(heists, request, self)
+        return pages.get_paginated_response(HeistSerializer(page, many=True, context=self.context()).data)
+
+    @extend_schema(
+        operation_id="heists_create",
+        summary="Rob a player",
+        description="201 for an outcome: the points moved, or a shield blocked the attack; either way the token is spent. "
+        "409 for a rejection: a rule said no, and it cost nothing. After a lost answer, send the same request with the "
+        "same `Idempotency-Key` again.",
+        tags=HEISTS,
+        parameters=[
+            schema.IDEMPOTENCY_KEY,
+            schema.RETRY_AFTER,
+            OpenApiParameter("Location", str, OpenApiParameter.HEADER, response=[201], description="The heist."),
+        ],
+        request=HeistRequestSerializer,
+        responses={201: NewHeistSerializer}
+        | schema.problems(
+            *schema.WITH_BODY,
+            "unknown_player",
+            "invalid_idempotency_key",
+            "idempotency_key_reused",
+            "feature_disabled",
+            "busy",
+            rejections=True,
+        ),
+    )
+    def post(self, request: Request) -> Response:
+        key = self.idempotency_key()
+        body = HeistRequestSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        heist = execute_heist(
+            attacker_id=self.player_id,
+            victim_id=body.validated_data["victim"],
+            ip_address=client_address(request._request),
+            idempotency_key=key,
+        )
+        if not heist.is_outcome:
+            return problems.rejection(heist)
+        return Response(
+            NewHeistSerializer(heist, context=self.context()).data,
+            status=status.HTTP_201_CREATED,
+            headers={"Location": request.build_absolute_uri(f"{request.path}{heist.pk}/")},
+        )
+
+    def context(self) -> dict[str, Any]:
+        return {"player_id": self.player_id}
+
+
+class HeistView(PlayerView):
+    serializer_class = HeistSerializer
+
+    @extend_schema(
+        operation_id="heists_retrieve",
+        summary="One heist of my history",
+        tags=HEISTS,
+        parameters=[schema.path_id("heist_id", "The heist's id."), schema.RETRY_AFTER],
+        responses={200: HeistSerializer} | schema.problems("not_found"),
+    )
+    def get(self, request: Request, heist_id: str) -> Response:
+        heist = history(self.player_id).filter(pk=self.row_id(heist_id)).first()
+        if heist is None:
+            raise Http404
+        return Response(HeistSerializer(heist, context={"player_id": self.player_id}).data)
+
+
+class StatsView(PlayerView):
+    serializer_class = StatsSerializer
+    pagination_class = None
+
+    @extend_schema(
+        operation_id="heists_stats",
+        summary="My totals",
+        tags=HEISTS,
+        parameters=[schema.RETRY_AFTER],
+        responses={200: StatsSerializer} | schema.problems(),
+    )
+    def get(self, request: Request) -> Response:
+        return Response(StatsSerializer(standings.totals(self.player_id)).data)
+
+
+class LeaderboardView(PlayerView):
+    serializer_class = LeaderboardSerializer
+    pagination_class = None
+
+    @extend_schema(
+        operation_id="heists_leaderboard",
+        summary="This month's most successful attackers",
+        description="By points stolen since the month began in the site's time zone.",
+        tags=HEISTS,
+        parameters=[LeaderboardQuerySerializer, schema.RETRY_AFTER],
+        responses={200: LeaderboardSerializer} | schema.problems("validation_error"),
+    )
+    def get(self, request: Request) -> Response:
+        query = LeaderboardQuerySerializer(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        now = timezone.now()
+        board = {
+            "since": rules.month_start(conf.rules(), now),
+            "results": standings.leaders(now=now, limit=query.validated_data["limit"]),
+        }
+        return Response(LeaderboardSerializer(board).data)

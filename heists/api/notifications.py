@@ -1,0 +1,98 @@
+"""What I was told (spec sections 5 and 6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import Http404
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from ..models import HeistNotification, HeistNotificationQuerySet
+from ..services import mark_all_read, mark_read
+from . import schema
+from .base import PlayerView
+from .pagination import PageCursor
+from .serializers import MarkedSerializer, NotificationQuerySerializer, NotificationSerializer
+
+NOTIFICATIONS = ["notifications"]
+
+
+def inbox(player_id: Any) -> HeistNotificationQuerySet:
+    return HeistNotification.objects.filter(user=player_id)
+
+
+class InboxPage(PageCursor):
+    """A page that also tells how many are unread in all."""
+
+    def get_paginated_response(self, data: Any) -> Response:
+        response = super().get_paginated_response(data)
+        response.data["unread_count"] = inbox(self.request.user.pk).unread().count()
+        return response
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        page = super().get_paginated_response_schema(schema)
+        page["required"].append("unread_count")
+        page["properties"]["unread_count"] = {"type": "integer", "description": "Of all my notifications."}
+        return page
+
+
+class NotificationsView(PlayerView):
+    serializer_class = NotificationSerializer
+    pagination_class = InboxPage
+
+    @extend_schema(
+        operation_id="heists_notifications_list",
+        summary="My notifications",
+        description="Newest first.",
+        tags=NOTIFICATIONS,
+        parameters=[NotificationQuerySerializer, schema.RETRY_AFTER],
+        responses={200: NotificationSerializer(many=True)} | schema.problems("validation_error", "invalid_cursor"),
+    )
+    def get(self, request: Request) -> Response:
+        query = NotificationQuerySerializer(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        wanted = query.validated_data
+        page = self.paginate_queryset(inbox(self.player_id).filter(**wanted))
+        return self.get_paginated_response(NotificationSerializer(page, many=True).data)
+
+
+class NotificationReadView(PlayerView):
+    serializer_class = NotificationSerializer
+    pagination_class = None
+
+    @extend_schema(
+        operation_id="heists_notifications_read",
+        summary="Mark one as read",
+        description="Twice is harmless.",
+        tags=NOTIFICATIONS,
+        parameters=[schema.path_id("notification_id", "The notification's id."), schema.RETRY_AFTER],
+        request=None,
+        responses={200: NotificationSerializer} | schema.problems("not_found"),
+    )
+    def post(self, request: Request, notification_id: str) -> Response:
+        pk = self.row_id(notification_id)
+        if not mark_read(player_id=self.player_id, notification_id=pk):
+            raise Http404
+        notification = inbox(self.player_id).filter(pk=pk).first()
+        if notification is None:
+            raise Http404
+        return Response(NotificationSerializer(notification).data)
+
+
+class NotificationsReadAllView(PlayerView):
+    serializer_class = MarkedSerializer
+    pagination_class = None
+
+    @extend_schema(
+        operation_id="heists_notifications_read_all",
+        summary="Mark all as read",
+        tags=NOTIFICATIONS,
+        parameters=[schema.RETRY_AFTER],
+        request=None,
+        responses={200: MarkedSerializer} | schema.problems(),
+    )
+    def post(self, request: Request) -> Response:
+        marked = mark_all_read(player_id=self.player_id)
+        return Response(MarkedSerializer({"marked": marked, "unread_count": inbox(self.player_id).unread().count()}).data)

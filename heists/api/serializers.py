@@ -1,0 +1,242 @@
+"""What goes in and out of the API (spec section 6): the shape of requests, and what each side may see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
+from rest_framework import serializers
+
+from .. import notifications, rules
+from ..choices import FailureCode, HeistNotificationType, HeistStatus
+from ..economy import get_economy
+from ..errors import FeatureDisabled
+from ..models import Heist, HeistNotification
+from ..sentences import refusal_sentence
+from ..services.robbery import success_message
+from .fields import PlayerIdField, TimeField, WordField
+
+ATTACKER, VICTIM = "attacker", "victim"
+ROLES = [(ATTACKER, "I robbed"), (VICTIM, "I was robbed")]
+# What can stand in the way as far as anybody may know beforehand: everything but a shield.
+PREVIEW_CODES = [(FeatureDisabled.code, "Switched off"), *(c for c in FailureCode.choices if c[0] != FailureCode.SHIELD)]
+
+
+class PlayerSerializer(serializers.Serializer[Any]):
+    """A player, as others may know them."""
+
+    id = PlayerIdField(source="pk", read_only=True)
+    name = serializers.SerializerMethodField()
+
+    def get_name(self, player: Any) -> str:
+        return get_economy().name(player)
+
+
+class HeistRequestSerializer(serializers.Serializer[Any]):
+    """Whom to rob."""
+
+    victim = PlayerIdField(help_text="The player's id, as the target list has it.")
+
+
+class HeistQuerySerializer(serializers.Serializer[Any]):
+    """What of my history to list."""
+
+    role = serializers.ChoiceField(ROLES, required=False, help_text="Only heists where this was my part.")
+    status = serializers.ChoiceField(HeistStatus.choices, required=False, help_text="Only heists that ended so.")
+    created_after = TimeField(required=False, help_text="Only heists from this moment on.")
+    created_before = TimeField(required=False, help_text="Only heists before this moment.")
+
+
+class HeistSerializer(serializers.Serializer[Heist]):
+    """A heist, as the player who asks may see it: either side reads its own points only."""
+
+    id = serializers.IntegerField(source="pk")
+    role = serializers.SerializerMethodField()
+    attacker = PlayerSerializer()
+    victim = PlayerSerializer()
+    status = WordField(HeistStatus.choices, component="HeistStatus")
+    failure_code = WordField(FailureCode.choices, component="HeistFailureCode", allow_null=True)
+    failure_reason = serializers.SerializerMethodField(help_text="`failure_code` as a sentence, in your language.")
+    points_stolen = serializers.IntegerField()
+    token_spent = serializers.BooleanField()
+    my_points_before = serializers.SerializerMethodField()
+    my_points_after = serializers.SerializerMethodField()
+    created_at = TimeField()
+
+    @extend_schema_field(WordField(ROLES, component="HeistRole"))
+    def get_role(self, heist: Heist) -> str:
+        return ATTACKER if heist.attacker_id == self.context["player_id"] else VICTIM
+
+    def get_failure_reason(self, heist: Heist) -> str | None:
+        return refusal_sentence(heist.failure_code, heist.retry_at) if heist.failure_code else None
+
+    def get_my_points_before(self, heist: Heist) -> int:
+        mine = self.get_role(heist) == ATTACKER
+        return heist.attacker_points_before if mine else heist.victim_points_before
+
+    def get_my_points_after(self, heist: Heist) -> int:
+        mine = self.get_role(heist) == ATTACKER
+        return heist.attacker_points_after if mine else heist.victim_points_after
+
+
+class NewHeistSerializer(HeistSerializer):
+    """A heist that was just carried out, and where that leaves the attacker."""
+
+    tokens_remaining = serializers.IntegerField(source="attacker_token.balance")
+    cooldown_ends_at = serializers.SerializerMethodField()
+    message = serializers.SerializerMethodField()
+
+    @extend_schema_field(TimeField(allow_null=True))
+    def get_cooldown_ends_at(self, heist: Heist) -> str | None:
+        ends = rules.cooldown_ends_at(heist.rules.rules, heist.created_at)
+        return TimeField().to_representation(ends) if ends and ends > heist.created_at else None
+
+    def get_message(self, heist: Heist) -> str:
+        return success_message(heist, get_economy())
+
+
+class TokenSerializer(serializers.Serializer[Any]):
+    """My tokens."""
+
+    balance = serializers.IntegerField()
+    total_earned = serializers.IntegerField()
+    total_spent = serializers.IntegerField()
+    last_earned_at = TimeField(allow_null=True)
+    last_spent_at = TimeField(allow_null=True)
+    cooldown_ends_at = TimeField(allow_null=True, help_text="When I may rob again; null where I need not wait.")
+
+
+class StatsAttackerSerializer(serializers.Serializer[Any]):
+    """What I did."""
+
+    attempts = serializers.IntegerField(help_text="All attempts, rejected ones too.")
+    rejected = serializers.IntegerField(help_text="Refused by a rule; cost nothing.")
+    successful = serializers.IntegerField()
+    blocked = serializers.IntegerField(help_text="Blocked by a shield.")
+    points_gained = serializers.IntegerField()
+
+
+class StatsVictimSerializer(serializers.Serializer[Any]):
+    """What was done to me."""
+
+    times_robbed = serializers.IntegerField()
+    attacks_blocked = serializers.IntegerField(help_text="Blocked by my shields.")
+    points_lost = serializers.IntegerField()
+
+
+class StatsSerializer(serializers.Serializer[Any]):
+    """My totals."""
+
+    as_attacker = StatsAttackerSerializer(source="*")
+    as_victim = StatsVictimSerializer(source="*")
+    net_points = serializers.IntegerField(help_text="Points gained minus points lost.")
+
+
+class TargetSerializer(serializers.Serializer[Any]):
+    """A possible victim."""
+
+    player = PlayerSerializer()
+    monthly_points = serializers.IntegerField()
+    eligible = serializers.BooleanField(help_text="Whether an attempt would reach this player now.")
+    code = WordField(
+        PREVIEW_CODES, component="HeistPreviewCode", allow_null=True, help_text="Why not; null where eligible."
+    )
+    potential_points = serializers.IntegerField(help_text="What a heist would take from this player's points now.")
+    retry_at = TimeField(allow_null=True, help_text="When `code` stops standing in the way, where time decides.")
+
+
+class ReasonSerializer(serializers.Serializer[Any]):
+    """One rule that stands in the way."""
+
+    code = WordField(PREVIEW_CODES, component="HeistPreviewCode")
+    detail = serializers.CharField(help_text="A sentence, in your language.")
+    retry_at = TimeField(allow_null=True)
+    required = serializers.SerializerMethodField(help_text="How many tokens or points it takes, where that decides.")
+    available = serializers.SerializerMethodField(help_text="How many there are.")
+
+    def get_required(self, reason: Any) -> int | None:
+        return reason.numbers.get("required")  # type: ignore[no-any-return]
+
+    def get_available(self, reason: Any) -> int | None:
+        return reason.numbers.get("available")  # type: ignore[no-any-return]
+
+
+class PreviewSerializer(TargetSerializer):
+    """A possible victim, with everything that stands in the way."""
+
+    reasons = ReasonSerializer(many=True, help_text="Every rule that says no; the first is `code`.")
+
+
+class NotificationQuerySerializer(serializers.Serializer[Any]):
+    """Which of my notifications to list."""
+
+    read = serializers.BooleanField(required=False, help_text="Only read ones, or only unread ones.")
+    type = serializers.ChoiceField(HeistNotificationType.choices, required=False, help_text="Only this type.")
+
+
+class NotificationSerializer(serializers.Serializer[HeistNotification]):
+    """What I was told."""
+
+    id = serializers.IntegerField(source="pk")
+    type = WordField(HeistNotificationType.choices, component="HeistNotificationType")
+    message = serializers.SerializerMethodField(help_text="In your language.")
+    heist = serializers.IntegerField(source="heist_id", allow_null=True, help_text="The heist it tells of.")
+    metadata = serializers.SerializerMethodField(help_text="Ids, names and numbers that belong to the type.")
+    read = serializers.BooleanField()
+    created_at = TimeField()
+
+    def get_message(self, notification: HeistNotification) -> str:
+        return notifications.sentence(notification.type, notification.metadata) or notification.message
+
+    def get_metadata(self, notification: HeistNotification) -> dict[str, Any]:
+        return notification.metadata or {}
+
+
+class MarkedSerializer(serializers.Serializer[Any]):
+    """How many notifications were marked."""
+
+    marked = serializers.IntegerField()
+    unread_count = serializers.IntegerField()
+
+
+class LeaderboardQuerySerializer(serializers.Serializer[Any]):
+    """How much of the leaderboard."""
+
+    limit = serializers.IntegerField(min_value=1, max_value=100, default=10)
+
+
+class LeaderSerializer(serializers.Serializer[Any]):
+    """One place on the leaderboard."""
+
+    rank = serializers.IntegerField()
+    player = PlayerSerializer()
+    heists = serializers.IntegerField(help_text="Successful heists this month.")
+    points_stolen = serializers.IntegerField()
+
+
+class LeaderboardSerializer(serializers.Serializer[Any]):
+    """This month's most successful attackers."""
+
+    since = TimeField(help_text="When the month began, in the site's time zone.")
+    results = LeaderSerializer(many=True)
+
+
+# Names of components are a promise to generated clients; these carry the app's name beside a host's own.
+for serializer, name in {
+    PlayerSerializer: "HeistPlayer",
+    HeistRequestSerializer: "HeistRequest",
+    HeistSerializer: "Heist",
+    NewHeistSerializer: "NewHeist",
+    TokenSerializer: "HeistToken",
+    StatsAttackerSerializer: "HeistStatsAttacker",
+    StatsVictimSerializer: "HeistStatsVictim",
+    StatsSerializer: "HeistStats",
+    TargetSerializer: "HeistTarget",
+    ReasonSerializer: "HeistReason",
+    PreviewSerializer: "HeistPreview",
+    NotificationSerializer: "HeistNotification",
+    MarkedSerializer: "HeistNotificationsMarked",
+    LeaderSerializer: "HeistLeader",
+    LeaderboardSerializer: "HeistLeaderboard",
+}.items():
+    extend_schema_serializer(component_name=name)(serializer)

@@ -1,0 +1,68 @@
+"""The rows of one stretch of the story, in the order of the columns named here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from .host import DemoPurchase, DemoTransfer
+
+HEIST_COLUMNS = (
+    "id",
+    "attacker",
+    "victim",
+    "points_stolen",
+    "victim_points_before",
+    "victim_points_after",
+    "attacker_points_before",
+    "attacker_points_after",
+    "token_spent",
+    "status",
+    "failure_code",
+    "failure_reason",
+    "retry_at",
+    "ip_address",
+    "idempotency_key",
+    "rules",
+    "created_at",
+)
+GRANT_COLUMNS = ("id", "player", "amount", "reason", "source", "note", "granted_by", "created_at")
+SHIELD_COLUMNS = ("id", "player", "cost", "bought_at", "expires_at", "used_at", "used_by", "expired_at")
+NOTIFICATION_COLUMNS = (
+    "id",
+    "user",
+    "heist",
+    "type",
+    "message",
+    "metadata",
+    "read",
+    "email_sent",
+    "email_sent_at",
+    "created_at",
+)
+LETTER_COLUMNS = ("notification", "state", "due_at", "attempts", "last_error", "created_at")
+TOKEN_COLUMNS = (
+    "user",
+    "balance",
+    "total_earned",
+    "total_spent",
+    "last_earned_at",
+    "last_spent_at",
+    "created_at",
+    "updated_at",
+)
+
+Row = tuple[Any, ...]
+
+
+@dataclass(slots=True)
+class Batch:
+    """What happened in one stretch of the story, as rows."""
+
+    heists: list[Row] = field(default_factory=list)
+    grants: list[Row] = field(default_factory=list)
+    shields: list[Row] = field(default_factory=list)
+    notifications: list[Row] = field(default_factory=list)
+    letters: list[Row] = field(default_factory=list)
+    transfers: list[DemoTransfer] = field(default_factory=list)
+    purchases: list[DemoPurchase] = field(default_factory=list)

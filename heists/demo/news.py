@@ -1,0 +1,77 @@
+"""What the invented players are told: notifications in the words of the real ones, and their letters."""
+
+from __future__ import annotations
+
+import datetime as dt
+from random import Random
+from typing import Any
+
+from django.core.serializers.json import DjangoJSONEncoder
+
+from .. import notifications
+from ..choices import HeistNotificationType, LetterState
+from .batch import Batch
+from .host import DemoPlayer
+
+# Sent letters leave the outbox after a while; older notifications only remember that they were sent.
+OUTBOX = dt.timedelta(days=7)
+JUST_NOW = dt.timedelta(hours=1)
+UNREAD = dt.timedelta(days=3)
+BOUNCES, MUTED = "carol", "frank"
+
+_encode = DjangoJSONEncoder().encode
+
+
+class Newsroom:
+    """Writes notification and letter rows; who has no address gets no letter."""
+
+    def __init__(self, *, first_id: int, now: dt.datetime, letters: bool, random: Random) -> None:
+        self._next_id = first_id
+        self._now = now
+        self._letters = letters
+        self._random = random
+
+    def tell(
+        self,
+        batch: Batch,
+        type: HeistNotificationType,
+        player: DemoPlayer,
+        at: dt.datetime,
+        heist_id: int | None = None,
+        **metadata: Any,
+    ) -> None:
+        """Write one notification, with its letter where the player has an address."""
+        number, self._next_id = self._next_id, self._next_id + 1
+        details = {"heist_id": heist_id, **metadata} if heist_id else metadata
+        sent_at = self._letter(batch, number, player, at) if player.email and self._letters else None
+        age = self._now - at
+        read = age > JUST_NOW and self._random.random() < (0.9 if age > UNREAD else 0.3)
+        batch.notifications.append(
+            (
+                number,
+                player.key,
+                heist_id,
+                type.value,
+                notifications.sentence(type, details) or type.value,
+                _encode(details),
+                read,
+                sent_at is not None,
+                sent_at,
+                at,
+            )
+        )
+
+    def _letter(self, batch: Batch, number: int, player: DemoPlayer, at: dt.datetime) -> dt.datetime | None:
+        """Write a letter while the outbox would still hold it, and return when it was sent, if it was."""
+        age = self._now - at
+        sent_at: dt.datetime | None = at + dt.timedelta(seconds=20)
+        state, attempts, error = LetterState.SENT, 1, ""
+        if player.name == MUTED:
+            state, attempts, sent_at = LetterState.SKIPPED, 0, None
+        elif player.name == BOUNCES:
+            state, attempts, error, sent_at = LetterState.FAILED, 8, "550 no such mailbox", None
+        elif age < JUST_NOW:
+            state, attempts, sent_at = LetterState.WAITING, 0, None
+        if age < OUTBOX:
+            batch.letters.append((number, state.value, at, attempts, error, at))
+        return sent_at

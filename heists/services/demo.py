@@ -1,0 +1,193 @@
+"""Building the demo world (spec section 8)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from random import Random
+
+from django.conf import settings
+from django.db import router, transaction
+from django.utils import timezone, translation
+
+from .. import conf
+from ..demo import batch as columns
+from ..demo import people, script
+from ..demo.bulk import Bulk
+from ..demo.host import DemoEconomy, DemoPlayer
+from ..demo.news import MUTED, Newsroom
+from ..demo.world import World
+from ..economy import Economy, get_economy
+from ..errors import DemoRefused
+from ..models import Heist, HeistNotification, HeistToken, Letter, LetterPreference, RuleSet, Shield, TokenGrant
+from .event_types import seed_event_types
+
+PLAYERS, HEISTS = 40, 600
+LEAST_PLAYERS = len(people.CAST) + 8
+LEAST_HEISTS = 2 * script.ATTACKS
+LEAST_DAYS, MOST_DAYS = 60, 3650
+# More, and too many players would be out of tokens, on cooldown or protected for a lively game.
+ATTEMPTS_A_PLAYER_AND_DAY = 0.25
+# Heists held in memory at a time.
+BATCH = 10_000
+TOKEN_KEY = "heists_heist_attacker_token_fk"  # noqa: S105 - a constraint's name
+
+
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    """What was built."""
+
+    players: int
+    heists: int
+    notifications: int
+    days: int
+    known_passwords: bool
+
+
+def seed_demo(
+    *,
+    players: int = PLAYERS,
+    heists: int = HEISTS,
+    seed: int = 1,
+    force: bool = False,
+    now: dt.datetime | None = None,
+    progress: Callable[[int], object] = lambda heists: None,
+) -> Seeded:
+    """Build a demo world that ends at `now`, in one transaction: all of it or nothing.
+
+    The same numbers and `now` give the same world. Sign-ins with known passwords are made only while DEBUG is on.
+    `progress` is told how many more heists are written. Raises DemoRefused (an economy without the demo's hooks, too
+    few players, or a database that has players already, unless it is `force`d).
+    """
+    now = (now or timezone.now()).replace(microsecond=0)
+    economy = get_economy()
+    if not isinstance(economy, DemoEconomy):
+        raise DemoRefused(
+            f"{type(economy).__name__} can't build demo players: let it inherit from heists.demo.host.DemoEconomy too."
+        )
+    days = _days(players, heists)
+    using = router.db_for_write(Heist)
+    if not force and _has_players(economy, using):
+        raise DemoRefused("This database has players already. Use --force to put the demo world beside them.")
+
+    bulk = Bulk(using)
+    with transaction.atomic(using=using):
+        built = _build(economy, bulk, players, heists, Random(seed), now, days, progress)  # noqa: S311 - a story
+    bulk.analyze()
+    return built
+
+
+def _days(players: int, heists: int) -> int:
+    if players < LEAST_PLAYERS:
+        raise DemoRefused(f"A demo world has at least {LEAST_PLAYERS} players.")
+    if heists < LEAST_HEISTS:
+        raise DemoRefused(f"A demo world has at least {LEAST_HEISTS} heists.")
+    days = max(LEAST_DAYS, round(heists / players / ATTEMPTS_A_PLAYER_AND_DAY))
+    if days > MOST_DAYS:
+        needed = -(-heists // int(MOST_DAYS * ATTEMPTS_A_PLAYER_AND_DAY))
+        raise DemoRefused(f"{heists} heists would take {players} players {days} days; ask for {needed} players.")
+    return days
+
+
+def _has_players(economy: Economy, using: str) -> bool:
+    return bool(economy.players().using(using).exists() or Heist.objects.using(using).exists())
+
+
+def _build(
+    economy: DemoEconomy,
+    bulk: Bulk,
+    players: int,
+    heists: int,
+    random: Random,
+    now: dt.datetime,
+    days: int,
+    progress: Callable[[int], object],
+) -> Seeded:
+    numbers, start = conf.rules(), now - dt.timedelta(days=days)
+    seed_event_types()
+    rule_set = RuleSet.objects.using(bulk.using).in_force(numbers)
+    everybody = list(
+        people.invent(players, rules=numbers, start=start, random=random, known_passwords=settings.DEBUG)
+    )
+    staff = [DemoPlayer(people.STAFF, start, password=people.PASSWORD, staff=True)] if settings.DEBUG else []
+    # The attackers' token rows, which their heists refer to, are written when their balances are known.
+    bulk.check_keys_as_they_come(except_for=[TOKEN_KEY])
+    economy.create_demo_players([*everybody, *staff], bulk)
+
+    has_coins = isinstance(economy, Economy) and economy.has_coins
+    first_notification_id = bulk.next_id(HeistNotification)
+    newsroom = Newsroom(first_id=first_notification_id, now=now, letters=conf.email_enabled(), random=random)
+    world = World(
+        everybody,
+        numbers=numbers,
+        rules_id=rule_set.pk,
+        attempts=heists,
+        start=start,
+        now=now,
+        random=random,
+        newsroom=newsroom,
+        has_coins=has_coins,
+        staff_key=staff[0].key if staff else None,
+        first_heist_id=bulk.next_id(Heist),
+        first_grant_id=bulk.next_id(TokenGrant),
+        first_shield_id=bulk.next_id(Shield),
+    )
+    told = 0
+    for batch in _ahead(world.batches(BATCH)):
+        _write(batch, economy, bulk)
+        told += len(batch.notifications)
+        progress(len(batch.heists))
+    _write_tokens(everybody, bulk)
+    economy.settle_demo_players(everybody, bulk)
+    bulk.insert(
+        LetterPreference,
+        ("user", "muted", "muted_types", "updated_at"),
+        [(player.key, True, "[]", player.joined_at) for player in everybody[: len(people.CAST)] if player.name == MUTED],
+    )
+    bulk.check_keys()
+    bulk.reset_sequences()
+    return Seeded(players, heists, told, days, bool(staff))
+
+
+def _ahead(batches: Iterator[columns.Batch]) -> Iterator[columns.Batch]:
+    """Invent the next batch in a thread while the database is busy with this one."""
+    with ThreadPoolExecutor(1, initializer=translation.activate, initargs=(settings.LANGUAGE_CODE,)) as inventor:
+        coming = inventor.submit(next, batches, None)
+        while batch := coming.result():
+            coming = inventor.submit(next, batches, None)
+            yield batch
+
+
+def _write(batch: columns.Batch, economy: DemoEconomy, bulk: Bulk) -> None:
+    bulk.insert(Heist, columns.HEIST_COLUMNS, batch.heists)
+    bulk.insert(TokenGrant, columns.GRANT_COLUMNS, batch.grants)
+    bulk.insert(Shield, columns.SHIELD_COLUMNS, batch.shields)
+    bulk.insert(HeistNotification, columns.NOTIFICATION_COLUMNS, batch.notifications)
+    bulk.insert(Letter, columns.LETTER_COLUMNS, batch.letters)
+    if batch.transfers:
+        economy.record_demo_transfers(batch.transfers, bulk)
+    if batch.purchases:
+        economy.record_demo_purchases(batch.purchases, bulk)
+
+
+def _write_tokens(players: Sequence[DemoPlayer], bulk: Bulk) -> None:
+    bulk.insert(
+        HeistToken,
+        columns.TOKEN_COLUMNS,
+        (
+            (
+                player.key,
+                player.tokens,
+                player.tokens_earned,
+                player.tokens_spent,
+                player.last_earned_at,
+                player.last_spent_at,
+                player.joined_at,
+                max(player.last_earned_at or player.joined_at, player.last_spent_at or player.joined_at),
+            )
+            for player in players
+            if player.has_token_row
+        ),
+    )

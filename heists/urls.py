@@ -1,0 +1,21 @@
+"""The addresses of heists' API; a host includes them under `api/heists/`."""
+
+from django.urls import path
+
+from .api import heists, notifications, targets, token
+
+app_name = "heists"
+
+urlpatterns = [
+    path("", heists.HeistsView.as_view(), name="heists"),
+    path("stats/", heists.StatsView.as_view(), name="stats"),
+    path("leaderboard/", heists.LeaderboardView.as_view(), name="leaderboard"),
+    path("token/", token.TokenView.as_view(), name="token"),
+    path("targets/", targets.TargetsView.as_view(), name="targets"),
+    path("targets/<str:player_id>/", targets.TargetView.as_view(), name="target"),
+    path("notifications/", notifications.NotificationsView.as_view(), name="notifications"),
+    path("notifications/read-all/", notifications.NotificationsReadAllView.as_view(), name="read-all"),
+    path("notifications/<str:notification_id>/read/", notifications.NotificationReadView.as_view(), name="read"),
+    # Last: any other single word is the id of a heist, and a 404 where it is none.
+    path("<str:heist_id>/", heists.HeistView.as_view(), name="heist"),
+]

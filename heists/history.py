@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 
 from django.db.models import Q
@@ -26,20 +27,29 @@ class Evidence:
 
 def around(heist: Heist) -> Evidence:
     """Return the nearest heists of either player, oldest first, and what their cooldown and protection ran from."""
-    players = (heist.attacker_id, heist.victim_id)
     rows = Heist.objects.using(heist._state.db).select_related("attacker", "victim")
-    theirs = rows.filter(Q(attacker__in=players) | Q(victim__in=players))
     # The first condition of each pair says nothing new; it is what an index can use.
-    earlier = Q(created_at__lte=heist.created_at) & (Q(created_at__lt=heist.created_at) | Q(pk__lt=heist.pk))
-    later = Q(created_at__gte=heist.created_at) & (Q(created_at__gt=heist.created_at) | Q(pk__gt=heist.pk))
+    before = Q(created_at__lte=heist.created_at) & (Q(created_at__lt=heist.created_at) | Q(pk__lt=heist.pk))
+    after = Q(created_at__gte=heist.created_at) & (Q(created_at__gt=heist.created_at) | Q(pk__gt=heist.pk))
+    earlier: dict[int, Heist] = {}
+    later: dict[int, Heist] = {}
+    # One short read of an index for each player and role: an OR of them would read all that a busy player ever did.
+    for player in (heist.attacker_id, heist.victim_id):
+        for theirs in (rows.filter(attacker=player), rows.filter(victim=player)):
+            earlier |= {row.pk: row for row in theirs.filter(before).newest_first()[:ROWS]}
+            later |= {row.pk: row for row in theirs.filter(after).order_by("created_at", "pk")[:ROWS]}
+    raids = rows.filter(before, attacker=heist.attacker_id, token_spent=True)
+    losses = rows.filter(before, victim=heist.victim_id, token_spent=True, status=HeistStatus.SUCCESS)
     return Evidence(
-        earlier=list(theirs.filter(earlier).newest_first()[:ROWS])[::-1],
-        later=list(theirs.filter(later).order_by("created_at", "pk")[:ROWS]),
-        attackers_last_outcome=rows.outcomes().filter(earlier, attacker=heist.attacker_id).newest_first().first(),
-        victims_last_loss=rows.filter(earlier, victim=heist.victim_id, token_spent=True, status=HeistStatus.SUCCESS)
-        .newest_first()
-        .first(),
+        earlier=sorted(earlier.values(), key=_moment)[-ROWS:],
+        later=sorted(later.values(), key=_moment)[:ROWS],
+        attackers_last_outcome=raids.newest_first().first(),
+        victims_last_loss=losses.newest_first().first(),
     )
+
+
+def _moment(heist: Heist) -> tuple[dt.datetime, int]:
+    return heist.created_at, heist.pk
 
 
 def full_share(heist: Heist) -> int:

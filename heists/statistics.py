@@ -139,7 +139,7 @@ def period(days: int, now: dt.datetime) -> Period:
 
 def token_distribution() -> list[tuple[int, int]]:
     """How many players hold how many tokens, as (balance, players), few tokens first."""
-    return list(HeistToken.objects.values_list("balance").annotate(players=Count("pk")).order_by("balance"))
+    return list(HeistToken.objects.values_list("balance").annotate(players=Count("*")).order_by("balance"))
 
 
 def live_shields(now: dt.datetime) -> int:
@@ -149,7 +149,7 @@ def live_shields(now: dt.datetime) -> int:
 
 def outbox(now: dt.datetime) -> Outbox:
     """How deep the outbox is."""
-    waiting = Letter.objects.filter(state=LetterState.WAITING).aggregate(count=Count("pk"), oldest=Min("due_at"))
+    waiting = Letter.objects.filter(state=LetterState.WAITING).aggregate(count=Count("*"), oldest=Min("due_at"))
     failed = Letter.objects.filter(state=LetterState.FAILED, created_at__gte=now - 30 * DAY).count()
     return Outbox(waiting["count"], waiting["oldest"], failed)
 
@@ -174,7 +174,7 @@ def besieged_players(now: dt.datetime) -> list[Warning]:
 
 
 def _warnings(heists: Any, role: str, more_than: int) -> list[Warning]:
-    counted = heists.order_by().values_list(role).annotate(count=Count("pk")).filter(count__gt=more_than)
+    counted = heists.order_by().values_list(role).annotate(count=Count("*")).filter(count__gt=more_than)
     worst = list(counted.order_by("-count", role)[:NAMED])
     people = get_user_model()._default_manager.in_bulk([key for key, _count in worst])
     return [Warning(people.get(key), count) for key, count in worst]
@@ -189,7 +189,7 @@ def _tallies(since: dt.datetime, until: dt.datetime | None, zone: dt.tzinfo) -> 
         rows.order_by()
         .annotate(date=TruncDate("created_at", tzinfo=zone))
         .values_list("date", "status")
-        .annotate(count=Count("pk"), points=Sum("points_stolen"))
+        .annotate(count=Count("*"), points=Sum("points_stolen"))
     )
     return [[date.isoformat(), status, count, points] for date, status, count, points in grouped]
 
@@ -201,7 +201,7 @@ def _ranks(role: str, since: dt.datetime, until: dt.datetime | None, only: list[
         rows = rows.filter(created_at__lt=until)
     if only is not None:
         rows = rows.filter(**{f"{role}__in": only})
-    summed = rows.order_by().values_list(role).annotate(heists=Count("pk"), points=Sum("points_stolen"))
+    summed = rows.order_by().values_list(role).annotate(heists=Count("*"), points=Sum("points_stolen"))
     ranked = summed.order_by("-points", role)
     return [[str(key), heists, points] for key, heists, points in (ranked if only is not None else ranked[:CANDIDATES])]
 

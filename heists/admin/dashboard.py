@@ -68,31 +68,31 @@ def view(model_admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
 
 
 def _heist_columns(site: Any, period: statistics.Period) -> list[charts.Bar]:
+    url = links.list_url(site, Heist)
     columns = []
     for day in period.days:
         told = [f"{status.label}: {number_format(day.counts[status])}" for status in STATUSES if day.counts.get(status)]
         columns.append(
             charts.Bar(
-                label=date_format(day.date, "MONTH_DAY_FORMAT")
-                if len(period.days) <= 7
-                else f"{day.date.day}.{day.date.month}.",
+                label=date_format(day.date, "MONTH_DAY_FORMAT"),
                 values=[day.counts.get(status, 0) for status in STATUSES],
                 title="\n".join([date_format(day.date), *told]),
-                url=links.list_url(site, Heist, period=day.date.isoformat()),
+                url=f"{url}?period={day.date}",
             )
         )
     return columns
 
 
 def _point_columns(site: Any, period: statistics.Period) -> list[charts.Bar]:
+    url = links.list_url(site, Heist, status=HeistStatus.SUCCESS.value)
     return [
         charts.Bar(
-            label=column.label,
+            label=date_format(day.date, "MONTH_DAY_FORMAT"),
             values=[day.points],
             title=f"{date_format(day.date)}: {number_format(day.points, force_grouping=True)}",
-            url=links.list_url(site, Heist, period=day.date.isoformat(), status=HeistStatus.SUCCESS.value),
+            url=f"{url}&period={day.date}",
         )
-        for day, column in zip(period.days, _heist_columns(site, period), strict=True)
+        for day in period.days
     ]
 
 

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
+from ..choices import HeistStatus
 from . import search
 
 
@@ -43,20 +44,26 @@ def choice_filter(name: str, label: Any) -> type[ChoiceFilter]:
     )
 
 
-class YesNoFilter(ChoiceFilter):
-    """Yes or no of one boolean field."""
+class TokenSpentFilter(SimpleListFilter):
+    """Outcomes, which spent a token, or rejections. The status says it too, so with a status nothing else is asked."""
+
+    title = _("token spent")
+    parameter_name = "token_spent"
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Iterable[tuple[str, Any]]:
         return [("1", _("Yes")), ("0", _("No"))]
 
-
-def yes_no_filter(name: str, label: Any) -> type[YesNoFilter]:
-    """Build the filter of one boolean field."""
-    return type(
-        f"{name.title()}Filter",
-        (YesNoFilter,),
-        {"title": label, "parameter_name": name, "field_name": name},
-    )
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value, status = self.value(), request.GET.get("status")
+        if value is None:
+            return queryset
+        if value not in ("0", "1"):
+            return queryset.none()
+        spent = value == "1"
+        if status is None:
+            return queryset.filter(token_spent=spent)
+        # The database would look for a success without a token in all of its successes.
+        return queryset if (status in HeistStatus.outcomes()) == spent else queryset.none()
 
 
 class PeriodFilter(SimpleListFilter):
@@ -81,7 +88,7 @@ class PeriodFilter(SimpleListFilter):
         value = self.value()
         if value is None:
             return queryset
-        today = timezone.localdate()
+        today = timezone.localdate(timezone=timezone.get_default_timezone())
         if value in ("7", "30", "90"):
             return self._between(queryset, today - dt.timedelta(days=int(value) - 1), today)
         day = today if value == "today" else self._day()
@@ -96,7 +103,7 @@ class PeriodFilter(SimpleListFilter):
         return day if 1900 <= day.year <= 9000 else None
 
     def _between(self, queryset: QuerySet[Any], first: dt.date, last: dt.date) -> QuerySet[Any]:
-        zone = timezone.get_current_timezone()
+        zone = timezone.get_default_timezone()
         return queryset.filter(
             **{
                 f"{self.field_name}__gte": dt.datetime.combine(first, dt.time(), zone),

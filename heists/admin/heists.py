@@ -15,7 +15,7 @@ from .. import history
 from ..economy import get_economy
 from ..models import Heist, HeistNotification, HeistToken
 from . import dashboard, export, links
-from .filters import PeriodFilter, choice_filter, yes_no_filter
+from .filters import PeriodFilter, TokenSpentFilter, choice_filter
 from .readonly import ReadOnlyAdmin
 
 
@@ -29,7 +29,7 @@ class HeistAdmin(ReadOnlyAdmin):
     address_path = "ip_address"
     search_help_text = _("A player's name (or its beginning), e-mail address or id; or an IP address.")
     list_display = ("time", "attacker_name", "victim_name", "points", "outcome", "code", "address")
-    list_filter = (choice_filter("status", _("status")), PeriodFilter, yes_no_filter("token_spent", _("token spent")))
+    list_filter = (choice_filter("status", _("status")), PeriodFilter, TokenSpentFilter)
     list_select_related = ("attacker", "victim")
     fieldsets = (
         (
@@ -88,11 +88,17 @@ class HeistAdmin(ReadOnlyAdmin):
         return export.view(self, request)
 
     def render_change_form(
-        self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Heist | None = None, **kwargs: Any
-    ) -> Any:
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Heist | None = None,
+    ) -> HttpResponse:
         if obj is not None:
             context |= self._evidence(request, obj)
-        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+        return super().render_change_form(request, context, add, change, form_url, obj)
 
     def _evidence(self, request: HttpRequest, heist: Heist) -> dict[str, Any]:
         """All that a judge of this heist asks for next; a fixed number of statements."""
@@ -101,7 +107,7 @@ class HeistAdmin(ReadOnlyAdmin):
             token.user_id: token for token in HeistToken.objects.filter(user__in=(heist.attacker_id, heist.victim_id))
         }
         events = get_economy().point_events([heist.pk])
-        names = {heist.attacker_id: heist.attacker.get_username(), heist.victim_id: heist.victim.get_username()}
+        names: dict[Any, str] = {heist.attacker_id: heist.attacker.get_username(), heist.victim_id: heist.victim.get_username()}
         evidence = history.around(heist)
         rules = heist.rules.rules
         last_outcome, last_loss = evidence.attackers_last_outcome, evidence.victims_last_loss

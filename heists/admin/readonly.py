@@ -36,7 +36,7 @@ class ReadOnlyAdmin(ModelAdmin):
     paginator = BoundedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
-    ordering = ("-created_at", "-pk")
+    ordering: Sequence[str] = ("-created_at", "-pk")
     sortable_by: Sequence[str] = ("time",)
     search_help_text = gettext_lazy("A player's name (or its beginning), e-mail address or id.")
 
@@ -92,12 +92,18 @@ class ReadOnlyAdmin(ModelAdmin):
         ids = search.player_ids(text)
         return (queryset.filter(search.of_players(self, ids)) if ids else queryset.none()), False
 
+    def finds_by_player(self, request: HttpRequest) -> bool:
+        """Whether this list is one of a few players' rows, through one role or another."""
+        text = request.GET.get("q", "").strip()
+        by_name = bool(text) and not (self.address_path and search.address(text))
+        return len(self.player_paths) > 1 and (by_name or PlayerFilter.parameter_name in request.GET)
+
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedChangeList]:
         return BoundedChangeList
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         # Django lets the address filter by any column of the table, which would read all of it.
-        return lookup in {filter.parameter_name for filter in self.get_list_filter(request)}  # type: ignore[arg-type]
+        return lookup in {filter.parameter_name for filter in self.get_list_filter(request)}
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponseBase | None:
         """Carry out an action, unless what was ticked can't be a key: Django would ask the database and fail."""

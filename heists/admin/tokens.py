@@ -78,13 +78,19 @@ class HeistTokenAdmin(ReadOnlyAdmin):
         return [path("grant/", view, name="heists_heisttoken_grant"), *super().get_urls()]
 
     def render_change_form(
-        self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: HeistToken | None = None, **kwargs: Any
-    ) -> Any:
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: HeistToken | None = None,
+    ) -> HttpResponse:
         if obj is not None:
             if links.may_view(self.admin_site, request, Heist):
                 context["heists_url"] = links.list_url(self.admin_site, Heist, player=obj.user_id)
             context["grant_url"] = links.grant_url(self.admin_site, request, [obj.user_id])
-        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+        return super().render_change_form(request, context, add, change, form_url, obj)
 
     @admin.action(description=gettext_lazy("Grant tokens"), permissions=["grant"])
     def grant_tokens(self, request: HttpRequest, queryset: QuerySet[HeistToken]) -> HttpResponse | None:
@@ -167,5 +173,5 @@ class HeistTokenAdmin(ReadOnlyAdmin):
         for grant in new:
             for row, flag in ((grant, ADDITION), (tokens[grant.player_id], CHANGE)):
                 text = f"{grant.amount} tokens granted: {grant.note}"
-                LogEntry.objects.log_actions(request.user.pk, [row], flag, text, single_object=True)
+                LogEntry.objects.log_actions(request.user.pk or 0, [row], flag, text, single_object=True)
         return new

@@ -56,13 +56,10 @@ def row_link(site: AdminSite, request: HttpRequest, row: Model | None, label: An
     return format_html('<a href="{}">{}</a>', page_url(site, row), label)
 
 
-def player_link(site: AdminSite, player: Any) -> Any:
+def player_link(site: AdminSite, player: Any, **params: Any) -> Any:
     """A player's name, leading to that player's heists."""
-    return format_html(
-        '<a href="{}">{}</a>',
-        list_url(site, Heist, player=player.pk),
-        player.get_username(),
-    )
+    url = list_url(site, Heist, player=player.pk, **params)
+    return format_html('<a href="{}">{}</a>', url, player.get_username())
 
 
 def user_link(site: AdminSite, request: HttpRequest, user: Any) -> Any:

@@ -112,8 +112,9 @@ class HeistTokenAdmin(ReadOnlyAdmin):
             return HttpResponseRedirect(links.list_url(self.admin_site, HeistToken))
         form = GrantForm(request.POST if request.method == "POST" else None, initial={"nonce": uuid.uuid4()})
         if request.method == "POST" and form.is_valid():
-            self._grant(request, players, **form.cleaned_data)
-            return HttpResponseRedirect(self._after(players))
+            if self._grant(request, players, **form.cleaned_data):
+                return HttpResponseRedirect(self._after(players))
+            # The same page once more, with its nonce: sending it again reaches only those who got nothing.
         context = {
             **self.admin_site.each_context(request),
             "title": _("Grant tokens"),
@@ -128,7 +129,8 @@ class HeistTokenAdmin(ReadOnlyAdmin):
         only = {"player": players[0].pk} if len(players) == 1 else {}
         return links.list_url(self.admin_site, HeistToken, **only)
 
-    def _grant(self, request: HttpRequest, players: list[Any], *, nonce: uuid.UUID, amount: int, note: str) -> None:
+    def _grant(self, request: HttpRequest, players: list[Any], *, nonce: uuid.UUID, amount: int, note: str) -> bool:
+        """Grant to each player, tell what came of it, and return whether nothing failed."""
         done: list[TokenGrant] = []
         for player in players:
             try:
@@ -143,7 +145,7 @@ class HeistTokenAdmin(ReadOnlyAdmin):
                     )
                 )
             except HeistError as error:
-                text = _("%(player)s got nothing: %(error)s") % {"player": player.get_username(), "error": error}
+                text = _("No tokens for %(player)s: %(error)s") % {"player": player.get_username(), "error": error}
                 self.message_user(request, text, messages.ERROR)
         new = self._log(request, done)
         if new:
@@ -160,6 +162,7 @@ class HeistTokenAdmin(ReadOnlyAdmin):
                     "amount": grant.amount,
                 }
                 self.message_user(request, text, messages.WARNING)
+        return len(done) == len(players)
 
     def _log(self, request: HttpRequest, grants: list[TokenGrant]) -> list[TokenGrant]:
         """Write each grant to the admin's log, of the grant and of the token row; return those that were not there."""

@@ -72,7 +72,7 @@ def test_the_history_holds_the_nearest_heists_of_both_players_in_order() -> None
 
     evidence = history.around(here)
 
-    assert evidence.earlier == [*far[-2::-1], before, at_once]
+    assert evidence.earlier == [*far[history.ROWS - 3 :: -1], before, at_once]
     assert evidence.later == [after]
     assert strangers not in evidence.later
 

@@ -44,6 +44,7 @@ help: ## say what there is
 	@touch $@ .venv/site
 
 run: export DEBUG := true
+run: export DJANGO_RUNSERVER_HIDE_WARNING := true
 run: .venv/site ## start the demo site, filled with a small world the first time
 	@if [ -z "$$ALLOWED_HOSTS" ] && [ "$(HOST)" != 127.0.0.1 ]; then export ALLOWED_HOSTS='*'; fi; \
 	$(BIN)/python -m config.demo "$(HOST)" "$(PORT)" && \
@@ -73,7 +74,7 @@ lint: export DEBUG := true
 lint: .venv/dev ## check style, types, architecture, migrations and settings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy heists
+	$(BIN)/mypy heists gamification config
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py check --fail-level WARNING

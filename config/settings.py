@@ -242,7 +242,7 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_PARSER_CLASSES": ["config.parsers.StrictJSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["heists.api.parsers.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_THROTTLE_RATES": {
@@ -258,7 +258,7 @@ if env.bool("BROWSABLE_API", default=DEBUG):
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "Heists",
-    "DESCRIPTION": "Rob other players' monthly points. Sign up, sign in, and send the token as `Authorization: Token …`.",
+    "DESCRIPTION": "Rob other players' monthly points. Sign up, sign in, and send `Authorization: Token …`.",
     "VERSION": heists.__version__,
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/",

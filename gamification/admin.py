@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from .models import CoinEntry, PlayerProfile, PointEvent, PointEventTypeMaster
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Nothing can be added, changed or deleted; deleting the user still takes the rows along."""
 
     show_full_result_count = False
@@ -44,7 +44,7 @@ class PlayerProfileAdmin(ReadOnlyAdmin):
 
 
 @admin.register(PointEventTypeMaster)
-class PointEventTypeMasterAdmin(admin.ModelAdmin):
+class PointEventTypeMasterAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ["name", "points", "active", "description", "updated_at"]
     list_filter = ["active"]
     search_fields = ["name"]

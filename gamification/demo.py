@@ -9,6 +9,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX, make_password
+
 from heists.demo.bulk import Bulk
 from heists.demo.host import DemoEconomy, DemoPlayer, DemoPurchase, DemoTransfer
 from heists.errors import DemoRefused
@@ -32,7 +33,18 @@ class GamificationDemo(DemoEconomy):
                 raise DemoRefused(f"The name {taken.get_username()} is taken: is there a demo world already?")
         for key, player in enumerate(players, start=bulk.next_id(model)):
             player.key = key
-        columns = "id password is_superuser username first_name last_name email is_staff is_active date_joined".split()
+        columns = [
+            "id",
+            "password",
+            "is_superuser",
+            "username",
+            "first_name",
+            "last_name",
+            "email",
+            "is_staff",
+            "is_active",
+            "date_joined",
+        ]
         bulk.insert(
             model,
             columns,

@@ -38,9 +38,7 @@ class PlayerProfile(models.Model):
         _("monthly points"), default=0, help_text=_("This month's points: the leaderboard, and what a heist moves.")
     )
     coins = models.IntegerField(_("coins"), default=0)
-    referral_code = models.CharField(
-        _("referral code"), max_length=REFERRAL_CODE_LENGTH, unique=True, editable=False
-    )
+    referral_code = models.CharField(_("referral code"), max_length=REFERRAL_CODE_LENGTH, unique=True, editable=False)
     # Its own index serves the SET NULL when the referrer is deleted.
     referred_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,

@@ -75,7 +75,5 @@ def prospects(*, attacker_id: Any, victim_ids: Collection[Any], economy: Economy
                 Reason(r.code.value, refusal_sentence(r.code, r.retry_at), r.retry_at, r.numbers)
                 for r in seen.refusals(victim)
             )
-            found[victim_id] = Prospect(
-                victim.user, victim.monthly_points, seen.amount(victim), (*closed, *refused)
-            )
+            found[victim_id] = Prospect(victim.user, victim.monthly_points, seen.amount(victim), (*closed, *refused))
     return found

@@ -1,4 +1,4 @@
-"""What players have to show for themselves: one player's totals, and the best attackers of the month (spec section 6)."""
+"""What players have to show for themselves: a player's totals, the month's best attackers (spec section 6)."""
 
 from __future__ import annotations
 

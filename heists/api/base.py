@@ -45,16 +45,17 @@ class PlayerView(GenericAPIView[Any]):
     permission_classes = [IsActivePlayer]
     parser_classes = [StrictJSONParser]
     throttle_classes = [ReadThrottle]
-    pagination_class = PageCursor
+    # A view that answers no list never asks for it.
+    pagination_class: type[PageCursor] | None = PageCursor
     filter_backends: Any = []
 
     @classonlymethod
-    def as_view(cls, **initkwargs: Any) -> Callable[..., Any]:
+    def as_view(cls, **initkwargs: Any) -> Any:
         view: Any = super().as_view(**initkwargs)
         # The services open their own durable transactions, so a host's ATOMIC_REQUESTS must not open one around them.
         for alias in connections:
             view = transaction.non_atomic_requests(using=alias)(view)
-        return view  # type: ignore[no-any-return]
+        return view
 
     def get_exception_handler(self) -> Callable[..., Any]:
         return handler
@@ -82,14 +83,14 @@ class PlayerView(GenericAPIView[Any]):
 class AttemptMixin:
     """For views whose POST does something that costs: it counts as an attempt, other methods as reads."""
 
-    request: Request
+    request: Any
 
     def get_throttles(self) -> list[Any]:
         return [AttemptThrottle() if self.request.method == "POST" else ReadThrottle()]
 
     def idempotency_key(self) -> str | None:
         """Return the request's `Idempotency-Key`, None where it has none. Raises InvalidIdempotencyKey."""
-        key = self.request.headers.get("Idempotency-Key")
+        key: str | None = self.request.headers.get("Idempotency-Key")
         if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
             raise InvalidIdempotencyKey
         return key

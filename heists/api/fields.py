@@ -54,7 +54,7 @@ class WordSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-ca
     target_class = WordField
 
     def map_serializer_field(self, auto_schema: Any, direction: Any) -> Any:
-        words = ResolvedComponent(
+        words = ResolvedComponent(  # type: ignore[no-untyped-call]
             name=self.target.component,
             type=ResolvedComponent.SCHEMA,
             object=self.target.component,

@@ -32,6 +32,8 @@ from .serializers import (
 )
 
 HEISTS = ["heists"]
+# What the query of the history asks, as the database is asked.
+LOOKUPS = {"status": "status", "created_after": "created_at__gte", "created_before": "created_at__lt"}
 
 
 def history(player_id: Any, role: str | None = None) -> HeistQuerySet:
@@ -64,34 +66,34 @@ class HistoryPage(PageCursor):
 
 class HeistsView(AttemptMixin, PlayerView):
     serializer_class = HeistSerializer
+    pagination_class = HistoryPage
 
     @extend_schema(
         operation_id="heists_list",
         summary="My history",
-        description="Heists I attempted, and those that reached me, newest first. Attempts on me that a rule refused are "
-        "between the attacker and the rules.",
+        description="Heists I attempted, and those that reached me, newest first. Attempts on me that a rule refused "
+        "are between the attacker and the rules.",
         tags=HEISTS,
         parameters=[HeistQuerySerializer, schema.RETRY_AFTER],
         responses={200: HeistSerializer(many=True)} | schema.problems("validation_error", "invalid_cursor"),
     )
     def get(self, request: Request) -> Response:
-        query = HeistQuerySerializer(data=request.query_params)
+        query = HeistQuerySerializer(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
         wanted = query.validated_data
-        heists = history(self.player_id, wanted.get("role"))
-        for name, lookup in (("status", "status"), ("created_after", "created_at__gte"), ("created_before", "created_at__lt")):
-            if name in wanted:
-                heists = heists.filter(**{lookup: wanted[name]})
-        pages = PageCursor() if "role" in wanted else HistoryPage()
-        page = pages.paginate_queryset(heists, request, self)
+        role = wanted.pop("role", None)
+        lookups = {LOOKUPS[name]: value for name, value in wanted.items()}
+        heists = history(self.player_id, role).filter(**lookups)
+        pages = PageCursor() if role else HistoryPage()
+        page: Any = pages.paginate_queryset(heists, request, self)
         return pages.get_paginated_response(HeistSerializer(page, many=True, context=self.context()).data)
 
     @extend_schema(
         operation_id="heists_create",
         summary="Rob a player",
-        description="201 for an outcome: the points moved, or a shield blocked the attack; either way the token is spent. "
-        "409 for a rejection: a rule said no, and it cost nothing. After a lost answer, send the same request with the "
-        "same `Idempotency-Key` again.",
+        description="201 for an outcome: the points moved, or a shield blocked the attack; either way the token is "
+        "spent. 409 for a rejection: a rule said no, and it cost nothing. After a lost answer, send the same request "
+        "with the same `Idempotency-Key` again.",
         tags=HEISTS,
         parameters=[
             schema.IDEMPOTENCY_KEY,
@@ -151,7 +153,6 @@ class HeistView(PlayerView):
 
 class StatsView(PlayerView):
     serializer_class = StatsSerializer
-    pagination_class = None
 
     @extend_schema(
         operation_id="heists_stats",
@@ -166,7 +167,6 @@ class StatsView(PlayerView):
 
 class LeaderboardView(PlayerView):
     serializer_class = LeaderboardSerializer
-    pagination_class = None
 
     @extend_schema(
         operation_id="heists_leaderboard",
@@ -177,7 +177,7 @@ class LeaderboardView(PlayerView):
         responses={200: LeaderboardSerializer} | schema.problems("validation_error"),
     )
     def get(self, request: Request) -> Response:
-        query = LeaderboardQuerySerializer(data=request.query_params)
+        query = LeaderboardQuerySerializer(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
         now = timezone.now()
         board = {

@@ -51,16 +51,15 @@ class NotificationsView(PlayerView):
         responses={200: NotificationSerializer(many=True)} | schema.problems("validation_error", "invalid_cursor"),
     )
     def get(self, request: Request) -> Response:
-        query = NotificationQuerySerializer(data=request.query_params)
+        query = NotificationQuerySerializer(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
         wanted = query.validated_data
-        page = self.paginate_queryset(inbox(self.player_id).filter(**wanted))
+        page: Any = self.paginate_queryset(inbox(self.player_id).filter(**wanted))
         return self.get_paginated_response(NotificationSerializer(page, many=True).data)
 
 
 class NotificationReadView(PlayerView):
     serializer_class = NotificationSerializer
-    pagination_class = None
 
     @extend_schema(
         operation_id="heists_notifications_read",
@@ -83,7 +82,6 @@ class NotificationReadView(PlayerView):
 
 class NotificationsReadAllView(PlayerView):
     serializer_class = MarkedSerializer
-    pagination_class = None
 
     @extend_schema(
         operation_id="heists_notifications_read_all",
@@ -95,4 +93,6 @@ class NotificationsReadAllView(PlayerView):
     )
     def post(self, request: Request) -> Response:
         marked = mark_all_read(player_id=self.player_id)
-        return Response(MarkedSerializer({"marked": marked, "unread_count": inbox(self.player_id).unread().count()}).data)
+        return Response(
+            MarkedSerializer({"marked": marked, "unread_count": inbox(self.player_id).unread().count()}).data
+        )

@@ -1,7 +1,7 @@
 """Pages of the lists: by cursor, so that page 1000 costs what page 1 costs (spec section 6).
 
-DRF's own cursor counts rows of equal position by an offset and stops at 1000 of them; a leaderboard where 5000 players have
-no points yet needs the primary key in the cursor.
+DRF's own cursor counts rows of equal position by an offset and stops at 1000 of them; a leaderboard where 5000 players
+have no points yet needs the primary key in the cursor.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class PageCursor(BasePagination):
         """Return the page's length. Raises ValidationError for what is no positive number; more than 100 is 100."""
         text = self.request.query_params.get("page_size", str(DEFAULT_PAGE_SIZE))
         if not re.fullmatch("[1-9][0-9]{0,17}", text, re.ASCII):
-            raise ValidationError({"page_size": ErrorDetail(_("Write a number from 1 to 100."), code="invalid")})
+            raise ValidationError({"page_size": ErrorDetail(str(_("Write a number from 1 to 100.")), code="invalid")})
         return min(MAX_PAGE_SIZE, int(text))
 
     def order(self, backwards: bool) -> tuple[str, str]:

@@ -24,7 +24,7 @@ def key_field() -> Field[Any, Any]:
 
 
 def from_json(value: Any) -> Any:
-    """Return the key that a JSON value stands for. Raises ValueError for the wrong type, or out of the column's range."""
+    """Return the key that a JSON value stands for. Raises ValueError for a wrong type or range."""
     field = key_field()
     if isinstance(field, IntegerField):
         # Not isinstance: true is an integer to Python, and 1.0 is not one to us.

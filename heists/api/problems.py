@@ -107,7 +107,7 @@ def problem(
 
 def rejection(heist: Heist) -> Problem:
     """Return the 409 of an attempt that the rules refused, from its row alone, so that a replay says the same."""
-    code = FailureCode(heist.failure_code)
+    code = FailureCode(str(heist.failure_code))
     numbers: dict[str, int] = {}
     if code == FailureCode.INSUFFICIENT_TOKENS:
         numbers = {"required": heist.rules.token_cost, "available": heist.attacker_token.balance}
@@ -200,7 +200,8 @@ def _of_framework(exc: exceptions.APIException, context: dict[str, Any]) -> Prob
     if isinstance(detail, exceptions.ErrorDetail):
         return problem(status, detail.code or code, str(detail), headers=headers)
     # An authenticator may raise a dictionary of its own.
-    return problem(status, code, str(exc.default_detail), headers=headers, errors=list(_flattened(exc.get_full_details())))
+    fields = list(_flattened(exc.get_full_details()))
+    return problem(status, code, str(exc.default_detail), headers=headers, errors=fields)
 
 
 def _challenge(context: dict[str, Any]) -> str:

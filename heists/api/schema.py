@@ -78,13 +78,17 @@ class ProblemSerializer(serializers.Serializer[Any]):
     status = serializers.IntegerField(help_text="The HTTP status.")
     detail = serializers.CharField()
     code = serializers.CharField(help_text="For a rejection, the failure code.")
-    errors = FieldErrorSerializer(many=True, required=False, help_text="For `validation_error`: each invalid field.")
+    errors = FieldErrorSerializer(  # type: ignore[assignment]
+        many=True, required=False, help_text="For `validation_error`: each invalid field."
+    )
     heist = serializers.IntegerField(required=False, help_text="For a rejection: its id in your history.")
     heist_status = WordField(
         HeistStatus.choices, component="HeistStatus", required=False, help_text="For a rejection: its status."
     )
     retry_at = TimeField(required=False, help_text="When to try again, where time decides.")
-    required = serializers.IntegerField(required=False, help_text="How many tokens, points or coins it takes.")
+    required = serializers.IntegerField(  # type: ignore[assignment]
+        required=False, help_text="How many tokens, points or coins it takes."
+    )
     available = serializers.IntegerField(required=False, help_text="How many there are.")
 
 
@@ -98,9 +102,7 @@ def problems(*codes: str, rejections: bool = False, **statuses: int) -> dict[Any
         status, says = PROBLEMS[code]
         by_status.setdefault(statuses.get(code, status), []).append((code, says, {}))
     if rejections:
-        by_status.setdefault(409, []).extend(
-            (code.value, str(SENTENCES[code]), _members(code)) for code in REJECTIONS
-        )
+        by_status.setdefault(409, []).extend((code.value, str(SENTENCES[code]), _members(code)) for code in REJECTIONS)
     return {
         (status, MEDIA_TYPE): OpenApiResponse(
             ProblemSerializer,
@@ -147,7 +149,9 @@ IDEMPOTENCY_KEY = OpenApiParameter(
 
 def path_id(name: str, description: str) -> OpenApiParameter:
     """Describe the id in an address; it is read as text, so that a wrong one is a 404."""
-    return OpenApiParameter(name, {"type": "integer", "format": "int64"}, OpenApiParameter.PATH, description=description)
+    return OpenApiParameter(
+        name, {"type": "integer", "format": "int64", "minimum": 1}, OpenApiParameter.PATH, description=description
+    )
 
 
 def player_path_id(name: str, description: str) -> OpenApiParameter:

@@ -19,7 +19,10 @@ from .fields import PlayerIdField, TimeField, WordField
 ATTACKER, VICTIM = "attacker", "victim"
 ROLES = [(ATTACKER, "I robbed"), (VICTIM, "I was robbed")]
 # What can stand in the way as far as anybody may know beforehand: everything but a shield.
-PREVIEW_CODES = [(FeatureDisabled.code, "Switched off"), *(c for c in FailureCode.choices if c[0] != FailureCode.SHIELD)]
+PREVIEW_CODES = [
+    (FeatureDisabled.code, "Switched off"),
+    *(c for c in FailureCode.choices if c[0] != FailureCode.SHIELD),
+]
 
 
 class PlayerSerializer(serializers.Serializer[Any]):
@@ -151,7 +154,9 @@ class ReasonSerializer(serializers.Serializer[Any]):
     code = WordField(PREVIEW_CODES, component="HeistPreviewCode")
     detail = serializers.CharField(help_text="A sentence, in your language.")
     retry_at = TimeField(allow_null=True)
-    required = serializers.SerializerMethodField(help_text="How many tokens or points it takes, where that decides.")
+    required = serializers.SerializerMethodField(  # type: ignore[assignment]
+        help_text="How many tokens or points it takes, where that decides."
+    )
     available = serializers.SerializerMethodField(help_text="How many there are.")
 
     def get_required(self, reason: Any) -> int | None:

@@ -51,19 +51,18 @@ class TargetsView(PlayerView):
         players = economy.leaderboard().exclude(pk=self.player_id)
         if facts.has_active_field():
             players = players.filter(is_active=True)
-        page = [player.pk for player in self.paginate_queryset(players)]
+        page = [player.pk for player in self.paginate_queryset(players) or ()]
         found = preview.prospects(attacker_id=self.player_id, victim_ids=page, economy=economy)
         return self.get_paginated_response(TargetSerializer([found[pk] for pk in page if pk in found], many=True).data)
 
 
 class TargetView(PlayerView):
     serializer_class = PreviewSerializer
-    pagination_class = None
 
     @extend_schema(
         operation_id="heists_targets_retrieve",
         summary="Preview of robbing one player",
-        description="What an attempt would meet now, by the very rules that would judge it. It never tells of a shield.",
+        description="What an attempt would meet now, by the rules that would judge it. It never tells of a shield.",
         tags=TARGETS,
         parameters=[schema.player_path_id("player_id", "The player's id."), schema.RETRY_AFTER],
         responses={200: PreviewSerializer} | schema.problems("not_found"),

@@ -1,7 +1,7 @@
 """How often a player may knock: politeness towards the server, never a rule of the game (spec section 6).
 
-A request counts in the player's current minute, by one atomic `incr` in a cache shared by all workers. A table would be as
-exact, but would cost every read a write and a commit.
+A request counts in the player's current minute, by one atomic `incr` in a cache shared by all workers. A table would be
+as exact, but would cost every read a write and a commit.
 """
 
 from __future__ import annotations

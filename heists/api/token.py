@@ -20,7 +20,6 @@ NONE_YET = (0, 0, 0, None, None)
 
 class TokenView(PlayerView):
     serializer_class = TokenSerializer
-    pagination_class = None
 
     @extend_schema(
         operation_id="heists_token",

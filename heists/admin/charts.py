@@ -43,7 +43,7 @@ def bars(chart: str, title: Any, columns: Sequence[Bar]) -> SafeString:
     step = (WIDTH - LEFT - RIGHT) / max(1, len(columns))
     scale = (HEIGHT - TOP - BOTTOM) / top
     # At most this many labels stand side by side.
-    every = -(-len(columns) // 10)
+    every = -(-len(columns) // 12)
     drawn = format_html_join(
         "\n",
         "{}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import PermissionDenied
@@ -9,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
+from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -44,7 +46,7 @@ def view(model_admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
         "days": days,
         "periods": PERIODS,
         "now": now,
-        "period": period,
+        "tiles": _tiles(site, request, period, now),
         "statuses": [(status.label, charts.swatch("heists", number)) for number, status in enumerate(STATUSES)],
         "heists_chart": charts.bars("heists", _("Heists a day by status"), _heist_columns(site, period)),
         "points_chart": charts.bars("points", _("Points moved a day"), _point_columns(site, period)),
@@ -53,11 +55,6 @@ def view(model_admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
         "tokens_table": [(column.label, column.values[0]) for column in tokens],
         "attackers": _ranks(site, period.attackers),
         "victims": _ranks(site, period.victims),
-        "shields": statistics.live_shields(now),
-        "outbox": statistics.outbox(now),
-        "waiting_url": links.list_url(site, Letter, state=LetterState.WAITING.value),
-        "failed_url": links.list_url(site, Letter, state=LetterState.FAILED.value),
-        "may_view_letters": links.may_view(site, request, Letter),
         "tokens_url": links.list_url(site, HeistToken) if links.may_view(site, request, HeistToken) else None,
         "hasty": _warnings(site, statistics.hasty_players(now)),
         "besieged": _warnings(site, statistics.besieged_players(now)),
@@ -67,11 +64,44 @@ def view(model_admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "admin/heists/dashboard.html", context)
 
 
+def _tiles(site: Any, request: HttpRequest, period: statistics.Period, now: dt.datetime) -> list[dict[str, Any]]:
+    outbox, may_view_letters = statistics.outbox(now), links.may_view(site, request, Letter)
+
+    def letters(state: LetterState) -> str | None:
+        return links.list_url(site, Letter, state=state.value) if may_view_letters else None
+
+    waiting_since = outbox.oldest_due_at
+    late = waiting_since is not None and waiting_since < now
+    rate = "-" if period.success_rate is None else f"{number_format(period.success_rate, 1)} %"
+    return [
+        {"label": _("Attempts"), "value": _grouped(period.attempts)},
+        {"label": _("Success rate"), "value": rate},
+        {"label": _("Points moved"), "value": _grouped(period.points)},
+        {"label": _("Live shields"), "value": _grouped(statistics.live_shields(now))},
+        {
+            "label": _("Letters waiting"),
+            "value": _grouped(outbox.waiting),
+            "url": letters(LetterState.WAITING),
+            "more": _("the oldest for %(time)s") % {"time": timesince(waiting_since, now)} if late else "",
+        },
+        {
+            "label": _("Letters given up"),
+            "value": _grouped(outbox.failed),
+            "url": letters(LetterState.FAILED),
+            "more": _("in 30 days"),
+        },
+    ]
+
+
+def _grouped(number: int) -> str:
+    return number_format(number, force_grouping=True)
+
+
 def _heist_columns(site: Any, period: statistics.Period) -> list[charts.Bar]:
     url = links.list_url(site, Heist)
     columns = []
     for day in period.days:
-        told = [f"{status.label}: {number_format(day.counts[status])}" for status in STATUSES if day.counts.get(status)]
+        told = [f"{status.label}: {_grouped(day.counts[status])}" for status in STATUSES if day.counts.get(status)]
         columns.append(
             charts.Bar(
                 label=date_format(day.date, "MONTH_DAY_FORMAT"),
@@ -89,7 +119,7 @@ def _point_columns(site: Any, period: statistics.Period) -> list[charts.Bar]:
         charts.Bar(
             label=date_format(day.date, "MONTH_DAY_FORMAT"),
             values=[day.points],
-            title=f"{date_format(day.date)}: {number_format(day.points, force_grouping=True)}",
+            title=f"{date_format(day.date)}: {_grouped(day.points)}",
             url=f"{url}&period={day.date}",
         )
         for day in period.days
@@ -106,7 +136,7 @@ def _token_columns() -> list[charts.Bar]:
             label=label,
             values=[count],
             title=ngettext("%(tokens)s tokens: %(count)s player", "%(tokens)s tokens: %(count)s players", count)
-            % {"tokens": label, "count": number_format(count, force_grouping=True)},
+            % {"tokens": label, "count": _grouped(count)},
         )
         for label, count in zip(labels, players, strict=True)
     ]

@@ -107,7 +107,10 @@ class HeistAdmin(ReadOnlyAdmin):
             token.user_id: token for token in HeistToken.objects.filter(user__in=(heist.attacker_id, heist.victim_id))
         }
         events = get_economy().point_events([heist.pk])
-        names: dict[Any, str] = {heist.attacker_id: heist.attacker.get_username(), heist.victim_id: heist.victim.get_username()}
+        names: dict[Any, str] = {
+            heist.attacker_id: heist.attacker.get_username(),
+            heist.victim_id: heist.victim.get_username(),
+        }
         evidence = history.around(heist)
         rules = heist.rules.rules
         last_outcome, last_loss = evidence.attackers_last_outcome, evidence.victims_last_loss

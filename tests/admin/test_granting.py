@@ -130,9 +130,7 @@ def test_granting_needs_its_own_permission(client: Client, auditor: Any) -> None
     assert tokens_of(alice).balance == 2
 
 
-def test_more_players_than_a_page_names_are_refused(
-    client: Client, boss: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_more_players_than_a_page_names_are_refused(client: Client, boss: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from heists.admin import tokens
 
     monkeypatch.setattr(tokens, "MOST_PLAYERS", 1)

@@ -23,7 +23,20 @@ pytestmark = pytest.mark.django_db
 
 LIST = "admin:heists_heist_changelist"
 # What nobody types, and somebody will.
-CRAFTED = ["", "0", "-1", "abc", "\x00", "9" * 30, str(2**63), str(uuid.uuid4()), "' OR 1=1 --", "%00", "é" * 3000, "[]"]
+CRAFTED = [
+    "",
+    "0",
+    "-1",
+    "abc",
+    "\x00",
+    "9" * 30,
+    str(2**63),
+    str(uuid.uuid4()),
+    "' OR 1=1 --",
+    "%00",
+    "é" * 3000,
+    "[]",
+]
 PARAMETERS = ["q", "p", "o", "e", "status", "period", "token_spent", "player", "all", "_facets", "_popup", "_to_field"]
 
 
@@ -87,7 +100,9 @@ def test_the_filters_narrow_the_list(client: Client, auditor: Any) -> None:
     assert found(client, period="90", q=success.victim.username, status="SUCCESS") == {success.pk}
 
 
-@pytest.mark.parametrize("name", ["heist", "heisttoken", "tokengrant", "shield", "heistnotification", "letter", "ruleset"])
+@pytest.mark.parametrize(
+    "name", ["heist", "heisttoken", "tokengrant", "shield", "heistnotification", "letter", "ruleset"]
+)
 @pytest.mark.parametrize("parameter", [*PARAMETERS, "type", "state", "nonsense", "attacker__password", "points_stolen"])
 def test_no_crafted_query_string_is_a_server_error(client: Client, boss: Any, name: str, parameter: str) -> None:
     robbery()
@@ -117,7 +132,9 @@ def test_no_crafted_period_or_filter_breaks_dashboard_or_export(client: Client, 
 
 @pytest.mark.parametrize("order", ["2", "-4", "3.5", "1.1.-1"])
 def test_a_list_is_sorted_by_what_it_offers_and_nothing_else(client: Client, boss: Any, order: str) -> None:
-    with CaptureQueriesContext(connection, ) as queries:
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
         client.get(reverse(LIST), {"o": order})
 
     for query in queries:
@@ -144,7 +161,9 @@ def test_a_list_leads_so_far_and_says_so(client: Client, boss: Any, monkeypatch:
     assert counts and all("LIMIT 3" in sql for sql in counts)
 
 
-@pytest.mark.parametrize("name", ["heist", "heisttoken", "tokengrant", "shield", "heistnotification", "letter", "ruleset"])
+@pytest.mark.parametrize(
+    "name", ["heist", "heisttoken", "tokengrant", "shield", "heistnotification", "letter", "ruleset"]
+)
 def test_a_list_takes_as_many_statements_for_one_row_as_for_many(client: Client, boss: Any, name: str) -> None:
     def statements() -> int:
         with CaptureQueriesContext(connection) as queries:

@@ -111,10 +111,9 @@ class HeistTokenAdmin(ReadOnlyAdmin):
             self.message_user(request, _("Select the players who get tokens."), messages.WARNING)
             return HttpResponseRedirect(links.list_url(self.admin_site, HeistToken))
         form = GrantForm(request.POST if request.method == "POST" else None, initial={"nonce": uuid.uuid4()})
-        if request.method == "POST" and form.is_valid():
-            if self._grant(request, players, **form.cleaned_data):
-                return HttpResponseRedirect(self._after(players))
-            # The same page once more, with its nonce: sending it again reaches only those who got nothing.
+        # Where somebody got nothing, the same page comes once more, with its nonce: it then reaches only them.
+        if request.method == "POST" and form.is_valid() and self._grant(request, players, **form.cleaned_data):
+            return HttpResponseRedirect(self._after(players))
         context = {
             **self.admin_site.each_context(request),
             "title": _("Grant tokens"),

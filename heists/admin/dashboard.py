@@ -72,7 +72,7 @@ def _tiles(site: Any, request: HttpRequest, period: statistics.Period, now: dt.d
 
     waiting_since = outbox.oldest_due_at
     late = waiting_since is not None and waiting_since < now
-    rate = "-" if period.success_rate is None else f"{number_format(period.success_rate, 1)} %"
+    rate = "-" if period.success_rate is None else f"{number_format(round(period.success_rate, 1))} %"
     return [
         {"label": _("Attempts"), "value": _grouped(period.attempts)},
         {"label": _("Success rate"), "value": rate},

@@ -30,6 +30,12 @@ RANGES: dict[str, tuple[int, int]] = {
     "RATE_LIMIT_PER_MINUTE": (1, 1_000_000),
     "READ_RATE_LIMIT_PER_MINUTE": (1, 1_000_000),
     "TRUSTED_PROXIES": (0, 100),
+    "EMAIL_LEASE_SECONDS": (1, 86_400),
+    "EMAIL_RETRY_SECONDS": (1, 86_400),
+    "EMAIL_MAX_ATTEMPTS": (1, 1000),
+    "RETENTION_READ_DAYS": (1, 36_600),
+    "RETENTION_UNREAD_DAYS": (1, 36_600),
+    "RETENTION_ADDRESS_DAYS": (1, 36_600),
 }
 EXAMPLE = 'HEISTS = {"ECONOMY": "yourapp.economy.YourEconomy"}'
 SWITCHES = ("ENABLED", "EMAIL_ENABLED")
@@ -51,7 +57,7 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
                 id="heists.E001",
             )
         ]
-    return [*_unknown_keys(found), *_values(found), *_economy(), *_event_types()]
+    return [*_unknown_keys(found), *_values(found), *_economy(), *_event_types(), *_letters()]
 
 
 def _unknown_keys(found: dict[str, Any]) -> list[CheckMessage]:
@@ -147,3 +153,40 @@ def _event_types() -> list[CheckMessage]:
             )
         ]
     return []
+
+
+def _letters() -> list[CheckMessage]:
+    messages: list[CheckMessage] = []
+    if path := conf.email_delivery():
+        try:
+            delivery = import_string(path)
+        except (ImportError, AttributeError, ValueError) as error:
+            delivery, reason = None, str(error)
+        else:
+            reason = "it can't be called"
+        if not callable(delivery):
+            messages.append(
+                Error(
+                    f'HEISTS["EMAIL_DELIVERY"] = {path!r} can\'t be used: {reason}',
+                    hint="Write the dotted path of a function that takes a list of letter keys, or leave the key out.",
+                    id="heists.E010",
+                )
+            )
+    site = conf.site_url()
+    if site and not site.startswith(("https://", "http://")):
+        messages.append(
+            Error(
+                f'HEISTS["SITE_URL"] is {site!r}.',
+                hint=f'Write it with its scheme: "https://{site}".',
+                id="heists.E011",
+            )
+        )
+    if conf.email_enabled() and not site:
+        messages.append(
+            Warning(
+                "Letters have no links: HEISTS names no SITE_URL, so players can't unsubscribe by a click.",
+                hint='Write "SITE_URL": "https://example.com", or "EMAIL_ENABLED": False for a site without letters.',
+                id="heists.W010",
+            )
+        )
+    return messages

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from ..models import HeistNotification, Letter, LetterPreference
+from ..services import send_again
 from . import links
 from .filters import PeriodFilter, choice_filter
 from .readonly import ReadOnlyAdmin
+
+# The letters one action puts back, each in a statement of its own.
+MOST_LETTERS = 200
 
 
 @admin.register(HeistNotification)
@@ -47,6 +54,7 @@ class LetterAdmin(ReadOnlyAdmin):
     )
     list_filter = (choice_filter("state", _("state")), PeriodFilter)
     list_select_related = ("notification__user",)
+    actions = ("send_again",)
 
     @admin.display(description=_("player"))
     def player(self, letter: Letter) -> Any:
@@ -59,6 +67,35 @@ class LetterAdmin(ReadOnlyAdmin):
     @admin.display(description=_("state"))
     def standing(self, letter: Letter) -> Any:
         return letter.get_state_display()
+
+    def has_send_again_permission(self, request: HttpRequest) -> bool:
+        """Whether this member of staff may put letters back into the outbox."""
+        user: Any = request.user
+        return self.has_view_permission(request) and bool(user.has_perm("heists.send_again"))
+
+    @admin.action(description=_("Send again"), permissions=["send_again"])
+    def send_again(self, request: HttpRequest, queryset: QuerySet[Letter]) -> None:
+        """Put the chosen letters that did not go out back into the outbox, and log it."""
+        letters = list(queryset.order_by("pk")[: MOST_LETTERS + 1])
+        if len(letters) > MOST_LETTERS:
+            text = gettext("Select at most %(most)s letters.") % {"most": MOST_LETTERS}
+            self.message_user(request, text, messages.ERROR)
+            return
+        put_back = [letter for letter in letters if send_again(letter)]
+        for letter in put_back:
+            self.log_change(request, letter, "Put back into the outbox.")
+        if put_back:
+            text = ngettext(
+                "%(count)s letter will be sent again.", "%(count)s letters will be sent again.", len(put_back)
+            )
+            self.message_user(request, text % {"count": len(put_back)}, messages.SUCCESS)
+        if left := len(letters) - len(put_back):
+            text = ngettext(
+                "%(count)s letter was left alone: it is sent already, or on its way just now.",
+                "%(count)s letters were left alone: they are sent already, or on their way just now.",
+                left,
+            )
+            self.message_user(request, text % {"count": left}, messages.WARNING)
 
 
 @admin.register(LetterPreference)

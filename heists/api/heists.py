@@ -78,7 +78,7 @@ class HeistsView(AttemptMixin, PlayerView):
         "are between the attacker and the rules.",
         tags=HEISTS,
         parameters=[HeistQuerySerializer, schema.RETRY_AFTER],
-        responses={schema.PAGE: HeistSerializer(many=True)} | schema.problems("validation_error", "invalid_cursor"),
+        responses={200: HeistSerializer(many=True)} | schema.problems("validation_error", "invalid_cursor"),
     )
     def get(self, request: Request) -> Response:
         query = HeistQuerySerializer(data=request.query_params.dict())

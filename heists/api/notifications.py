@@ -51,8 +51,7 @@ class NotificationsView(PlayerView):
         description="Newest first.",
         tags=NOTIFICATIONS,
         parameters=[NotificationQuerySerializer, schema.RETRY_AFTER],
-        responses={schema.PAGE: NotificationSerializer(many=True)}
-        | schema.problems("validation_error", "invalid_cursor"),
+        responses={200: NotificationSerializer(many=True)} | schema.problems("validation_error", "invalid_cursor"),
     )
     def get(self, request: Request) -> Response:
         query = NotificationQuerySerializer(data=request.query_params.dict())

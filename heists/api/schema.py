@@ -92,6 +92,17 @@ class ProblemSerializer(serializers.Serializer[Any]):
     available = serializers.IntegerField(required=False, help_text="How many there are.")
 
 
+class ProblemKey(tuple[int, str]):
+    """A status and its media type, which as text sorts behind a plain status.
+
+    drf-spectacular tells a list from an object by the answer of the least key, as text: as "(400, …", a problem would
+    stand before the 200, and every list would lose its `cursor` and `page_size`.
+    """
+
+    def __str__(self) -> str:
+        return f"{self[0]} {self[1]}"
+
+
 def problems(*codes: str, rejections: bool = False, **statuses: int) -> dict[Any, OpenApiResponse]:
     """Return the responses for these codes and for what any request may meet, to be merged into `responses`.
 
@@ -104,7 +115,7 @@ def problems(*codes: str, rejections: bool = False, **statuses: int) -> dict[Any
     if rejections:
         by_status.setdefault(409, []).extend((code.value, str(SENTENCES[code]), _members(code)) for code in REJECTIONS)
     return {
-        (status, MEDIA_TYPE): OpenApiResponse(
+        ProblemKey((status, MEDIA_TYPE)): OpenApiResponse(
             ProblemSerializer,
             "\n".join(f"* `{code}`: {says}" for code, says, _ in found),
             [_example(status, code, says, members) for code, says, members in found],
@@ -131,9 +142,6 @@ def _example(status: int, code: str, says: str, members: dict[str, Any]) -> Open
     )
 
 
-# The key of a page in `responses`. drf-spectacular tells a list from an object by the least key, as text, and our
-# problems' keys are pairs: beside them a plain 200 would lose `cursor` and `page_size`.
-PAGE = (200, "application/json")
 RETRY_AFTER = OpenApiParameter(
     "Retry-After",
     int,

@@ -48,7 +48,7 @@ class TargetsView(PlayerView):
         "readable, and nobody is eligible (`feature_disabled`).",
         tags=TARGETS,
         parameters=[schema.RETRY_AFTER],
-        responses={schema.PAGE: TargetSerializer(many=True)} | schema.problems("validation_error", "invalid_cursor"),
+        responses={200: TargetSerializer(many=True)} | schema.problems("validation_error", "invalid_cursor"),
     )
     def get(self, request: Request) -> Response:
         page = [player.pk for player in self.paginate_queryset(self.get_queryset()) or ()]

@@ -18,7 +18,7 @@ export HOME := $(CURDIR)/var/home
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test test-sqlite test-postgres lint format bench matrix wheel clean
+.PHONY: help run serve test test-sqlite test-postgres lint format bench matrix wheel messages clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,7 @@ help: ## say what there is
 	@touch $@ .venv/site
 
 run: export DEBUG := true
+run: export DJANGO_RUNSERVER_HIDE_WARNING := true
 run: .venv/site ## start the demo site, filled with a small world the first time
 	@if [ -z "$$ALLOWED_HOSTS" ] && [ "$(HOST)" != 127.0.0.1 ]; then export ALLOWED_HOSTS='*'; fi; \
 	$(BIN)/python -m config.demo "$(HOST)" "$(PORT)" && \
@@ -73,7 +74,7 @@ lint: export DEBUG := true
 lint: .venv/dev ## check style, types, architecture, migrations and settings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy heists
+	$(BIN)/mypy heists gamification config
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py check --fail-level WARNING
@@ -88,8 +89,13 @@ bench: .venv/dev ## measure the budgets of the spec on PostgreSQL
 matrix: .venv/dev ## run every test on every supported Python and Django that is here
 	$(BIN)/nox
 
-wheel: .venv/dev ## build the app as a wheel, into dist/
+wheel: .venv/dev ## build the app as a wheel, into dist/, and check it
 	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python -m check_wheel_contents dist/heists-*.whl
+
+messages: .venv/dev ## bring the translations up to date with the texts, and compile them; needs gettext
+	cd heists && ../$(BIN)/django-admin makemessages --locale de --locale es --add-location file --no-obsolete
+	cd heists && ../$(BIN)/django-admin compilemessages
 
 clean: ## remove everything that was made here, the embedded database included
 	rm -rf .venv .nox var dist build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -23,7 +23,9 @@ def problem(status: HTTPStatus, code: str, detail: str) -> HttpResponse:
     return JsonResponse(body, status=status, content_type="application/problem+json")
 
 
-def _handler(status: HTTPStatus, code: str, detail: str, page: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+def _handler(
+    status: HTTPStatus, code: str, detail: str, page: Callable[..., HttpResponse]
+) -> Callable[..., HttpResponse]:
     def handle(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.path.startswith("/api/"):
             return problem(status, code, detail)
@@ -33,9 +35,7 @@ def _handler(status: HTTPStatus, code: str, detail: str, page: Callable[..., Htt
 
 
 bad_request = _handler(HTTPStatus.BAD_REQUEST, "bad_request", "The request is malformed.", defaults.bad_request)
-forbidden = _handler(
-    HTTPStatus.FORBIDDEN, "permission_denied", "You may not do this.", defaults.permission_denied
-)
+forbidden = _handler(HTTPStatus.FORBIDDEN, "permission_denied", "You may not do this.", defaults.permission_denied)
 not_found = _handler(
     HTTPStatus.NOT_FOUND, "not_found", "There is nothing here. Every path ends in a slash.", defaults.page_not_found
 )

@@ -13,3 +13,5 @@ max_requests_jitter = 1_000
 timeout = 30
 graceful_timeout = 30
 accesslog = "-" if os.environ.get("ACCESS_LOG") else None
+# It would be a file in the home folder, which a service may not have.
+control_socket_disable = True

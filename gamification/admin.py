@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.contrib.auth.admin import UserAdmin
 from django.http import HttpRequest
+
+from heists.admin import HeistLinksMixin
 
 from .models import CoinEntry, PlayerProfile, PointEvent, PointEventTypeMaster
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Nothing can be added, changed or deleted; deleting the user still takes the rows along."""
 
     show_full_result_count = False
@@ -34,6 +38,14 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return super().has_delete_permission(request, obj)
 
 
+admin.site.unregister(get_user_model())
+
+
+@admin.register(get_user_model())
+class PlayerAdmin(HeistLinksMixin, UserAdmin):
+    """Django's own, with links to what belongs to the player in heists."""
+
+
 @admin.register(PlayerProfile)
 class PlayerProfileAdmin(ReadOnlyAdmin):
     list_display = ["user", "monthly_points", "points", "coins", "referral_code", "referred_by"]
@@ -44,7 +56,7 @@ class PlayerProfileAdmin(ReadOnlyAdmin):
 
 
 @admin.register(PointEventTypeMaster)
-class PointEventTypeMasterAdmin(admin.ModelAdmin):
+class PointEventTypeMasterAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ["name", "points", "active", "description", "updated_at"]
     list_filter = ["active"]
     search_fields = ["name"]

@@ -10,7 +10,7 @@ from knox.auth import TokenAuthentication as KnoxTokenAuthentication
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 
 
-class TokenAuthentication(KnoxTokenAuthentication):
+class TokenAuthentication(KnoxTokenAuthentication):  # type: ignore[misc]
     """`Authorization: Token …`, hashed in the database, expiring, one for each sign-in.
 
     Knox's own fails with a 500 on bytes that are no UTF-8, and on PostgreSQL on NUL; and it reads, and may delete, all

@@ -9,12 +9,25 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX, make_password
+
 from heists.demo.bulk import Bulk
 from heists.demo.host import DemoEconomy, DemoPlayer, DemoPurchase, DemoTransfer
 from heists.errors import DemoRefused
 
 from .models import REFERRAL_ALPHABET, REFERRAL_CODE_LENGTH, CoinEntry, CoinReason, PlayerProfile, PointEvent
 
+USER_COLUMNS = (
+    "id",
+    "password",
+    "is_superuser",
+    "username",
+    "first_name",
+    "last_name",
+    "email",
+    "is_staff",
+    "is_active",
+    "date_joined",
+)
 EVENT_COLUMNS = ("user", "type", "points", "reference", "created_at")
 COIN_COLUMNS = ("user", "amount", "reason", "reference", "created_at")
 SIGNUP_POINTS = 100
@@ -32,10 +45,9 @@ class GamificationDemo(DemoEconomy):
                 raise DemoRefused(f"The name {taken.get_username()} is taken: is there a demo world already?")
         for key, player in enumerate(players, start=bulk.next_id(model)):
             player.key = key
-        columns = "id password is_superuser username first_name last_name email is_staff is_active date_joined".split()
         bulk.insert(
             model,
-            columns,
+            USER_COLUMNS,
             (
                 (
                     player.key,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
@@ -15,11 +15,12 @@ from heists.errors import InsufficientCoins
 from heists.models import Heist
 
 from . import errors, services
+from .demo import GamificationDemo
 from .models import CoinReason, PlayerProfile, PointEvent
 
 
-class GamificationEconomy(Economy):
-    """Monthly points and coins, as `PlayerProfile` keeps them."""
+class GamificationEconomy(GamificationDemo, Economy):
+    """Monthly points and coins, as `PlayerProfile` keeps them; and, from GamificationDemo, the demo world."""
 
     has_coins = True
 
@@ -31,7 +32,7 @@ class GamificationEconomy(Economy):
         ranked = get_user_model().objects.filter(player_profile__isnull=False)
         return ranked.annotate(monthly_points=F("player_profile__monthly_points")).order_by("-monthly_points", "pk")
 
-    def lock(self, *player_ids: Hashable) -> None:
+    def lock(self, *player_ids: Any) -> None:
         services.lock_profiles(*player_ids)
 
     def transfer(self, heist: Heist) -> None:
@@ -45,14 +46,14 @@ class GamificationEconomy(Economy):
             ]
         )
 
-    def _move(self, player_id: Hashable, before: int, after: int) -> None:
+    def _move(self, player_id: Any, before: int, after: int) -> None:
         if not PlayerProfile.objects.filter(user_id=player_id, monthly_points=before).update(monthly_points=after):
             raise errors.StaleBalance
 
-    def coins(self, player_id: Hashable) -> int:
+    def coins(self, player_id: Any) -> int:
         return PlayerProfile.objects.filter(user_id=player_id).values_list("coins", flat=True).first() or 0
 
-    def spend_coins(self, player_id: Hashable, amount: int, *, reference: str) -> None:
+    def spend_coins(self, player_id: Any, amount: int, *, reference: str) -> None:
         try:
             services.add_coins(player_id, -amount, CoinReason.SHIELD, reference)
         except errors.InsufficientCoins as exc:
@@ -61,7 +62,8 @@ class GamificationEconomy(Economy):
     def point_events(self, heist_ids: Iterable[int]) -> Iterable[PointEventRow]:
         ids = iter(heist_ids)
         while some := [f"heist:{pk}" for pk in islice(ids, 1000)]:
-            # The empty reference is excluded in words, so that the partial index may be used.
             events = PointEvent.objects.filter(type__in=["HEIST_GAIN", "HEIST_LOSS"], reference__in=some)
-            for reference, user_id, points in events.exclude(reference="").values_list("reference", "user_id", "points"):
+            # The empty reference is excluded in words, so that the partial index may be used.
+            rows = events.exclude(reference="").values_list("reference", "user_id", "points")
+            for reference, user_id, points in rows:
                 yield PointEventRow(int(reference.removeprefix("heist:")), user_id, points)

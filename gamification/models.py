@@ -38,9 +38,7 @@ class PlayerProfile(models.Model):
         _("monthly points"), default=0, help_text=_("This month's points: the leaderboard, and what a heist moves.")
     )
     coins = models.IntegerField(_("coins"), default=0)
-    referral_code = models.CharField(
-        _("referral code"), max_length=REFERRAL_CODE_LENGTH, unique=True, editable=False
-    )
+    referral_code = models.CharField(_("referral code"), max_length=REFERRAL_CODE_LENGTH, unique=True, editable=False)
     # Its own index serves the SET NULL when the referrer is deleted.
     referred_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -74,6 +72,13 @@ class PlayerProfile(models.Model):
         super().save(*args, **kwargs)
 
 
+class PointEventTypeManager(models.Manager["PointEventTypeMaster"]):
+    """Finds a type by its name, so that a fixture needs no primary keys."""
+
+    def get_by_natural_key(self, name: str) -> PointEventTypeMaster:
+        return self.get(name=name)
+
+
 class PointEventTypeMaster(models.Model):
     """A reason for points to move, and how many it is worth."""
 
@@ -86,6 +91,8 @@ class PointEventTypeMaster(models.Model):
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
 
+    objects = PointEventTypeManager()
+
     class Meta:
         verbose_name = _("point event type")
         verbose_name_plural = _("point event types")
@@ -93,6 +100,9 @@ class PointEventTypeMaster(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def natural_key(self) -> tuple[str]:
+        return (self.name,)
 
 
 class LedgerQuerySet(models.QuerySet[Any]):

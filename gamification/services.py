@@ -76,9 +76,7 @@ def award_points(*, player: Any, type_name: str, points: int, reference: str = "
         return _add_points(player.pk, type_name, points, reference)
 
 
-def award_coins(
-    *, player: Any, amount: int, reason: CoinReason = CoinReason.AWARD, reference: str = ""
-) -> CoinEntry:
+def award_coins(*, player: Any, amount: int, reason: CoinReason = CoinReason.AWARD, reference: str = "") -> CoinEntry:
     """Move a player's coins with the ledger line that says why. Raises InsufficientCoins, BalanceTooLarge."""
     with transaction.atomic(durable=True):
         lock_profiles(player.pk)

@@ -12,7 +12,8 @@ urlpatterns = [
     path("leaderboard/", heists.LeaderboardView.as_view(), name="leaderboard"),
     path("token/", token.TokenView.as_view(), name="token"),
     path("targets/", targets.TargetsView.as_view(), name="targets"),
-    path("targets/<str:player_id>/", targets.TargetView.as_view(), name="target"),
+    # A path, since a host's text key may hold a slash.
+    path("targets/<path:player_id>/", targets.TargetView.as_view(), name="target"),
     path("notifications/", notifications.NotificationsView.as_view(), name="notifications"),
     path("notifications/read-all/", notifications.NotificationsReadAllView.as_view(), name="read-all"),
     path("notifications/<str:notification_id>/read/", notifications.NotificationReadView.as_view(), name="read"),

@@ -18,7 +18,6 @@ from .serializers import LoginSerializer, ProblemSerializer, SignupSerializer
 
 STATUS = {
     errors.UnknownReferralCode: status.HTTP_400_BAD_REQUEST,
-    errors.InvalidCredentials: status.HTTP_401_UNAUTHORIZED,
     errors.InactiveAccount: status.HTTP_403_FORBIDDEN,
     errors.UsernameTaken: status.HTTP_409_CONFLICT,
 }
@@ -29,9 +28,7 @@ class Refused(exceptions.APIException):
 
     def __init__(self, refusal: errors.GamificationError) -> None:
         self.status_code = STATUS.get(type(refusal), status.HTTP_409_CONFLICT)
-        if self.status_code == status.HTTP_401_UNAUTHORIZED:
-            self.auth_header = "Token"
-        super().__init__(refusal.sentence, refusal.code)
+        super().__init__(str(refusal), refusal.code)
 
 
 def _problems(described: dict[int, str]) -> dict[Any, OpenApiResponse]:
@@ -46,6 +43,9 @@ class _OpenDoor(APIView):
     authentication_classes = ()
     permission_classes = (permissions.AllowAny,)
     throttle_classes = (ScopedRateThrottle,)
+
+    def get_authenticate_header(self, request: Request) -> str:
+        return "Token"
 
 
 class SignupView(_OpenDoor):
@@ -63,6 +63,7 @@ class SignupView(_OpenDoor):
             {
                 400: "A field is missing or malformed, the password is weak, or the referral code is nobody's.",
                 409: "The username is taken.",
+                413: "The body is too long.",
                 415: "The body is not JSON.",
                 429: "Too many requests.",
             }
@@ -102,6 +103,7 @@ class LoginView(_OpenDoor):
                 400: "A field is missing or malformed.",
                 401: "No account has this username and password.",
                 403: "The account is not active.",
+                413: "The body is too long.",
                 415: "The body is not JSON.",
                 429: "Too many requests.",
             }
@@ -113,6 +115,8 @@ class LoginView(_OpenDoor):
         form.is_valid(raise_exception=True)
         try:
             token = services.sign_in(request._request, **form.validated_data)
+        except errors.InvalidCredentials as exc:
+            raise exceptions.AuthenticationFailed(str(exc), exc.code) from exc
         except errors.GamificationError as exc:
             raise Refused(exc) from exc
         return Response({"token": token})

@@ -5,7 +5,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -14,71 +13,195 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='PointEventTypeMaster',
+            name="PointEventTypeMaster",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=50, unique=True, verbose_name='name')),
-                ('description', models.CharField(blank=True, max_length=255, verbose_name='description')),
-                ('points', models.IntegerField(default=0, help_text='What the event is worth; 0 where each event says it itself.', verbose_name='points')),
-                ('active', models.BooleanField(default=True, verbose_name='active')),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='created')),
-                ('updated_at', models.DateTimeField(auto_now=True, verbose_name='updated')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=50, unique=True, verbose_name="name")),
+                ("description", models.CharField(blank=True, max_length=255, verbose_name="description")),
+                (
+                    "points",
+                    models.IntegerField(
+                        default=0,
+                        help_text="What the event is worth; 0 where each event says it itself.",
+                        verbose_name="points",
+                    ),
+                ),
+                ("active", models.BooleanField(default=True, verbose_name="active")),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name="created"),
+                ),
+                ("updated_at", models.DateTimeField(auto_now=True, verbose_name="updated")),
             ],
             options={
-                'verbose_name': 'point event type',
-                'verbose_name_plural': 'point event types',
-                'ordering': ['name'],
+                "verbose_name": "point event type",
+                "verbose_name_plural": "point event types",
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='CoinEntry',
+            name="CoinEntry",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='created')),
-                ('reference', models.CharField(blank=True, default='', help_text='What it was for, such as "heist:12".', max_length=100, verbose_name='reference')),
-                ('amount', models.IntegerField(help_text='Negative where coins were spent.', verbose_name='amount')),
-                ('reason', models.CharField(choices=[('AWARD', 'Award'), ('PURCHASE', 'Purchase'), ('SHIELD', 'Shield'), ('CORRECTION', 'Correction')], max_length=20, verbose_name='reason')),
-                ('user', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='coin_entries', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name="created"),
+                ),
+                (
+                    "reference",
+                    models.CharField(
+                        blank=True,
+                        default="",
+                        help_text='What it was for, such as "heist:12".',
+                        max_length=100,
+                        verbose_name="reference",
+                    ),
+                ),
+                ("amount", models.IntegerField(help_text="Negative where coins were spent.", verbose_name="amount")),
+                (
+                    "reason",
+                    models.CharField(
+                        choices=[
+                            ("AWARD", "Award"),
+                            ("PURCHASE", "Purchase"),
+                            ("SHIELD", "Shield"),
+                            ("CORRECTION", "Correction"),
+                        ],
+                        max_length=20,
+                        verbose_name="reason",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="coin_entries",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'coin entry',
-                'verbose_name_plural': 'coin entries',
-                'indexes': [models.Index(fields=['user', '-id'], name='coin_entry_of_user')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('amount', 0), _negated=True), name='coin_entry_moves_something'), models.CheckConstraint(condition=models.Q(('reason__in', ['AWARD', 'PURCHASE', 'SHIELD', 'CORRECTION'])), name='coin_entry_reason_in_list')],
+                "verbose_name": "coin entry",
+                "verbose_name_plural": "coin entries",
+                "indexes": [models.Index(fields=["user", "-id"], name="coin_entry_of_user")],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("amount", 0), _negated=True), name="coin_entry_moves_something"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("reason__in", ["AWARD", "PURCHASE", "SHIELD", "CORRECTION"])),
+                        name="coin_entry_reason_in_list",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='PlayerProfile',
+            name="PlayerProfile",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('points', models.IntegerField(default=0, help_text='All points ever earned.', verbose_name='points')),
-                ('monthly_points', models.IntegerField(default=0, help_text="This month's points: the leaderboard, and what a heist moves.", verbose_name='monthly points')),
-                ('coins', models.IntegerField(default=0, verbose_name='coins')),
-                ('referral_code', models.CharField(editable=False, max_length=12, unique=True, verbose_name='referral code')),
-                ('referred_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='referred_players', to=settings.AUTH_USER_MODEL, verbose_name='referred by')),
-                ('user', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='player_profile', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("points", models.IntegerField(default=0, help_text="All points ever earned.", verbose_name="points")),
+                (
+                    "monthly_points",
+                    models.IntegerField(
+                        default=0,
+                        help_text="This month's points: the leaderboard, and what a heist moves.",
+                        verbose_name="monthly points",
+                    ),
+                ),
+                ("coins", models.IntegerField(default=0, verbose_name="coins")),
+                (
+                    "referral_code",
+                    models.CharField(editable=False, max_length=12, unique=True, verbose_name="referral code"),
+                ),
+                (
+                    "referred_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="referred_players",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="referred by",
+                    ),
+                ),
+                (
+                    "user",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="player_profile",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'player profile',
-                'verbose_name_plural': 'player profiles',
-                'indexes': [models.Index(fields=['-monthly_points', 'user'], name='profile_leaderboard')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('points__gte', 0)), name='profile_points_not_negative'), models.CheckConstraint(condition=models.Q(('monthly_points__gte', 0)), name='profile_monthly_points_not_negative'), models.CheckConstraint(condition=models.Q(('coins__gte', 0)), name='profile_coins_not_negative'), models.CheckConstraint(condition=models.Q(('referred_by', models.F('user')), _negated=True), name='profile_not_referred_by_oneself')],
+                "verbose_name": "player profile",
+                "verbose_name_plural": "player profiles",
+                "indexes": [models.Index(fields=["-monthly_points", "user"], name="profile_leaderboard")],
+                "constraints": [
+                    models.CheckConstraint(condition=models.Q(("points__gte", 0)), name="profile_points_not_negative"),
+                    models.CheckConstraint(
+                        condition=models.Q(("monthly_points__gte", 0)), name="profile_monthly_points_not_negative"
+                    ),
+                    models.CheckConstraint(condition=models.Q(("coins__gte", 0)), name="profile_coins_not_negative"),
+                    models.CheckConstraint(
+                        condition=models.Q(("referred_by", models.F("user")), _negated=True),
+                        name="profile_not_referred_by_oneself",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='PointEvent',
+            name="PointEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='created')),
-                ('reference', models.CharField(blank=True, default='', help_text='What it was for, such as "heist:12".', max_length=100, verbose_name='reference')),
-                ('points', models.IntegerField(help_text='Negative where points were lost.', verbose_name='points')),
-                ('user', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='point_events', to=settings.AUTH_USER_MODEL)),
-                ('type', models.ForeignKey(db_column='type', db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='events', to='gamification.pointeventtypemaster', to_field='name')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name="created"),
+                ),
+                (
+                    "reference",
+                    models.CharField(
+                        blank=True,
+                        default="",
+                        help_text='What it was for, such as "heist:12".',
+                        max_length=100,
+                        verbose_name="reference",
+                    ),
+                ),
+                ("points", models.IntegerField(help_text="Negative where points were lost.", verbose_name="points")),
+                (
+                    "user",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="point_events",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "type",
+                    models.ForeignKey(
+                        db_column="type",
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="events",
+                        to="gamification.pointeventtypemaster",
+                        to_field="name",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'point event',
-                'verbose_name_plural': 'point events',
-                'indexes': [models.Index(fields=['user', '-id'], name='point_event_of_user'), models.Index(condition=models.Q(('reference', ''), _negated=True), fields=['reference'], name='point_event_reference')],
+                "verbose_name": "point event",
+                "verbose_name_plural": "point events",
+                "indexes": [
+                    models.Index(fields=["user", "-id"], name="point_event_of_user"),
+                    models.Index(
+                        condition=models.Q(("reference", ""), _negated=True),
+                        fields=["reference"],
+                        name="point_event_reference",
+                    ),
+                ],
             },
         ),
     ]

@@ -28,7 +28,7 @@ class Bulk:
         self._numbered: dict[type[models.Model], None] = {}
 
     def next_id(self, model: type[models.Model]) -> int:
-        """Return the first free number of a model whose rows the caller numbers; `reset_sequences` accounts for them."""
+        """Return the first free number of a model whose rows the caller numbers; see `reset_sequences`."""
         self._numbered[model] = None
         return (model._base_manager.using(self.using).aggregate(top=Max("pk"))["top"] or 0) + 1
 
@@ -51,7 +51,7 @@ class Bulk:
         adapted = (self._with_times(row, times) for row in rows)
         with self.connection.cursor() as cursor:
             while chunk := list(islice(adapted, CHUNK)):
-                cursor.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", chunk)  # noqa: S608
+                cursor.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", chunk)
 
     def _with_times(self, row: Sequence[Any], times: Sequence[int]) -> list[Any]:
         values = list(row)
@@ -61,7 +61,7 @@ class Bulk:
         return values
 
     def check_keys_as_they_come(self, *, except_for: Sequence[str] = ()) -> None:
-        """Let PostgreSQL check foreign keys at each statement: a deferred check of each row would pile up in its memory.
+        """Let PostgreSQL check foreign keys at each statement: deferred checks would pile up in its memory.
 
         `except_for` names constraints whose rows come last; `check_keys` looks at them.
         """

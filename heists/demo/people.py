@@ -27,18 +27,76 @@ CAST = {
     "oscar": "leads the board",
     "victor": "a robber by trade",
 }
-FIRST_NAMES = (
-    "ada amir anna ben bruno cara chen clara dana diego elif emma enzo fatima finn gita hana hugo ida ines jack jana "
-    "jonas kaya kenji lara leo lina luca maya mia milo nadia nils noa olga omar paula pedro petra quinn rafa rosa sami "
-    "sara sofia tariq theo tomas uma vera viktor wanda willa xenia yara yusuf zara zoe"
-).split()
+FIRST_NAMES = [
+    "ada",
+    "amir",
+    "anna",
+    "ben",
+    "bruno",
+    "cara",
+    "chen",
+    "clara",
+    "dana",
+    "diego",
+    "elif",
+    "emma",
+    "enzo",
+    "fatima",
+    "finn",
+    "gita",
+    "hana",
+    "hugo",
+    "ida",
+    "ines",
+    "jack",
+    "jana",
+    "jonas",
+    "kaya",
+    "kenji",
+    "lara",
+    "leo",
+    "lina",
+    "luca",
+    "maya",
+    "mia",
+    "milo",
+    "nadia",
+    "nils",
+    "noa",
+    "olga",
+    "omar",
+    "paula",
+    "pedro",
+    "petra",
+    "quinn",
+    "rafa",
+    "rosa",
+    "sami",
+    "sara",
+    "sofia",
+    "tariq",
+    "theo",
+    "tomas",
+    "uma",
+    "vera",
+    "viktor",
+    "wanda",
+    "willa",
+    "xenia",
+    "yara",
+    "yusuf",
+    "zara",
+    "zoe",
+]
 # Of every hundred in the crowd: how many have a mail address, have closed their account, have next to no points, or
 # never earned a token.
 WITH_ADDRESS, CLOSED, POOR, TOKENLESS = 40, 2, 4, 4
 RICHEST = 60_000
 
 
-def invent(count: int, *, rules: Rules, start: dt.datetime, random: Random, known_passwords: bool) -> Iterator[DemoPlayer]:
+def invent(
+    count: int, *, rules: Rules, start: dt.datetime, random: Random, known_passwords: bool
+) -> Iterator[DemoPlayer]:
     """Yield `count` players, the cast first; each was referred by an earlier one or by nobody."""
     earlier: list[DemoPlayer] = []
     for number in range(count):
@@ -58,9 +116,7 @@ def invent(count: int, *, rules: Rules, start: dt.datetime, random: Random, know
         yield player
 
 
-def _of_the_cast(
-    name: str, joined_at: dt.datetime, rules: Rules, random: Random, known_passwords: bool
-) -> DemoPlayer:
+def _of_the_cast(name: str, joined_at: dt.datetime, rules: Rules, random: Random, known_passwords: bool) -> DemoPlayer:
     points = {"bob": 1700, "oscar": RICHEST, "alice": 850, "erin": max(0, rules.min_target_points - 5)}
     player = DemoPlayer(
         name=name,

@@ -108,9 +108,7 @@ def _build(
     numbers, start = conf.rules(), now - dt.timedelta(days=days)
     seed_event_types()
     rule_set = RuleSet.objects.using(bulk.using).in_force(numbers)
-    everybody = list(
-        people.invent(players, rules=numbers, start=start, random=random, known_passwords=settings.DEBUG)
-    )
+    everybody = list(people.invent(players, rules=numbers, start=start, random=random, known_passwords=settings.DEBUG))
     staff = [DemoPlayer(people.STAFF, start, password=people.PASSWORD, staff=True)] if settings.DEBUG else []
     # The attackers' token rows, which their heists refer to, are written when their balances are known.
     bulk.check_keys_as_they_come(except_for=[TOKEN_KEY])
@@ -144,7 +142,11 @@ def _build(
     bulk.insert(
         LetterPreference,
         ("user", "muted", "muted_types", "updated_at"),
-        [(player.key, True, "[]", player.joined_at) for player in everybody[: len(people.CAST)] if player.name == MUTED],
+        [
+            (player.key, True, "[]", player.joined_at)
+            for player in everybody[: len(people.CAST)]
+            if player.name == MUTED
+        ],
     )
     bulk.check_keys()
     bulk.reset_sequences()

@@ -55,7 +55,9 @@ def test_a_connection_is_not_carried_through_a_fork(cache: SQLiteCache) -> None:
     assert cache.incr("key") == 3
 
 
-@pytest.mark.parametrize("value", [0, -1, 2**63 - 1, 2**70, 1.5, "text", "", None, True, [1, 2.5], {"a": [None]}, "\x00"])
+@pytest.mark.parametrize(
+    "value", [0, -1, 2**63 - 1, 2**70, 1.5, "text", "", None, True, [1, 2.5], {"a": [None]}, "\x00"]
+)
 def test_what_json_can_say_comes_back(cache: SQLiteCache, value: Any) -> None:
     cache.set("key", value)
 

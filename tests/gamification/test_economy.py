@@ -63,7 +63,7 @@ def test_a_transfer_moves_monthly_points_with_two_events_in_three_statements(
 
     with transaction.atomic():
         GamificationEconomy().lock(bob.pk, alice.pk)
-        with CaptureQueriesContext(connection, ) as statements:
+        with CaptureQueriesContext(connection) as statements:
             GamificationEconomy().transfer(deed)
 
     assert len(statements) == 3
@@ -77,7 +77,9 @@ def test_a_transfer_moves_monthly_points_with_two_events_in_three_statements(
 
 
 @pytest.mark.parametrize("stale", [{"attacker_before": 99}, {"victim_before": 101}])
-def test_a_transfer_from_a_stale_balance_moves_nothing(alice: Any, bob: Any, profile: Any, stale: dict[str, int]) -> None:
+def test_a_transfer_from_a_stale_balance_moves_nothing(
+    alice: Any, bob: Any, profile: Any, stale: dict[str, int]
+) -> None:
     with pytest.raises(errors.StaleBalance), transaction.atomic():
         GamificationEconomy().transfer(heist(alice, bob, 5, **stale))
 

@@ -22,7 +22,9 @@ def test_the_seven_original_types_are_seeded_once(django_assert_num_queries: Any
     with connection.schema_editor() if connection.vendor == "postgresql" else _editor() as editor:
         seeding.add_event_types(apps, editor)
 
-    assert {name for name, *_rest in seeding.EVENT_TYPES} <= set(PointEventTypeMaster.objects.values_list("name", flat=True))
+    assert {name for name, *_rest in seeding.EVENT_TYPES} <= set(
+        PointEventTypeMaster.objects.values_list("name", flat=True)
+    )
     assert len(seeding.EVENT_TYPES) == 7
     assert PointEventTypeMaster.objects.get(name="CHECKIN").points == 99
 

@@ -9,7 +9,6 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from django.contrib.auth.hashers import make_password
 from django.db import connection, transaction
 
 from gamification import errors, services
@@ -39,12 +38,6 @@ def at_once(*deeds: Callable[[], Any]) -> list[Any]:
 
     with ThreadPoolExecutor(len(deeds)) as threads:
         return list(threads.map(run, deeds))
-
-
-@pytest.fixture(autouse=True)
-def quick_hashes(settings: Any) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    assert make_password("x")
 
 
 def test_every_signup_with_one_code_counts_once(alice: Any) -> None:

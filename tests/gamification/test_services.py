@@ -75,7 +75,9 @@ def test_inactive_event_types_give_no_points(alice: Any, profile: Any) -> None:
     assert not PointEvent.objects.filter(user=bob).exists()
 
 
-@pytest.mark.parametrize("code", ["", "  ", "NOBODYSCODE0", "short", "x" * 1000, "\x00" * 12, "\ud800" * 12, "ÅÅÅÅÅÅÅÅÅÅÅÅ"])
+@pytest.mark.parametrize(
+    "code", ["", "  ", "NOBODYSCODE0", "short", "x" * 1000, "\x00" * 12, "\ud800" * 12, "ÅÅÅÅÅÅÅÅÅÅÅÅ"]
+)
 def test_a_code_that_is_nobodys_opens_no_account(code: str) -> None:
     with pytest.raises(errors.UnknownReferralCode):
         services.sign_up(username="bob", password=PASSWORD, referral_code=code)
@@ -154,7 +156,10 @@ def test_coins_move_with_their_entry(alice: Any, profile: Any) -> None:
     services.award_coins(player=alice, amount=-50, reason=CoinReason.CORRECTION, reference="mistake")
 
     assert profile(alice).coins == 20
-    assert list(CoinEntry.objects.order_by("id").values_list("amount", "reason")) == [(70, "AWARD"), (-50, "CORRECTION")]
+    assert list(CoinEntry.objects.order_by("id").values_list("amount", "reason")) == [
+        (70, "AWARD"),
+        (-50, "CORRECTION"),
+    ]
 
 
 def test_coins_that_are_not_there_cannot_be_taken(alice: Any, profile: Any) -> None:

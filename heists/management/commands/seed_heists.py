@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
+from heists.demo import people
 from heists.errors import DemoRefused
 from heists.services import demo
 from heists.services.event_types import seed_event_types
@@ -19,7 +20,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--demo", action="store_true", help="build invented players and their heists")
-        parser.add_argument("--players", type=int, help=f"how many; the default grows with --heists from {demo.PLAYERS}")
+        parser.add_argument(
+            "--players", type=int, help=f"how many; the default grows with --heists from {demo.PLAYERS}"
+        )
         parser.add_argument("--heists", type=int, default=demo.HEISTS, help="how many attempts (default: %(default)s)")
         parser.add_argument("--seed", type=int, default=1, help="another number, another world (default: %(default)s)")
         parser.add_argument("--force", action="store_true", help="also in a database that has players")
@@ -39,7 +42,7 @@ class Command(BaseCommand):
         except DemoRefused as refusal:
             raise CommandError(str(refusal)) from refusal
         sign_ins = (
-            f"Sign in as alice, or as staff member {demo.people.STAFF}, with the password {demo.people.PASSWORD}."
+            f"Sign in as alice, or as staff member {people.STAFF}, with the password {people.PASSWORD}."
             if built.known_passwords
             else "Nobody of them can sign in: known passwords are made only while DEBUG is on."
         )

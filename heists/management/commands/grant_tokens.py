@@ -1,0 +1,104 @@
+"""`grant_tokens`: tokens for one player, or for a CSV file of players (spec section 8)."""
+
+from __future__ import annotations
+
+import uuid
+from argparse import ArgumentParser
+from collections import Counter
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from heists.choices import GrantReason
+from heists.errors import HeistError, InvalidGrant, UnknownPlayer
+from heists.models import TokenGrant
+from heists.services import grant_tokens, token_files
+from heists.services.token_files import BadFile, BadLine, Line
+from heists.services.tokens import MAX_GRANT, validate_grant
+
+
+class Command(BaseCommand):
+    help = "Grants heist tokens to one player, or to every player of a CSV file."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("player", nargs="?", help="the player's name or primary key")
+        parser.add_argument("amount", nargs="?", type=int, help=f"how many tokens, 1 to {MAX_GRANT}")
+        parser.add_argument(
+            "--csv",
+            metavar="FILE",
+            help="a file whose first line names the columns player and amount, and where wanted reason, source, note",
+        )
+        parser.add_argument("--reason", default=GrantReason.PROMOTION, choices=GrantReason.values)
+        parser.add_argument(
+            "--source",
+            help="a key of your choice: the same key again grants nothing, so that the command can be repeated",
+        )
+        parser.add_argument("--note", default="", help="why, for whoever audits it")
+        parser.add_argument("--dry-run", action="store_true", help="say what would be granted, and grant nothing")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        one = options["player"] is not None or options["amount"] is not None
+        if one == bool(options["csv"]) or (one and None in (options["player"], options["amount"])):
+            raise CommandError("Name a player and an amount, or a file: grant_tokens alice 3, grant_tokens --csv FILE.")
+        if options["csv"]:
+            if options["source"] or options["note"]:
+                raise CommandError("In a file, source and note are columns of the file.")
+            lines = self._lines_of(options["csv"], GrantReason(options["reason"]))
+        else:
+            lines = [self._line_of(options)]
+        self._grant(lines, dry_run=options["dry_run"])
+
+    def _line_of(self, options: dict[str, Any]) -> Line:
+        source = options["source"] or f"command:{uuid.uuid4()}"
+        try:
+            player = token_files.find_player(options["player"])
+            validate_grant(options["amount"], source, options["note"])
+        except UnknownPlayer as error:
+            raise CommandError(f"There is no player {options['player']!r}.") from error
+        except InvalidGrant as error:
+            raise CommandError(f"The {error.details['code_detail']} is out of range.") from error
+        return Line(1, player, options["amount"], GrantReason(options["reason"]), source, options["note"])
+
+    def _lines_of(self, name: str, reason: GrantReason) -> list[Line | BadLine]:
+        try:
+            # Spreadsheets begin their files with a byte order mark.
+            with open(name, encoding="utf-8-sig", newline="") as file:
+                return list(token_files.read_lines(file, file_name=name, reason=reason))
+        except OSError as error:
+            raise CommandError(f"{name} can't be read: {error.strerror}.") from error
+        except BadFile as error:
+            raise CommandError(f"{name}: {error}") from error
+
+    def _grant(self, lines: list[Line] | list[Line | BadLine], *, dry_run: bool) -> None:
+        """Grant line by line, each in its own transaction, so that a bad line takes nothing away from the others."""
+        tally: Counter[str] = Counter()
+        players, sources = set(), set()
+        for line in lines:
+            if isinstance(line, BadLine):
+                self._complain(line.number, line.problem, tally)
+                continue
+            if line.source in sources or TokenGrant.objects.filter(source=line.source).exists():
+                tally["known"] += 1
+                continue
+            if not dry_run:
+                try:
+                    grant_tokens(
+                        player=line.player, amount=line.amount, reason=line.reason, source=line.source, note=line.note
+                    )
+                except HeistError as error:
+                    self._complain(line.number, str(error), tally)
+                    continue
+            sources.add(line.source)
+            players.add(line.player.pk)
+            tally["granted"] += 1
+            tally["tokens"] += line.amount
+        self.stdout.write(
+            f"{'Would grant' if dry_run else 'Granted'} {tally['tokens']} tokens to {len(players)} players "
+            f"in {tally['granted']} grants; {tally['known']} were granted before, {tally['bad']} lines were bad."
+        )
+        if tally["bad"]:
+            raise CommandError(f"{tally['bad']} lines were not granted; correct them and run the file again.")
+
+    def _complain(self, number: int, problem: str, tally: Counter[str]) -> None:
+        tally["bad"] += 1
+        self.stderr.write(f"line {number}: {problem}")

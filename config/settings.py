@@ -243,11 +243,23 @@ _HEIST_KEYS = {
     "SHIELD_COST": _number,
     "SHIELD_DAYS": _number,
     "TRUSTED_PROXIES": _number,
+    "SITE_URL": str,
+    "EMAIL_FROM": str,
+    "EMAIL_DELIVERY": str,
+    "EMAIL_LEASE_SECONDS": _number,
+    "EMAIL_RETRY_SECONDS": _number,
+    "EMAIL_MAX_ATTEMPTS": _number,
+    "RETENTION_READ_DAYS": _number,
+    "RETENTION_UNREAD_DAYS": _number,
+    "RETENTION_ADDRESS_DAYS": _number,
 }
 HEISTS: dict[str, Any] = {
     "ECONOMY": "gamification.economy.GamificationEconomy",
     "POINT_EVENT_TYPE_MODEL": "gamification.PointEventTypeMaster",
 }
+if DEBUG:
+    # For the links in the letters of `make run`.
+    HEISTS["SITE_URL"] = f"http://localhost:{os.environ.get('PORT') or 8000}"
 for _key, _read in _HEIST_KEYS.items():
     if _text := os.environ.get(f"HEIST_{_key}", "").strip():
         HEISTS[_key] = _read(_text)

@@ -13,16 +13,26 @@ from rest_framework.response import Response
 from ..choices import HeistNotificationType
 from ..models import LetterPreference
 from ..services import choose_letters, letter_preference
+from . import schema
 from .base import PlayerView
+
+PREFERENCES = ["notifications"]
+
+
+class SwitchField(serializers.BooleanField):
+    """True or false, and nothing that merely looks like it."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
 
 
 class LetterTypesSerializer(serializers.Serializer[Any]):
     """One switch for each type of notification."""
 
     def get_fields(self) -> dict[str, Any]:
-        return {
-            type.value: serializers.BooleanField(required=False, help_text=type.label) for type in HeistNotificationType
-        }
+        return {type.value: SwitchField(required=False, help_text=type.label) for type in HeistNotificationType}
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict) and (unknown := sorted(map(str, data.keys() - set(HeistNotificationType.values)))):
@@ -31,7 +41,7 @@ class LetterTypesSerializer(serializers.Serializer[Any]):
 
 
 class LetterPreferenceSerializer(serializers.Serializer[Any]):
-    email = serializers.BooleanField(required=False, help_text="Whether I get letters at all.")
+    email = SwitchField(required=False, help_text="Whether I get letters at all.")
     types = LetterTypesSerializer(required=False)
 
     def to_representation(self, preference: LetterPreference) -> dict[str, Any]:
@@ -41,19 +51,27 @@ class LetterPreferenceSerializer(serializers.Serializer[Any]):
         }
 
 
-@extend_schema(tags=["notifications"])
 class LetterPreferenceView(PlayerView):
     serializer_class = LetterPreferenceSerializer
     pagination_class = None
 
-    @extend_schema(operation_id="preferences_retrieve", summary="Which letters I get")
+    @extend_schema(
+        operation_id="heists_preferences",
+        summary="Which letters I get",
+        tags=PREFERENCES,
+        parameters=[schema.RETRY_AFTER],
+        responses={200: LetterPreferenceSerializer} | schema.problems(),
+    )
     def get(self, request: Request) -> Response:
         return Response(self.get_serializer(letter_preference(player_id=self.player_id)).data)
 
     @extend_schema(
-        operation_id="preferences_change",
+        operation_id="heists_preferences_change",
         summary="Choose the letters I get",
         description="What is left out stays as it is. Notifications in the game stay, whatever is chosen.",
+        tags=PREFERENCES,
+        parameters=[schema.RETRY_AFTER],
+        responses={200: LetterPreferenceSerializer} | schema.problems(*schema.WITH_BODY, "busy"),
     )
     def patch(self, request: Request) -> Response:
         form = self.get_serializer(data=request.data)

@@ -90,6 +90,7 @@ class ProblemSerializer(serializers.Serializer[Any]):
         required=False, help_text="How many tokens, points or coins it takes."
     )
     available = serializers.IntegerField(required=False, help_text="How many there are.")
+    expires_at = TimeField(required=False, help_text="For `shield_already_live`: when it ends.")
 
 
 class ProblemKey(tuple[int, str]):

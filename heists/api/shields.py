@@ -4,67 +4,79 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import QuerySet
 from django.utils import timezone
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
-from rest_framework import mixins, serializers, status
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ..models import Shield
 from ..services import buy_shield
+from . import schema
 from .base import AttemptMixin, PlayerView
+from .fields import TimeField, WordField
 from .pagination import PageCursor
 
-STATES = ("live", "used", "expired")
+SHIELDS = ["shields"]
+STATES = [("live", _("Live")), ("used", _("Used up")), ("expired", _("Expired"))]
 
 
-class ShieldSerializer(serializers.ModelSerializer[Shield]):
+class ShieldSerializer(serializers.Serializer[Any]):
     """A shield as its owner sees it; nobody else does."""
 
-    state = serializers.SerializerMethodField()
-    heist = serializers.PrimaryKeyRelatedField[Any](
-        source="used_by", read_only=True, help_text="The heist it blocked; null where there is none."
-    )
+    id = serializers.IntegerField()
+    state = WordField(STATES, component="ShieldState")
+    cost = serializers.IntegerField(help_text="Coins paid.")
+    bought_at = TimeField()
+    expires_at = TimeField()
+    used_at = TimeField(allow_null=True)
+    heist = serializers.IntegerField(allow_null=True, source="used_by_id", help_text="The heist it blocked.")
 
-    class Meta:
-        model = Shield
-        fields = ["id", "state", "cost", "bought_at", "expires_at", "used_at", "heist"]
-        read_only_fields = fields
-
-    @extend_schema_field(serializers.ChoiceField(choices=STATES))
-    def get_state(self, shield: Shield) -> str:
-        if shield.used_at:
-            return "used"
-        # By the clock: the command that marks it may come later.
-        return "live" if shield.expires_at > timezone.now() else "expired"
+    def to_representation(self, shield: Shield) -> dict[str, Any]:
+        # By the clock: the command that marks an expired one may come later.
+        over = shield.expires_at <= timezone.now()
+        shield.state = "used" if shield.used_at else "expired" if over else "live"  # type: ignore[attr-defined]
+        return super().to_representation(shield)
 
 
 class NewestShieldsFirst(PageCursor):
     key = "bought_at"
 
 
-@extend_schema(tags=["shields"])
-class ShieldsView(AttemptMixin, mixins.ListModelMixin, PlayerView):
+class ShieldsView(AttemptMixin, PlayerView):
     serializer_class = ShieldSerializer
     pagination_class = NewestShieldsFirst
 
-    def get_queryset(self) -> QuerySet[Shield]:
-        return Shield.objects.filter(player=self.player_id)
-
-    @extend_schema(operation_id="shields_list", summary="My shields, newest first")
-    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        return self.list(request, *args, **kwargs)
+    @extend_schema(
+        operation_id="heists_shields_list",
+        summary="My shields",
+        description="Newest first.",
+        tags=SHIELDS,
+        parameters=[schema.RETRY_AFTER],
+        responses={200: ShieldSerializer(many=True)} | schema.problems("validation_error", "invalid_cursor"),
+    )
+    def get(self, request: Request) -> Response:
+        page: Any = self.paginate_queryset(Shield.objects.filter(player=self.player_id))
+        return self.get_paginated_response(ShieldSerializer(page, many=True).data)
 
     @extend_schema(
-        operation_id="shields_buy",
+        operation_id="heists_shields_buy",
         summary="Buy a shield",
-        description="It blocks one attack, or expires. The same `Idempotency-Key` again answers with the same shield.",
-        parameters=[OpenApiParameter("Idempotency-Key", OpenApiTypes.STR, OpenApiParameter.HEADER)],
+        description="It costs coins, and blocks one attack or expires. A player has one at a time.",
+        tags=SHIELDS,
+        parameters=[schema.IDEMPOTENCY_KEY, schema.RETRY_AFTER],
         request=None,
-        responses={201: ShieldSerializer},
+        responses={201: ShieldSerializer}
+        | schema.problems(
+            "invalid_idempotency_key",
+            "no_coins",
+            "insufficient_coins",
+            "shield_already_live",
+            "feature_disabled",
+            "busy",
+        ),
     )
     def post(self, request: Request) -> Response:
         shield = buy_shield(player_id=self.player_id, idempotency_key=self.idempotency_key())
-        return Response(self.get_serializer(shield).data, status=status.HTTP_201_CREATED)
+        return Response(ShieldSerializer(shield).data, status=status.HTTP_201_CREATED)

@@ -1,0 +1,18 @@
+"""Reading an answer of the API in a test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+URL = "/api/heists/"
+
+
+def problem(response: Any, status: int, code: str) -> dict[str, Any]:
+    assert response.status_code == status, response.content
+    assert response["Content-Type"] == "application/problem+json"
+    body = response.json()
+    assert body["type"] == f"urn:heists:problems:{code}"
+    assert (body["status"], body["code"]) == (status, code)
+    assert body["title"]
+    assert body["detail"]
+    return body

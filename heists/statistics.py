@@ -11,6 +11,7 @@ import datetime as dt
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from zlib import crc32
 
@@ -118,16 +119,16 @@ def period(days: int, now: dt.datetime) -> Period:
             f"heists:{name}:{days}:{closed_until:%Y%m%d%z}:{newest}:{crc32(str(database).encode())}", compute
         )
 
-    tallies = remembered("days", lambda: _tallies(start, closed_until, zone)) + _tallies(closed_until, None, zone)
+    tallies = remembered("days", partial(_tallies, start, closed_until, zone)) + _tallies(closed_until, None, zone)
     by_date: dict[str, tuple[dict[str, int], int]] = {}
     for date, status, count, points in tallies:
         counts, moved = by_date.get(date, ({}, 0))
         by_date[date] = ({**counts, status: counts.get(status, 0) + count}, moved + points)
     dates = [first + number * DAY for number in range(days)]
-    tops = {
-        role: _top(role, remembered(role, lambda role=role: _ranks(role, start, closed_until)), start, closed_until)
-        for role in ("attacker", "victim")
-    }
+    tops = {}
+    for role in ("attacker", "victim"):
+        closed = remembered(role, partial(_ranks, role, start, closed_until))
+        tops[role] = _top(role, closed, start, closed_until)
     people = get_user_model()._default_manager.in_bulk({key for top in tops.values() for key, _h, _p in top})
     ranks = {role: [Rank(people.get(key), heists, points) for key, heists, points in top] for role, top in tops.items()}
     return Period(

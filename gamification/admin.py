@@ -42,7 +42,7 @@ admin.site.unregister(get_user_model())
 
 
 @admin.register(get_user_model())
-class PlayerAdmin(HeistLinksMixin, UserAdmin):
+class PlayerAdmin(HeistLinksMixin, UserAdmin):  # type: ignore[type-arg]
     """Django's own, with links to what belongs to the player in heists."""
 
 

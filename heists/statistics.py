@@ -11,6 +11,7 @@ import datetime as dt
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from zlib import crc32
 
@@ -34,7 +35,7 @@ CANDIDATES = 100
 # A day is closed this long after its midnight: a heist that is being committed just then still counts.
 GRACE = dt.timedelta(hours=1)
 # A site whose numbers take less than this, in seconds, never shows remembered ones.
-QUICK = 0.1
+QUICK = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,21 +114,18 @@ def period(days: int, now: dt.datetime) -> Period:
 
     def remembered(name: str, compute: Callable[[], Any]) -> Any:
         # The newest closed heist is in the key: a database that is filled anew is another one.
-        database = connections[router.db_for_read(Heist)].settings_dict["NAME"]
-        return _remembered(
-            f"heists:{name}:{days}:{closed_until:%Y%m%d%z}:{newest}:{crc32(str(database).encode())}", compute
-        )
+        return _remembered(f"heists:{name}:{days}:{closed_until:%Y%m%d%z}:{newest}:{_database()}", compute, DAY)
 
-    tallies = remembered("days", lambda: _tallies(start, closed_until, zone)) + _tallies(closed_until, None, zone)
+    tallies = remembered("days", partial(_tallies, start, closed_until, zone)) + _tallies(closed_until, None, zone)
     by_date: dict[str, tuple[dict[str, int], int]] = {}
     for date, status, count, points in tallies:
         counts, moved = by_date.get(date, ({}, 0))
         by_date[date] = ({**counts, status: counts.get(status, 0) + count}, moved + points)
     dates = [first + number * DAY for number in range(days)]
-    tops = {
-        role: _top(role, remembered(role, lambda role=role: _ranks(role, start, closed_until)), start, closed_until)
-        for role in ("attacker", "victim")
-    }
+    tops = {}
+    for role in ("attacker", "victim"):
+        closed = remembered(role, partial(_ranks, role, start, closed_until))
+        tops[role] = _top(role, closed, start, closed_until)
     people = get_user_model()._default_manager.in_bulk({key for top in tops.values() for key, _h, _p in top})
     ranks = {role: [Rank(people.get(key), heists, points) for key, heists, points in top] for role, top in tops.items()}
     return Period(
@@ -138,8 +136,14 @@ def period(days: int, now: dt.datetime) -> Period:
 
 
 def token_distribution() -> list[tuple[int, int]]:
-    """How many players hold how many tokens, as (balance, players), few tokens first."""
-    return list(HeistToken.objects.values_list("balance").annotate(players=Count("*")).order_by("balance"))
+    """How many players hold how many tokens, as (balance, players), few tokens first; at most five minutes old."""
+
+    def count() -> list[list[int]]:
+        rows = HeistToken.objects.values_list("balance").annotate(players=Count("*")).order_by("balance")
+        return [list(row) for row in rows]
+
+    found = _remembered(f"heists:tokens:{_database()}", count, dt.timedelta(minutes=5))
+    return [(balance, players) for balance, players in found]
 
 
 def live_shields(now: dt.datetime) -> int:
@@ -222,12 +226,17 @@ def _top(role: str, closed: list[Any], since: dt.datetime, closed_until: dt.date
     return [(to_key(key), heists, points) for key, (heists, points) in best]
 
 
-def _remembered(key: str, compute: Callable[[], Any]) -> Any:
-    """Return what is remembered under this key; else compute it, and remember it for a day where that took long."""
+def _database() -> int:
+    """A number that tells databases apart which share a cache."""
+    return crc32(str(connections[router.db_for_read(Heist)].settings_dict["NAME"]).encode())
+
+
+def _remembered(key: str, compute: Callable[[], Any], life: dt.timedelta) -> Any:
+    """Return what is remembered under this key; else compute it, and remember it so long where that took long."""
     if (found := cache.get(key)) is not None:
         return found
     started = time.monotonic()
     computed = compute()
     if time.monotonic() - started > QUICK:
-        cache.set(key, computed, timeout=DAY.total_seconds())
+        cache.set(key, computed, timeout=int(life.total_seconds()))
     return computed

@@ -144,7 +144,7 @@ class HeistTokenAdmin(ReadOnlyAdmin):
                     )
                 )
             except HeistError as error:
-                text = _("No tokens for %(player)s: %(error)s") % {"player": player.get_username(), "error": error}
+                text = _("A problem with %(player)s: %(error)s") % {"player": player.get_username(), "error": error}
                 self.message_user(request, text, messages.ERROR)
         new = self._log(request, done)
         if new:

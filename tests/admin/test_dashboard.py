@@ -79,6 +79,13 @@ def test_the_closed_days_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(second) == len(first) - 3
 
 
+def test_the_distribution_counts_players_by_balance() -> None:
+    for tokens in (1, 1, 3):
+        player(tokens=tokens)
+
+    assert statistics.token_distribution() == [(1, 2), (3, 1)]
+
+
 def test_days_are_those_of_the_sites_time_zone(settings: Any) -> None:
     settings.TIME_ZONE = "Pacific/Auckland"
     success(player("alice"), player("bob"), 30, dt.datetime(2026, 5, 19, 13, tzinfo=dt.UTC))

@@ -110,7 +110,7 @@ def test_what_fails_for_one_player_is_told_and_can_be_sent_again(
 
     monkeypatch.setattr(tokens, "grant_tokens", busy_for_bob)
     page = client.post(address(alice, bob), sent, follow=True)
-    assert "No tokens for bob" in page.content.decode()
+    assert "A problem with bob" in page.content.decode()
     assert page.context["form"]["nonce"].value() == sent["nonce"]
 
     monkeypatch.setattr(tokens, "grant_tokens", real)

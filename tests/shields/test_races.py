@@ -20,7 +20,7 @@ from heists.services import buy_shield, execute_heist, expire_shields
 from heists.services import shields as shield_service
 from tests.factories import player, points_of
 
-pytestmark = [pytest.mark.django_db(transaction=True, serialized_rollback=True), pytest.mark.postgresql]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 
 PATIENCE = 20  # seconds, after which a test that hangs has failed
 

@@ -63,7 +63,9 @@ def test_every_status_and_every_notification_happens(settings: Any, monkeypatch:
 
     # The site gives everybody tokens. Alice robs Bob, and must rest then; Carol finds Bob protected.
     for person in (alice, bob, carol, dave):
-        call_command("grant_tokens", person.name, amount=5, source=f"week:{person.name}", note="a week", stdout=StringIO())
+        call_command(
+            "grant_tokens", person.name, amount=5, source=f"week:{person.name}", note="a week", stdout=StringIO()
+        )
     seen.add(alice.robs(bob))
     seen.add(alice.robs(carol))
     seen.add(carol.robs(bob))

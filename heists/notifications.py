@@ -65,7 +65,7 @@ def send(*notifications: HeistNotification, economy: Economy, using: str) -> lis
         if letters:
             keys = [letter.pk for letter in Letter.objects.using(using).bulk_create(letters)]
             if path := conf.email_delivery():
-                # After commit: a worker that is woken earlier would not find the rows. Robust: the deed is done, and the
-                # command delivers what the host's queue did not.
+                # After commit: a worker that is woken earlier would not find the rows. Robust: the deed is done, and
+                # the command delivers what the host's queue did not.
                 transaction.on_commit(lambda: import_string(path)(keys), using=using, robust=True)
     return written

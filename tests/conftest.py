@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.cache import cache
 from django.db import connections
 from django.test import override_settings
+from django.utils import translation
 from rest_framework.test import APIClient
 
 
@@ -30,6 +31,13 @@ def quick_hashes() -> Iterator[None]:
 def fresh_cache() -> Iterator[None]:
     """Forget the throttles' counters, so that no test is slowed down by the ones before it."""
     cache.clear()
+    yield
+
+
+@pytest.fixture(autouse=True)
+def own_language() -> Iterator[None]:
+    """Forget the language of the last request, which Django leaves to the thread."""
+    translation.deactivate()
     yield
 
 

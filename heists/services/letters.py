@@ -1,7 +1,7 @@
 """Letters leave the outbox: claimed for a while, sent outside any transaction, marked where the lease still holds.
 
-A worker that dies leaves a lease that runs out; the next worker sends the letter again, with the same Message-ID. So each
-letter is sent at least once and marked exactly once (spec section 5).
+A worker that dies leaves a lease that runs out; the next worker sends the letter again, with the same Message-ID. So
+each letter is sent at least once and marked exactly once (spec section 5).
 """
 
 from __future__ import annotations
@@ -116,9 +116,7 @@ def _deliver(which: Callable[[LetterQuerySet], LetterQuerySet], batch: int, stop
     return tally
 
 
-def _claim(
-    which: Callable[[LetterQuerySet], LetterQuerySet], batch: int, using: str
-) -> tuple[uuid.UUID, list[int]]:
+def _claim(which: Callable[[LetterQuerySet], LetterQuerySet], batch: int, using: str) -> tuple[uuid.UUID, list[int]]:
     """Lease due letters to this worker, in a short transaction. Two workers never get the same one."""
     now, lease = timezone.now(), uuid.uuid4()
     letters = which(Letter.objects.using(using)).due(now)

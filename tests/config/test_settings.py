@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+SITE = "https://game.example.com"
 PRODUCTION = {"SECRET_KEY": "x7Gd!s0-not-the-real-one-but-long-enough-to-pass-as-one-4Kq"}
 
 
@@ -54,7 +55,7 @@ def test_a_secret_may_begin_with_a_dollar_sign(tmp_path: Path) -> None:
 
 
 def test_production_passes_the_deployment_checks(tmp_path: Path) -> None:
-    done = run(tmp_path, "manage.py", "check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
+    done = run(tmp_path, "manage.py", "check", "--deploy", "--fail-level", "WARNING", **PRODUCTION, HEIST_SITE_URL=SITE)
 
     assert done.returncode == 0, done.stderr
 

@@ -115,7 +115,7 @@ def test_a_mail_server_that_is_away_ends_no_worker_either(monkeypatch, rests, on
 
 
 @pytest.mark.postgresql
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_a_connection_that_is_killed_between_sending_and_marking_only_delays(
     mail_server, letter_to, monkeypatch, rests
 ):

@@ -22,7 +22,7 @@ from .conftest import SITE
 
 pytestmark = pytest.mark.django_db
 
-UNTIL = dt.datetime(2026, 3, 4, 17, 30, tzinfo=dt.timezone.utc)
+UNTIL = dt.datetime(2026, 3, 4, 17, 30, tzinfo=dt.UTC)
 DETAILS: dict[str, dict[str, Any]] = {
     "HEIST_SUCCESS": {"victim_name": "carol", "points": 50},
     "HEIST_VICTIM": {"attacker_name": "alice", "points": 50, "protection_until": UNTIL},

@@ -10,8 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from heists.models import Heist, HeistNotification, Letter
-from heists.services import execute_heist, prune
-from heists.services import retention
+from heists.services import execute_heist, prune, retention
 from tests.factories import player
 
 pytestmark = pytest.mark.django_db
@@ -104,7 +103,9 @@ def test_it_goes_in_batches_also_beyond_what_is_read_ahead(notified, monkeypatch
     for _ in range(10):
         notified(days=91, read=True)
 
-    with CaptureQueriesContext(connection, ) as queries:
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
         assert prune(batch=2).notifications == 10
 
     deletes = [q["sql"] for q in queries if q["sql"].startswith('DELETE FROM "heists_heistnotification"')]

@@ -71,7 +71,7 @@ def test_a_made_up_link_is_not_found(browser, token):
 
 def test_somebody_elses_link_can_be_made_by_nobody(browser, settings):
     token = unsubscribe.token(player("bob"), "HEIST_VICTIM")
-    settings.SECRET_KEY = "another site's key, which is long enough to be one"  # noqa: S105
+    settings.SECRET_KEY = "another site's key, which is long enough to be one"
 
     assert browser.post(f"/api/heists/unsubscribe/{token}/").status_code == 404
 

@@ -115,4 +115,4 @@ def test_every_letter_arrives_and_is_marked_once_although_a_worker_is_killed_and
     assert HeistNotification.objects.filter(email_sent=True, email_sent_at__isnull=False).count() == LETTERS
     assert Letter.objects.filter(lease=None, leased_until=None, last_error="").count() == LETTERS
     assert failures.total() > LETTERS / 4
-    assert took < PATIENCE
+    assert took < 40

@@ -4,10 +4,10 @@ import datetime as dt
 
 import pytest
 from django.utils import timezone
+
 from heists.economy import get_economy
 from heists.models import Shield
 from heists.services import buy_shield, execute_heist
-
 from tests.factories import player
 
 pytestmark = pytest.mark.django_db

@@ -4,9 +4,9 @@ import datetime as dt
 
 import pytest
 from django.utils import timezone
+
 from heists.models import HeistNotification, Shield
 from heists.services import buy_shield, execute_heist
-
 from tests.factories import player, points_of
 
 pytestmark = pytest.mark.django_db

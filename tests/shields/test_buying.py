@@ -4,13 +4,13 @@ import datetime as dt
 
 import pytest
 from django.utils import timezone
+
 from gamification.models import CoinEntry, PlayerProfile
 from heists import errors
 from heists.economy import get_economy
 from heists.models import HeistNotification, Shield
 from heists.services import buy_shield
 from heists.signals import shield_bought
-
 from tests.factories import player
 
 pytestmark = pytest.mark.django_db

@@ -6,11 +6,11 @@ from io import StringIO
 import pytest
 from django.core.management import call_command
 from django.utils import timezone
+
 from heists import notifications
 from heists.models import HeistNotification, Letter, Shield
 from heists.services import buy_shield, expire_shields
 from heists.signals import shield_expired
-
 from tests.factories import player
 
 pytestmark = pytest.mark.django_db
@@ -20,7 +20,10 @@ def expired_shields(number):
     long_ago = timezone.now() - dt.timedelta(days=30)
     return [
         Shield.objects.create(
-            player=player(email=f"player{n}@example.com"), cost=0, bought_at=long_ago, expires_at=long_ago + dt.timedelta(days=7)
+            player=player(email=f"player{n}@example.com"),
+            cost=0,
+            bought_at=long_ago,
+            expires_at=long_ago + dt.timedelta(days=7),
         )
         for n in range(number)
     ]

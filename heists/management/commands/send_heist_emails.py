@@ -36,10 +36,7 @@ class Command(BaseCommand):
             self.stdout.write(_("E-mail is switched off (HEISTS[%r]); nothing was sent.") % "EMAIL_ENABLED")
             return
         batch = max(1, batch)
-        if loop:
-            total = self._loop(pause, batch)
-        else:
-            total = deliver_due_letters(batch=batch)
+        total = self._loop(pause, batch) if loop else deliver_due_letters(batch=batch)
         self.stdout.write(
             _("%(sent)s letters sent, %(skipped)s not wanted, %(failed)s to be tried again, %(given_up)s given up.")
             % {"sent": total.sent, "skipped": total.skipped, "failed": total.failed, "given_up": total.given_up}
@@ -48,7 +45,7 @@ class Command(BaseCommand):
             raise CommandError(_("The mail server is out of reach, letters wait: %s") % total.unreachable)
 
     def _loop(self, pause: float, batch: int) -> Tally:
-        """Make one pass after the other until a signal says stop; then the letter at hand is finished, no other begun."""
+        """Make one pass after the other until a signal says stop; the letter at hand is finished, no other begun."""
         before = {number: signal.signal(number, self._stop) for number in (signal.SIGTERM, signal.SIGINT)}
         total, wait = Tally(), pause
         try:

@@ -35,6 +35,15 @@ DEFAULTS: dict[str, Any] = {
     "THROTTLE_CACHE": "default",
     "TRUSTED_PROXIES": 0,
     "EMAIL_ENABLED": True,
+    "EMAIL_FROM": "",
+    "EMAIL_DELIVERY": None,
+    "EMAIL_LEASE_SECONDS": 300,
+    "EMAIL_RETRY_SECONDS": 30,
+    "EMAIL_MAX_ATTEMPTS": 10,
+    "SITE_URL": "",
+    "RETENTION_READ_DAYS": 90,
+    "RETENTION_UNREAD_DAYS": 180,
+    "RETENTION_ADDRESS_DAYS": 90,
 }
 
 
@@ -115,3 +124,48 @@ def email_enabled() -> bool:
 def point_event_type_model() -> str | None:
     """The host's point event type model as "app_label.Model", or None where the host has no such table."""
     return cast("str | None", _get("POINT_EVENT_TYPE_MODEL"))
+
+
+def email_from() -> str:
+    """Who letters come from; Django's DEFAULT_FROM_EMAIL where the host names nobody else."""
+    return cast(str, _get("EMAIL_FROM") or settings.DEFAULT_FROM_EMAIL)
+
+
+def email_delivery() -> str | None:
+    """The dotted path of what is called after commit with the keys of new letters; None leaves them to the command."""
+    return cast("str | None", _get("EMAIL_DELIVERY"))
+
+
+def email_lease() -> dt.timedelta:
+    """How long a worker may take over one letter before another worker thinks it dead."""
+    return dt.timedelta(seconds=_get("EMAIL_LEASE_SECONDS"))
+
+
+def email_retry() -> dt.timedelta:
+    """How long a letter waits after its first failure; each further one doubles it."""
+    return dt.timedelta(seconds=_get("EMAIL_RETRY_SECONDS"))
+
+
+def email_max_attempts() -> int:
+    """After how many failures a letter is given up."""
+    return cast(int, _get("EMAIL_MAX_ATTEMPTS"))
+
+
+def site_url() -> str:
+    """Where players reach the site ("https://example.com"), for links in letters; empty for letters without links."""
+    return str(_get("SITE_URL") or "").rstrip("/")
+
+
+def retention_read() -> dt.timedelta:
+    """How long a notification that was read is kept."""
+    return dt.timedelta(days=_get("RETENTION_READ_DAYS"))
+
+
+def retention_unread() -> dt.timedelta:
+    """How long a notification that nobody read is kept."""
+    return dt.timedelta(days=_get("RETENTION_UNREAD_DAYS"))
+
+
+def retention_address() -> dt.timedelta:
+    """How long a heist keeps the client's address; the heist itself stays."""
+    return dt.timedelta(days=_get("RETENTION_ADDRESS_DAYS"))

@@ -93,6 +93,10 @@ class Economy:
         """Where this player's letters go; empty for nowhere."""
         return getattr(player, get_user_model().get_email_field_name(), "") or ""
 
+    def language(self, player: Any) -> str | None:
+        """The language code this player's letters are written in; None for the site's own."""
+        return None
+
 
 def get_economy() -> Economy:
     """Return the host's economy, built anew each time so that it may keep state for one deed.

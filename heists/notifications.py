@@ -6,7 +6,9 @@ import datetime as dt
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import translation
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext_noop
 
 from . import conf
@@ -61,5 +63,9 @@ def send(*notifications: HeistNotification, economy: Economy, using: str) -> lis
     if conf.email_enabled():
         letters = [Letter(notification=n, due_at=n.created_at) for n in written if economy.email(n.user)]
         if letters:
-            Letter.objects.using(using).bulk_create(letters)
+            keys = [letter.pk for letter in Letter.objects.using(using).bulk_create(letters)]
+            if path := conf.email_delivery():
+                # After commit: a worker that is woken earlier would not find the rows. Robust: the deed is done, and the
+                # command delivers what the host's queue did not.
+                transaction.on_commit(lambda: import_string(path)(keys), using=using, robust=True)
     return written

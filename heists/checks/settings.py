@@ -1,0 +1,177 @@
+"""Is the `HEISTS` dictionary well-formed? (spec section 9)"""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning
+from django.core.exceptions import FieldDoesNotExist
+from django.utils.module_loading import import_string
+
+from .. import conf
+
+# The whole numbers, with the least and the most that make sense.
+RANGES: dict[str, tuple[int, int]] = {
+    "TOKEN_COST": (0, 1_000_000),
+    "TOKENS_PER_REFERRAL": (0, 1_000_000),
+    "STEAL_PERCENTAGE": (1, 100),
+    "MAX_STEAL_POINTS": (1, 1_000_000_000),
+    "MIN_TARGET_POINTS": (0, 1_000_000_000),
+    "COOLDOWN_HOURS": (0, 24 * 366),
+    "TARGET_COOLDOWN_HOURS": (0, 24 * 366),
+    "MAX_HEISTS_PER_DAY": (1, 1_000_000),
+    "PAIR_COOLDOWN_HOURS": (0, 24 * 366),
+    "MONTHLY_LOSS_PERCENT": (0, 100),
+    "SHIELD_COST": (0, 1_000_000_000),
+    "SHIELD_DAYS": (1, 3660),
+    "RATE_LIMIT_PER_MINUTE": (1, 1_000_000),
+    "READ_RATE_LIMIT_PER_MINUTE": (1, 1_000_000),
+    "TRUSTED_PROXIES": (0, 100),
+    "EMAIL_LEASE_SECONDS": (1, 86_400),
+    "EMAIL_RETRY_SECONDS": (1, 86_400),
+    "EMAIL_MAX_ATTEMPTS": (1, 1000),
+    "RETENTION_READ_DAYS": (1, 36_600),
+    "RETENTION_UNREAD_DAYS": (1, 36_600),
+    "RETENTION_ADDRESS_DAYS": (1, 36_600),
+}
+SWITCHES = ("ENABLED", "EMAIL_ENABLED")
+
+
+def well_formed() -> bool:
+    """Whether `HEISTS` is a dictionary at all, so that the other checks may read it."""
+    return isinstance(getattr(settings, "HEISTS", {}), dict)
+
+
+def check_settings(**kwargs: Any) -> list[CheckMessage]:
+    """Check the dictionary's keys and values, and what the site's other settings have to be."""
+    if not well_formed():
+        return [
+            Error(
+                "HEISTS is not a dictionary.",
+                hint='Write HEISTS = {"ECONOMY": "yourapp.economy.YourEconomy"}.',
+                id="heists.E001",
+            )
+        ]
+    found = getattr(settings, "HEISTS", {})
+    return [*_unknown_keys(found), *_values(found), *_event_type_model(), *_throttle_cache(), *_time(), *_letters()]
+
+
+def _unknown_keys(found: dict[str, Any]) -> list[CheckMessage]:
+    messages: list[CheckMessage] = []
+    for key in found.keys() - conf.DEFAULTS.keys():
+        close = difflib.get_close_matches(str(key).upper().removeprefix("HEIST_"), conf.DEFAULTS, n=1)
+        hint = f"Did you mean {close[0]!r}?" if close else f"The keys are: {', '.join(sorted(conf.DEFAULTS))}."
+        messages.append(Warning(f"HEISTS has an unknown key: {key!r}.", hint=hint, id="heists.W001"))
+    return sorted(messages, key=lambda message: message.msg)
+
+
+def _values(found: dict[str, Any]) -> list[CheckMessage]:
+    messages: list[CheckMessage] = []
+    for key, (least, most) in RANGES.items():
+        value = found.get(key, conf.DEFAULTS[key])
+        if key == "STEAL_PERCENTAGE" and isinstance(value, float) and 0 < value < 1:
+            messages.append(
+                Error(
+                    f'HEISTS["STEAL_PERCENTAGE"] is {value!r}, a share instead of a percentage.',
+                    hint=f"Did you mean {round(value * 100) or 1}?",
+                    id="heists.E005",
+                )
+            )
+        elif isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            messages.append(
+                Error(
+                    f'HEISTS["{key}"] is {value!r}.',
+                    hint=f"Write a whole number from {least} to {most}; the default is {conf.DEFAULTS[key]}.",
+                    id="heists.E004",
+                )
+            )
+    for key in SWITCHES:
+        if not isinstance(value := found.get(key, conf.DEFAULTS[key]), bool):
+            messages.append(
+                Error(f'HEISTS["{key}"] is {value!r}.', hint="Write True or False, without quotes.", id="heists.E006")
+            )
+    return messages
+
+
+def _event_type_model() -> list[CheckMessage]:
+    label = conf.point_event_type_model()
+    if label is None:
+        return []
+    try:
+        model = apps.get_model(label)
+    except (LookupError, ValueError, TypeError, AttributeError):
+        return [
+            Error(
+                f'HEISTS["POINT_EVENT_TYPE_MODEL"] is {label!r}, which is no installed model.',
+                hint='Write "app_label.ModelName", or leave the key out where your site has no table of event types.',
+                id="heists.E007",
+            )
+        ]
+    try:
+        model._meta.get_field("name")
+    except FieldDoesNotExist:
+        return [
+            Error(
+                f'HEISTS["POINT_EVENT_TYPE_MODEL"] is {label!r}, which has no field "name".',
+                hint="Leave the key out, and let your economy write its events its own way.",
+                id="heists.E007",
+            )
+        ]
+    return []
+
+
+def _throttle_cache() -> list[CheckMessage]:
+    alias = conf.throttle_cache()
+    if alias in settings.CACHES:
+        return []
+    return [
+        Error(
+            f'HEISTS["THROTTLE_CACHE"] is {alias!r}, which CACHES does not have.',
+            hint=f"Write one of: {', '.join(sorted(settings.CACHES))}.",
+            id="heists.E008",
+        )
+    ]
+
+
+def _time() -> list[CheckMessage]:
+    if settings.USE_TZ:
+        return []
+    return [
+        Error(
+            "USE_TZ is off; cooldowns and protection would jump when the clock is put forward or back.",
+            hint="Write USE_TZ = True.",
+            id="heists.E009",
+        )
+    ]
+
+
+def _letters() -> list[CheckMessage]:
+    messages: list[CheckMessage] = []
+    if path := conf.email_delivery():
+        try:
+            delivery = import_string(path)
+        except (ImportError, AttributeError, ValueError) as error:
+            delivery, reason = None, str(error)
+        else:
+            reason = "it can't be called"
+        if not callable(delivery):
+            messages.append(
+                Error(
+                    f'HEISTS["EMAIL_DELIVERY"] = {path!r} can\'t be used: {reason}',
+                    hint="Write the dotted path of a function that takes a list of letter keys, or leave the key out.",
+                    id="heists.E016",
+                )
+            )
+    site = conf.site_url()
+    if site and not site.startswith(("https://", "http://")):
+        messages.append(
+            Error(
+                f'HEISTS["SITE_URL"] is {site!r}.',
+                hint=f'Write it with its scheme: "https://{site}".',
+                id="heists.E017",
+            )
+        )
+    return messages

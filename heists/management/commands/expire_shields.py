@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from heists.services import expire_shields
+
+
+class Command(BaseCommand):
+    help = "Mark the shields whose time is over and tell their owners. Safe to run twice, or twice at once."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--batch", type=int, default=200, help=_("shields in one transaction (default: 200)"))
+
+    def handle(self, *args: Any, batch: int, **options: Any) -> None:
+        total = expire_shields(batch=max(1, batch))
+        self.stdout.write(ngettext("%(n)s shield expired.", "%(n)s shields expired.", total) % {"n": total})

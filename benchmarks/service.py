@@ -41,11 +41,10 @@ def measure(url: str, *, rounds: int, calls: int) -> dict[str, Any]:
 def _deed(bare: Any, recruits: Recruits, rules_id: int, rounds: int, calls: int) -> dict[str, Any]:
     mine, theirs = [], []
     for number in range(rounds + 1):
-        ours = [_time(_rob, attacker, victim) for attacker, victim in recruits.pairs(calls)]
-        plain = [
-            _time(raw.rob, bare, attacker, victim, rules_id, str(uuid.uuid4()))
-            for attacker, victim in recruits.pairs(calls)
-        ]
+        ours, plain = [], []
+        for one, other in zip(recruits.pairs(calls), recruits.pairs(calls), strict=True):
+            ours.append(_time(_rob, *one))
+            plain.append(_time(raw.rob, bare, *other, rules_id, str(uuid.uuid4())))
         # The first round warms caches and prepared statements.
         if number:
             mine.append(median(ours))
@@ -123,8 +122,10 @@ def _compare(
 ) -> dict[str, Any]:
     mine, theirs = [], []
     for number in range(rounds + 1):
-        ours = [_time(service, me) for me in players]
-        others = [_time(plain, me) for me in players]
+        ours, others = [], []
+        for me in players:
+            ours.append(_time(service, me))
+            others.append(_time(plain, me))
         if number:
             mine.append(median(ours))
             theirs.append(median(others))

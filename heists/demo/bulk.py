@@ -37,8 +37,9 @@ class Bulk:
         """Insert rows whose values stand in the order of `fields`."""
         self._touched[model] = None
         quote = self.connection.ops.quote_name
-        table = quote(model._meta.db_table)
-        columns = ", ".join(quote(model._meta.get_field(name).column) for name in fields)
+        meta: Any = model._meta
+        table = quote(meta.db_table)
+        columns = ", ".join(quote(meta.get_field(name).column) for name in fields)
         if self.connection.vendor == "postgresql":
             with (
                 self.connection.cursor() as cursor,
@@ -48,7 +49,7 @@ class Bulk:
                     copy.write_row(row)
             return
         marks = ", ".join(["%s"] * len(fields))
-        times = [i for i, name in enumerate(fields) if isinstance(model._meta.get_field(name), models.DateTimeField)]
+        times = [i for i, name in enumerate(fields) if isinstance(meta.get_field(name), models.DateTimeField)]
         adapted = (self._with_times(row, times) for row in rows)
         with self.connection.cursor() as cursor:
             while chunk := list(islice(adapted, CHUNK)):

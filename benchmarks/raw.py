@@ -35,7 +35,7 @@ HEIST = """
         created_at)
     VALUES (%s, %s, %s, %s, %s, %s, %s, true, 'SUCCESS', %s, %s, %s, %s) RETURNING id
 """
-TOKEN = """
+SPEND = """
     UPDATE heists_heisttoken SET balance = balance - 1, total_spent = total_spent + 1, last_spent_at = %s,
         updated_at = %s WHERE user_id = %s
 """
@@ -130,7 +130,7 @@ def rob(connection: psycopg.Connection[Any], attacker: int, victim: int, rules_i
             ),
         ).fetchone()
         assert heist
-        cursor.execute(TOKEN, (now, now, attacker))
+        cursor.execute(SPEND, (now, now, attacker))
         cursor.execute(POINTS, (after_victim, victim))
         cursor.execute(POINTS, (after_attacker, attacker))
         reference = f"heist:{heist[0]}"

@@ -71,6 +71,7 @@ def test_the_demo_world_is_lively_and_its_books_balance() -> None:
     seed_demo(now=NOW)
 
     assert_books_balance()
+    call_command("audit_heists", stdout=io.StringIO())
     assert set(Heist.objects.values_list("status", flat=True)) == set(HeistStatus.values)
     assert set(HeistNotification.objects.values_list("type", flat=True)) == set(HeistNotificationType.values)
     assert set(TokenGrant.objects.values_list("reason", flat=True)) == set(GrantReason.values)

@@ -35,7 +35,7 @@ HEIST = """
         created_at)
     VALUES (%s, %s, %s, %s, %s, %s, %s, true, 'SUCCESS', %s, %s, %s, %s) RETURNING id
 """
-TOKEN = """
+SPEND = """
     UPDATE heists_heisttoken SET balance = balance - 1, total_spent = total_spent + 1, last_spent_at = %s,
         updated_at = %s WHERE user_id = %s
 """
@@ -130,25 +130,24 @@ def rob(connection: psycopg.Connection[Any], attacker: int, victim: int, rules_i
             ),
         ).fetchone()
         assert heist
-        cursor.execute(TOKEN, (now, now, attacker))
+        cursor.execute(SPEND, (now, now, attacker))
         cursor.execute(POINTS, (after_victim, victim))
         cursor.execute(POINTS, (after_attacker, attacker))
         reference = f"heist:{heist[0]}"
         cursor.execute(EVENTS, (attacker, amount, reference, now, victim, -amount, reference, now))
-        told = Jsonb(
-            {
-                "heist_id": heist[0],
-                "attacker_id": attacker,
-                "attacker_name": robber,
-                "victim_id": victim,
-                "victim_name": robbed,
-                "points": amount,
-                "protection_until": (now + dt.timedelta(hours=48)).isoformat(),
-            }
-        )
+        told = {
+            "attacker_id": attacker,
+            "attacker_name": robber,
+            "victim_id": victim,
+            "victim_name": robbed,
+            "points": amount,
+        }
+        until = {"protection_until": (now + dt.timedelta(hours=48)).isoformat()}
         gained = f"Success! You pulled a heist on {robbed} and stole {amount} points!"
         lost_ = f"Oh no! {robber} just pulled a heist on you and stole {amount} of your monthly points!"
-        cursor.execute(NEWS, (attacker, heist[0], gained, told, now, victim, heist[0], lost_, told, now))
+        cursor.execute(
+            NEWS, (attacker, heist[0], gained, Jsonb(told), now, victim, heist[0], lost_, Jsonb(told | until), now)
+        )
     return int(heist[0])
 
 

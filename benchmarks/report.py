@@ -26,11 +26,14 @@ def table(results: dict[str, Any]) -> str:
     lines: list[str] = []
     for heists, world in results["worlds"].items():
         lines += ["", f"== {int(heists):,} heists, seeded in {world['seeding']['seconds']} s", ""]
-        lines.append(f"{'service':<12}{'ms':>9}{'raw ms':>9}{'x raw':>8}{'statements':>12}")
+        lines.append(f"{'service':<12}{'ms':>9}{'raw ms':>9}{'x raw':>8}{'CPU ms':>9}{'raw CPU':>9}{'statements':>12}")
         for name, row in world["service"].items():
-            lines.append(f"{name:<12}{row['service_ms']:>9}{row['raw_ms']:>9}{row['ratio']:>8}{row['statements']:>12}")
+            lines.append(
+                f"{name:<12}{row['service_ms']:>9}{row['raw_ms']:>9}{row['ratio']:>8}"
+                f"{row['service_cpu_ms']:>9}{row['raw_cpu_ms']:>9}{row['statements']:>12}"
+            )
         deed = world["service"]["execution"]
-        lines.append(f"{'rejection':<12}{deed['rejection_ms']:>9}{'':>17}{deed['rejection_statements']:>12}")
+        lines.append(f"{'rejection':<12}{deed['rejection_ms']:>9}{'':>35}{deed['rejection_statements']:>12}")
         if web := world.get("web"):
             lines += ["", f"two processes of raw SQL, 8 clients: {web['raw_per_second']} heists a second", ""]
             lines.append(

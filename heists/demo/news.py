@@ -42,7 +42,6 @@ class Newsroom:
     ) -> None:
         """Write one notification, with its letter where the player has an address."""
         number, self._next_id = self._next_id, self._next_id + 1
-        details = {"heist_id": heist_id, **metadata} if heist_id else metadata
         sent_at = self._letter(batch, number, player, at) if player.email and self._letters else None
         age = self._now - at
         read = age > JUST_NOW and self._random.random() < (0.9 if age > UNREAD else 0.3)
@@ -52,8 +51,8 @@ class Newsroom:
                 player.key,
                 heist_id,
                 type.value,
-                notifications.sentence(type, details) or type.value,
-                _encode(details),
+                notifications.sentence(type, metadata) or type.value,
+                _encode(metadata),
                 read,
                 sent_at is not None,
                 sent_at,

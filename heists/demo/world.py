@@ -275,12 +275,9 @@ class World:
         if prey.prey:
             self._robbed.append(prey)
         self._batch.transfers.append(DemoTransfer(heist_id, raider, prey, points, at))
-        told = {
-            **self._names(raider, prey),
-            "points": points,
-            "protection_until": at + self.numbers.protection,
-        }
+        told = {**self._names(raider, prey), "points": points}
         self._newsroom.tell(self._batch, HeistNotificationType.HEIST_SUCCESS, raider, at, heist_id, **told)
+        told["protection_until"] = at + self.numbers.protection
         self._newsroom.tell(self._batch, HeistNotificationType.HEIST_VICTIM, prey, at, heist_id, **told)
 
     def _block(self, heist_id: int, raider: DemoPlayer, prey: DemoPlayer, at: dt.datetime) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from random import Random
 
@@ -32,6 +33,8 @@ LEAST_DAYS, MOST_DAYS = 60, 3650
 ATTEMPTS_A_PLAYER_AND_DAY = 0.25
 # Heists held in memory at a time.
 BATCH = 10_000
+# From here on, dropping the indexes and building them at the end is quicker.
+LARGE = 50_000
 TOKEN_KEY = "heists_heist_attacker_token_fk"  # noqa: S105 - a constraint's name
 
 
@@ -133,22 +136,22 @@ def _build(
         first_shield_id=bulk.next_id(Shield),
     )
     told = 0
-    for batch in _ahead(world.batches(BATCH)):
-        _write(batch, economy, bulk)
-        told += len(batch.notifications)
-        progress(len(batch.heists))
-    _write_tokens(everybody, bulk)
-    economy.settle_demo_players(everybody, bulk)
-    bulk.insert(
-        LetterPreference,
-        ("user", "muted", "muted_types", "updated_at"),
-        [
-            (player.key, True, "[]", player.joined_at)
-            for player in everybody[: len(people.CAST)]
-            if player.name == MUTED
-        ],
-    )
-    bulk.check_keys()
+    with ExitStack() as stack:
+        if heists >= LARGE:
+            stack.enter_context(bulk.indexes_last(Heist, HeistNotification, TokenGrant, Letter))
+        for batch in _ahead(world.batches(BATCH)):
+            _write(batch, economy, bulk)
+            told += len(batch.notifications)
+            progress(len(batch.heists))
+        _write_tokens(everybody, bulk)
+        economy.settle_demo_players(everybody, bulk)
+        muted = [player for player in everybody[: len(people.CAST)] if player.name == MUTED]
+        bulk.insert(
+            LetterPreference,
+            ("user", "muted", "muted_types", "updated_at"),
+            [(player.key, True, "[]", player.joined_at) for player in muted],
+        )
+        bulk.check_keys()
     bulk.reset_sequences()
     return Seeded(players, heists, told, days, bool(staff))
 

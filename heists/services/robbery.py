@@ -178,10 +178,11 @@ def _notify(heist: Heist, seen: facts.Facts, economy: Economy, using: str) -> No
     if heist.status == HeistStatus.FAILED_SHIELD:
         news = [notifications.build(HeistNotificationType.SHIELD_ACTIVATED, user=heist.victim, **told)]
     else:
-        told |= {"points": heist.points_stolen, "protection_until": seen.now + seen.numbers.protection}
+        told["points"] = heist.points_stolen
+        until = seen.now + seen.numbers.protection
         news = [
             notifications.build(HeistNotificationType.HEIST_SUCCESS, user=heist.attacker, **told),
-            notifications.build(HeistNotificationType.HEIST_VICTIM, user=heist.victim, **told),
+            notifications.build(HeistNotificationType.HEIST_VICTIM, user=heist.victim, protection_until=until, **told),
         ]
     notifications.send(*news, economy=economy, using=using)
 

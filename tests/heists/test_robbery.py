@@ -68,7 +68,6 @@ def test_the_metadata_says_who_how_many_and_until_when_the_victim_is_safe() -> N
     safe_until = dt.datetime.fromisoformat(told.pop("protection_until"))
     assert abs(safe_until - heist.created_at - 48 * HOUR) < dt.timedelta(milliseconds=1)
     assert told == {
-        "heist_id": heist.pk,
         "attacker_id": alice.pk,
         "attacker_name": "alice",
         "victim_id": bob.pk,

@@ -71,6 +71,7 @@ def test_the_demo_world_is_lively_and_its_books_balance() -> None:
     seed_demo(now=NOW)
 
     assert_books_balance()
+    call_command("audit_heists", stdout=io.StringIO())
     assert set(Heist.objects.values_list("status", flat=True)) == set(HeistStatus.values)
     assert set(HeistNotification.objects.values_list("type", flat=True)) == set(HeistNotificationType.values)
     assert set(TokenGrant.objects.values_list("reason", flat=True)) == set(GrantReason.values)
@@ -86,6 +87,20 @@ def test_the_smallest_world_of_any_seed_balances_too(seed: int) -> None:
     assert_books_balance()
     assert set(Heist.objects.values_list("status", flat=True)) == set(HeistStatus.values)
     assert set(HeistNotification.objects.values_list("type", flat=True)) == set(HeistNotificationType.values)
+
+
+def test_a_large_world_has_its_indexes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    def indexes() -> set[str]:
+        with connection.cursor() as cursor:
+            return set(connection.introspection.get_constraints(cursor, Heist._meta.db_table))
+
+    before = indexes()
+    monkeypatch.setattr("heists.services.demo.LARGE", LEAST_HEISTS)
+
+    seed_demo(players=LEAST_PLAYERS, heists=LEAST_HEISTS, now=NOW)
+
+    assert indexes() == before
+    assert_books_balance()
 
 
 def test_other_rules_make_another_world_that_balances(settings: Any) -> None:

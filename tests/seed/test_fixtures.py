@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,7 @@ def test_the_small_world_loads_twice_and_its_books_balance() -> None:
     load("small_world.json")
 
     assert_books_balance()
+    call_command("audit_heists", stdout=io.StringIO())
     assert set(get_user_model().objects.values_list("username", flat=True)) == {"nina", "otto", "pia", "rosa"}
     assert Heist.objects.count() == 5
 

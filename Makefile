@@ -18,7 +18,7 @@ export HOME := $(CURDIR)/var/home
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test test-sqlite test-postgres lint format bench matrix wheel clean
+.PHONY: help run serve test test-sqlite test-postgres lint format bench matrix wheel messages clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,8 +89,13 @@ bench: .venv/dev ## measure the budgets of the spec on PostgreSQL
 matrix: .venv/dev ## run every test on every supported Python and Django that is here
 	$(BIN)/nox
 
-wheel: .venv/dev ## build the app as a wheel, into dist/
+wheel: .venv/dev ## build the app as a wheel, into dist/, and check it
 	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python -m check_wheel_contents dist/heists-*.whl
+
+messages: .venv/dev ## bring the translations up to date with the texts, and compile them; needs gettext
+	cd heists && ../$(BIN)/django-admin makemessages --locale de --locale es --add-location file --no-obsolete
+	cd heists && ../$(BIN)/django-admin compilemessages
 
 clean: ## remove everything that was made here, the embedded database included
 	rm -rf .venv .nox var dist build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -32,7 +32,8 @@ def interpreter(version: str) -> str:
     ids=[f"python{python}-django{django}" for python, django in PAIRS],
 )
 def tests(session: nox.Session, django: str) -> None:
-    """Run the whole suite."""
+    """Ask whether this Django would write another migration, then run the whole suite on both databases."""
     session.install("-r", "requirements-dev.txt", f"Django~={django}.0")
+    session.run("python", "manage.py", "makemigrations", "--check", "--dry-run", env={"DEBUG": "true"})
     for database in ("sqlite", "postgres"):
         session.run("python", "-m", "pytest", f"--database={database}", *session.posargs)

@@ -6,6 +6,7 @@ The words live in `templates/heists/mail/`, three files a type; a host overrides
 from __future__ import annotations
 
 import datetime as dt
+from email.policy import Policy
 from email.utils import parseaddr
 from typing import Any
 from urllib.parse import urlsplit
@@ -62,6 +63,21 @@ def unsubscribe_link(notification: HeistNotification) -> str:
         return ""
 
 
+class WholeLine(str):
+    """A `List-Unsubscribe` header that is written on one line, however long.
+
+    Python's modern e-mail policy, which Django uses from 6.0 on, would encode a long address into words that no mail
+    provider reads.
+    """
+
+    name = "List-Unsubscribe"
+    defects = ()
+
+    def fold(self, *, policy: Policy[Any]) -> str:
+        """Return the header as it is sent: what the policy asks of every header."""
+        return f"{self.name}: {self}{policy.linesep}"
+
+
 def _headers(letter: Letter, link: str) -> dict[str, str]:
     headers = {
         # From the row, so that whoever gets a letter twice, after a worker's death, can tell that it is the same one.
@@ -70,7 +86,7 @@ def _headers(letter: Letter, link: str) -> dict[str, str]:
     }
     if link:
         # RFC 8058: the mail program shows a button of its own and sends the POST by itself.
-        headers |= {"List-Unsubscribe": f"<{link}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+        headers |= {WholeLine.name: WholeLine(f"<{link}>"), "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
     return headers
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .api import heists, notifications, targets, token
+from .api import heists, notifications, preferences, shields, targets, token, unsubscribe
 
 app_name = "heists"
 
@@ -12,10 +12,14 @@ urlpatterns = [
     path("leaderboard/", heists.LeaderboardView.as_view(), name="leaderboard"),
     path("token/", token.TokenView.as_view(), name="token"),
     path("targets/", targets.TargetsView.as_view(), name="targets"),
-    path("targets/<str:player_id>/", targets.TargetView.as_view(), name="target"),
+    # A path, since a host's text key may hold a slash.
+    path("targets/<path:player_id>/", targets.TargetView.as_view(), name="target"),
     path("notifications/", notifications.NotificationsView.as_view(), name="notifications"),
     path("notifications/read-all/", notifications.NotificationsReadAllView.as_view(), name="read-all"),
     path("notifications/<str:notification_id>/read/", notifications.NotificationReadView.as_view(), name="read"),
+    path("shields/", shields.ShieldsView.as_view(), name="shields"),
+    path("preferences/", preferences.LetterPreferenceView.as_view(), name="preferences"),
+    path("unsubscribe/<str:token>/", unsubscribe.UnsubscribeView.as_view(), name="unsubscribe"),
     # Last: any other single word is the id of a heist, and a 404 where it is none.
     path("<str:heist_id>/", heists.HeistView.as_view(), name="heist"),
 ]

@@ -119,9 +119,10 @@ def allow_edits(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> Non
         schema_editor.execute("DROP FUNCTION IF EXISTS heists_refuse_edit()")
 
 
+# A flush empties the tables in any order, so the rule sets may be gone before the heists are.
 REMEMBER = (
     "UPDATE heists_heisttoken SET spent_on_deleted = spent_on_deleted + "
-    "(SELECT token_cost FROM heists_ruleset WHERE id = OLD.rules_id) WHERE user_id = OLD.attacker_id;"
+    "COALESCE((SELECT token_cost FROM heists_ruleset WHERE id = OLD.rules_id), 0) WHERE user_id = OLD.attacker_id;"
 )
 
 

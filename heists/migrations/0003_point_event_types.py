@@ -43,14 +43,15 @@ def remove_event_types(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor)
         return
     alias = schema_editor.connection.alias
     event_types = model._default_manager.using(alias)
+    known = {field.name for field in model._meta.concrete_fields}
     for row in event_types.filter(name__in=EVENT_TYPES):
         if getattr(row, "description", None) != EVENT_TYPES[row.name]:
             continue
         rows = event_types.filter(pk=row.pk)
-        if is_referred_to(row, alias):
-            rows.update(active=False)
-        else:
+        if not is_referred_to(row, alias):
             rows._raw_delete(alias)
+        elif "active" in known:
+            rows.update(active=False)
 
 
 def is_referred_to(row: Any, alias: str) -> bool:

@@ -56,10 +56,12 @@ def _attempt(attacker_id: Any, victim_id: Any, ip_address: str | None, key: str 
     economy = get_economy()
     rule_set = RuleSet.objects.using(using).in_force(conf.rules())
 
+    question = facts.question(
+        attacker_id, [victim_id], economy=economy, numbers=rule_set.rules, now=timezone.now(), using=using
+    )
+
     def read() -> facts.Facts:
-        found = facts.read(
-            attacker_id, [victim_id], economy=economy, numbers=rule_set.rules, now=timezone.now(), using=using
-        )
+        found = question.ask(timezone.now())
         if not found.attacker.active:
             raise InactiveAccount
         return found

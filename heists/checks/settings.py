@@ -1,4 +1,4 @@
-"""System checks: is the deployment sane? Each has a stable id and a hint that says what to type."""
+"""Is the `HEISTS` dictionary well-formed? (spec section 9)"""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
+from django.core.exceptions import FieldDoesNotExist
 from django.utils.module_loading import import_string
 
-from . import conf
-from .economy import Economy
+from .. import conf
 
 # The whole numbers, with the least and the most that make sense.
 RANGES: dict[str, tuple[int, int]] = {
@@ -37,19 +37,17 @@ RANGES: dict[str, tuple[int, int]] = {
     "RETENTION_UNREAD_DAYS": (1, 36_600),
     "RETENTION_ADDRESS_DAYS": (1, 36_600),
 }
-EXAMPLE = 'HEISTS = {"ECONOMY": "yourapp.economy.YourEconomy"}'
 SWITCHES = ("ENABLED", "EMAIL_ENABLED")
-# What a host's economy has to write itself.
-ECONOMY_METHODS = ("players", "lock", "transfer")
-COIN_METHODS = ("coins", "spend_coins")
+
+
+def well_formed() -> bool:
+    """Whether `HEISTS` is a dictionary at all, so that the other checks may read it."""
+    return isinstance(getattr(settings, "HEISTS", {}), dict)
 
 
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
-    """Check the `HEISTS` dictionary: its keys, their values, the economy and the event type model."""
-    found = getattr(settings, "HEISTS", None)
-    if found is None:
-        found = {}
-    if not isinstance(found, dict):
+    """Check the dictionary's keys and values, and what the site's other settings have to be."""
+    if not well_formed():
         return [
             Error(
                 "HEISTS is not a dictionary.",
@@ -57,7 +55,8 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
                 id="heists.E001",
             )
         ]
-    return [*_unknown_keys(found), *_values(found), *_economy(), *_event_types(), *_letters()]
+    found = getattr(settings, "HEISTS", {})
+    return [*_unknown_keys(found), *_values(found), *_event_type_model(), *_throttle_cache(), *_time(), *_letters()]
 
 
 def _unknown_keys(found: dict[str, Any]) -> list[CheckMessage]:
@@ -97,53 +96,12 @@ def _values(found: dict[str, Any]) -> list[CheckMessage]:
     return messages
 
 
-def _economy() -> list[CheckMessage]:
-    path = conf._get("ECONOMY")
-    if not path:
-        return [
-            Error(
-                "HEISTS names no economy.",
-                hint=f"Write a subclass of heists.economy.Economy and name it: {EXAMPLE}.",
-                id="heists.E002",
-            )
-        ]
-    try:
-        economy = import_string(path)
-    except (ImportError, AttributeError, ValueError) as error:
-        return [
-            Error(
-                f'HEISTS["ECONOMY"] = {path!r} can\'t be imported: {error}',
-                hint='Write the dotted path of your economy class: "yourapp.economy.YourEconomy".',
-                id="heists.E003",
-            )
-        ]
-    if not (isinstance(economy, type) and issubclass(economy, Economy)):
-        return [
-            Error(
-                f'HEISTS["ECONOMY"] = {path!r} is not an economy.',
-                hint="Let the class inherit from heists.economy.Economy.",
-                id="heists.E003",
-            )
-        ]
-    needed = (*ECONOMY_METHODS, *(COIN_METHODS if economy.has_coins else ()))
-    missing = [name for name in needed if getattr(economy, name) is getattr(Economy, name)]
-    if missing:
-        return [
-            Error(
-                f"{path} does not write {', '.join(missing)}().",
-                hint="The docstrings of heists.economy.Economy say what each has to lock and promise.",
-                id="heists.E003",
-            )
-        ]
-    return []
-
-
-def _event_types() -> list[CheckMessage]:
+def _event_type_model() -> list[CheckMessage]:
     label = conf.point_event_type_model()
     if label is None:
         return []
     try:
-        apps.get_model(label)
+        model = apps.get_model(label)
     except (LookupError, ValueError, TypeError, AttributeError):
         return [
             Error(
@@ -152,7 +110,42 @@ def _event_types() -> list[CheckMessage]:
                 id="heists.E007",
             )
         ]
+    try:
+        model._meta.get_field("name")
+    except FieldDoesNotExist:
+        return [
+            Error(
+                f'HEISTS["POINT_EVENT_TYPE_MODEL"] is {label!r}, which has no field "name".',
+                hint="Leave the key out, and let your economy write its events its own way.",
+                id="heists.E007",
+            )
+        ]
     return []
+
+
+def _throttle_cache() -> list[CheckMessage]:
+    alias = conf.throttle_cache()
+    if alias in settings.CACHES:
+        return []
+    return [
+        Error(
+            f'HEISTS["THROTTLE_CACHE"] is {alias!r}, which CACHES does not have.',
+            hint=f"Write one of: {', '.join(sorted(settings.CACHES))}.",
+            id="heists.E008",
+        )
+    ]
+
+
+def _time() -> list[CheckMessage]:
+    if settings.USE_TZ:
+        return []
+    return [
+        Error(
+            "USE_TZ is off; cooldowns and protection would jump when the clock is put forward or back.",
+            hint="Write USE_TZ = True.",
+            id="heists.E009",
+        )
+    ]
 
 
 def _letters() -> list[CheckMessage]:
@@ -169,7 +162,7 @@ def _letters() -> list[CheckMessage]:
                 Error(
                     f'HEISTS["EMAIL_DELIVERY"] = {path!r} can\'t be used: {reason}',
                     hint="Write the dotted path of a function that takes a list of letter keys, or leave the key out.",
-                    id="heists.E010",
+                    id="heists.E016",
                 )
             )
     site = conf.site_url()
@@ -178,15 +171,7 @@ def _letters() -> list[CheckMessage]:
             Error(
                 f'HEISTS["SITE_URL"] is {site!r}.',
                 hint=f'Write it with its scheme: "https://{site}".',
-                id="heists.E011",
-            )
-        )
-    if conf.email_enabled() and not site:
-        messages.append(
-            Warning(
-                "Letters have no links: HEISTS names no SITE_URL, so players can't unsubscribe by a click.",
-                hint='Write "SITE_URL": "https://example.com", or "EMAIL_ENABLED": False for a site without letters.',
-                id="heists.W010",
+                id="heists.E017",
             )
         )
     return messages

@@ -1,0 +1,35 @@
+"""System checks: is the deployment sane? Each has a stable id and a hint that says what to type.
+
+`docs/integrating.md` lists every id.
+"""
+
+from __future__ import annotations
+
+from django.core import checks
+
+from .database import check_databases, check_event_types
+from .deployment import check_cache, check_installed, check_mail, check_proxies
+from .economy import check_economy
+from .settings import check_settings
+
+__all__ = [
+    "check_cache",
+    "check_databases",
+    "check_economy",
+    "check_event_types",
+    "check_installed",
+    "check_mail",
+    "check_proxies",
+    "check_settings",
+    "register",
+]
+
+
+def register() -> None:
+    """Register every check; what matters on a real site only waits for `check --deploy`."""
+    for check in (check_settings, check_economy, check_databases, check_installed, check_proxies):
+        checks.register(check, "heists")
+    for check in (check_cache, check_mail):
+        checks.register(check, "heists", deploy=True)
+    # Asks the database, so it runs with `migrate` and `check --database` alone.
+    checks.register(check_event_types, "heists", checks.Tags.database)

@@ -1,0 +1,150 @@
+"""Can the database keep the promises of spec section 10, and does it have what heists writes to?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import apps
+from django.core.checks import CheckMessage, Error, Warning
+from django.core.exceptions import FieldDoesNotExist
+from django.db import DatabaseError, connections, router
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from .. import conf
+from .settings import well_formed
+
+SUPPORTED = ("postgresql", "sqlite")
+# Seconds that a writer of SQLite waits for the one before it; Python's own default is this, too.
+LEAST_TIMEOUT = 5
+
+
+def check_databases(**kwargs: Any) -> list[CheckMessage]:
+    """Check how the database that heists writes to is configured; nothing is asked of it."""
+    from ..models import Heist
+
+    alias = router.db_for_write(Heist)
+    connection = connections[alias]
+    where = f'DATABASES["{alias}"]'
+    if connection.vendor not in SUPPORTED:
+        return [
+            Error(
+                f"{where} is {connection.display_name}, where heists can't lock rows and hold its constraints.",
+                hint="Use PostgreSQL; SQLite serves for development and small sites.",
+                id="heists.E013",
+            )
+        ]
+    messages = _sqlite(where, connection) if connection.vendor == "sqlite" else _pool(where, connection)
+    if connection.settings_dict.get("ATOMIC_REQUESTS"):
+        messages.append(
+            Warning(
+                f"{where} has ATOMIC_REQUESTS on; a deed of heists is a transaction of its own and refuses to be "
+                "nested.",
+                hint=(
+                    'Write "ATOMIC_REQUESTS": False, or put @transaction.non_atomic_requests on your own views that '
+                    "call heists.services. heists' API does so itself; its admin action to grant tokens can't."
+                ),
+                id="heists.W003",
+            )
+        )
+    return messages
+
+
+def _sqlite(where: str, connection: BaseDatabaseWrapper) -> list[CheckMessage]:
+    messages: list[CheckMessage] = []
+    options = connection.settings_dict.get("OPTIONS", {})
+    if str(options.get("transaction_mode")).upper() not in ("IMMEDIATE", "EXCLUSIVE"):
+        messages.append(
+            Warning(
+                f'{where} has no "transaction_mode"; of two heists at once, one fails with "database is locked".',
+                hint=f'Write {where}["OPTIONS"] = {{"transaction_mode": "IMMEDIATE"}}.',
+                id="heists.W004",
+            )
+        )
+    if "wal" not in str(options.get("init_command", "")).lower() and not _in_memory(connection):
+        messages.append(
+            Warning(
+                f"{where} is not in WAL mode; every heist makes all readers wait.",
+                hint=f'Write {where}["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL;".',
+                id="heists.W005",
+            )
+        )
+    timeout = options.get("timeout", LEAST_TIMEOUT)
+    if not isinstance(timeout, int | float) or timeout < LEAST_TIMEOUT:
+        messages.append(
+            Warning(
+                f"{where} waits {timeout!r} seconds for another writer; heists at once would fail.",
+                hint=f'Write {where}["OPTIONS"]["timeout"] = 20.',
+                id="heists.W006",
+            )
+        )
+    return messages
+
+
+def _in_memory(connection: BaseDatabaseWrapper) -> bool:
+    name = str(connection.settings_dict["NAME"])
+    return ":memory:" in name or "mode=memory" in name
+
+
+def _pool(where: str, connection: BaseDatabaseWrapper) -> list[CheckMessage]:
+    pool = connection.settings_dict.get("OPTIONS", {}).get("pool")
+    if isinstance(pool, str):
+        return [
+            Error(
+                f'{where}["OPTIONS"]["pool"] is the text {pool!r}.',
+                hint="Write True, False or a dictionary; from the environment, read it with a bool parser of its own.",
+                id="heists.E014",
+            )
+        ]
+    if not pool:
+        return []
+    if connection.settings_dict.get("CONN_MAX_AGE") != 0:
+        return [
+            Error(
+                f"{where} has a pool, and CONN_MAX_AGE is {connection.settings_dict.get('CONN_MAX_AGE')!r}.",
+                hint='Write "CONN_MAX_AGE": 0; the pool keeps the connections.',
+                id="heists.E015",
+            )
+        ]
+    if connection.settings_dict.get("CONN_HEALTH_CHECKS") is not True:
+        return [
+            Warning(
+                f"{where} has a pool without CONN_HEALTH_CHECKS; each connection the server drops costs one request.",
+                hint='Write "CONN_HEALTH_CHECKS": True.',
+                id="heists.W007",
+            )
+        ]
+    return []
+
+
+def check_event_types(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Check that the host's table of point event types has the two rows of heists."""
+    from ..services.event_types import EVENT_TYPES
+
+    label = conf.point_event_type_model() if well_formed() else None
+    if not databases or label is None:
+        return []
+    try:
+        model = apps.get_model(label)
+        model._meta.get_field("name")
+    except (LookupError, ValueError, TypeError, AttributeError, FieldDoesNotExist):
+        return []  # heists.E007 says so
+    alias = router.db_for_write(model)
+    if alias not in databases:
+        return []
+    try:
+        # Checks run before the first migration as well, where there is nothing to ask yet.
+        if not {model._meta.db_table, "heists_heist"} <= set(connections[alias].introspection.table_names()):
+            return []
+        names = set(model._default_manager.using(alias).filter(name__in=EVENT_TYPES).values_list("name", flat=True))
+    except DatabaseError:
+        return []
+    if not (missing := [name for name in EVENT_TYPES if name not in names]):
+        return []
+    return [
+        Warning(
+            f"{label} has no {' and no '.join(missing)}; a heist would fail when it writes its point events.",
+            hint="Run `manage.py seed_heists`.",
+            id="heists.W008",
+        )
+    ]

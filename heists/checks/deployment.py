@@ -1,0 +1,140 @@
+"""Do the rest of the site's settings let heists work: apps, proxies, middleware, cache, mail?"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from django.apps import apps
+from django.conf import global_settings, settings
+from django.core.checks import CheckMessage, Warning
+
+from .. import conf
+from .settings import well_formed
+
+# Caches that each process has for itself, or whose counting is a read and then a write.
+MISCOUNTING = {
+    "django.core.cache.backends.dummy.DummyCache": "counts nothing",
+    "django.core.cache.backends.locmem.LocMemCache": "counts in each process for itself",
+    "django.core.cache.backends.filebased.FileBasedCache": "loses counts when two requests come at once",
+    "django.core.cache.backends.db.DatabaseCache": "loses counts when two requests come at once",
+}
+# Backends that send nothing to anybody.
+SILENT_MAIL = {f"django.core.mail.backends.{name}.EmailBackend" for name in ("console", "dummy", "filebased", "locmem")}
+SITE_CACHE = "django.middleware.cache.FetchFromCacheMiddleware"
+LOCALE = "django.middleware.locale.LocaleMiddleware"
+# Words in the names of middleware that overwrites REMOTE_ADDR from a header.
+REWRITERS = ("XForwardedFor", "RemoteAddrFrom", "SetRemoteAddr", "RealIP")
+
+
+def check_installed(**kwargs: Any) -> list[CheckMessage]:
+    """Check that the app which heists' API is built with is installed."""
+    if apps.is_installed("rest_framework"):
+        return []
+    return [
+        Warning(
+            "rest_framework is not in INSTALLED_APPS; heists' API can't render its pages and texts.",
+            hint='Add "rest_framework" to INSTALLED_APPS.',
+            id="heists.W009",
+        )
+    ]
+
+
+def check_proxies(**kwargs: Any) -> list[CheckMessage]:
+    """Check that proxies and middleware let the API see who asks, from where and in which language."""
+    trusted = conf.trusted_proxies() if well_formed() else 0
+    messages: list[CheckMessage] = []
+    behind = [name for name in ("SECURE_PROXY_SSL_HEADER", "USE_X_FORWARDED_HOST") if getattr(settings, name)]
+    if trusted == 0 and behind:
+        messages.append(
+            Warning(
+                f'{behind[0]} says that there is a proxy, and HEISTS["TRUSTED_PROXIES"] is 0: every heist stores '
+                "the proxy's address.",
+                hint='Write how many proxies append to X-Forwarded-For: HEISTS = {"TRUSTED_PROXIES": 1}.',
+                id="heists.W010",
+            )
+        )
+    rewriter = next((path for path in settings.MIDDLEWARE if any(word in path for word in REWRITERS)), None)
+    if trusted and rewriter:
+        messages.append(
+            Warning(
+                f'{rewriter} rewrites REMOTE_ADDR, and HEISTS["TRUSTED_PROXIES"] is {trusted!r}: proxies are counted '
+                "twice.",
+                hint='Keep one of the two: remove the middleware, or write HEISTS = {"TRUSTED_PROXIES": 0}.',
+                id="heists.W011",
+            )
+        )
+    if SITE_CACHE in settings.MIDDLEWARE:
+        messages.append(
+            Warning(
+                f"{SITE_CACHE} caches whole pages, and a token in a header does not tell one player's from another's.",
+                hint="Remove it, and cache the views that may be shared with @cache_page.",
+                id="heists.W012",
+            )
+        )
+    if settings.USE_I18N and settings.LANGUAGES != global_settings.LANGUAGES and LOCALE not in settings.MIDDLEWARE:
+        messages.append(
+            Warning(
+                f"{LOCALE} is not in MIDDLEWARE; every player reads heists in {settings.LANGUAGE_CODE!r}.",
+                hint=f'Add "{LOCALE}" to MIDDLEWARE, behind SessionMiddleware.',
+                id="heists.W013",
+            )
+        )
+    return messages
+
+
+def check_cache(**kwargs: Any) -> list[CheckMessage]:
+    """Check that the cache which counts requests counts those of all workers together."""
+    alias = conf.throttle_cache() if well_formed() else "default"
+    backend = str(settings.CACHES.get(alias, {}).get("BACKEND", ""))
+    if backend not in MISCOUNTING:
+        return []
+    return [
+        Warning(
+            f'CACHES["{alias}"] is {backend.rpartition(".")[2]}, which {MISCOUNTING[backend]}; more requests pass than '
+            'HEISTS["RATE_LIMIT_PER_MINUTE"] says.',
+            hint='Count in Redis or Memcached, and name that cache: HEISTS = {"THROTTLE_CACHE": "…"}.',
+            id="heists.W014",
+        )
+    ]
+
+
+def check_mail(**kwargs: Any) -> list[CheckMessage]:
+    """Check that letters can reach somebody, where they are wanted."""
+    if not well_formed() or not conf.email_enabled():
+        return []
+    messages: list[CheckMessage] = []
+    if (backend := _mail_backend()) in SILENT_MAIL:
+        messages.append(
+            Warning(
+                f"Letters are written, but {backend} sends them to nobody.",
+                hint='Configure a mail server, or write HEISTS = {"EMAIL_ENABLED": False}.',
+                id="heists.W015",
+            )
+        )
+    if conf.email_from() == "webmaster@localhost":
+        messages.append(
+            Warning(
+                "Letters would come from webmaster@localhost, which mail servers refuse.",
+                hint='Write HEISTS = {"EMAIL_FROM": "Your site <noreply@example.com>"}.',
+                id="heists.W016",
+            )
+        )
+    if not conf.site_url():
+        messages.append(
+            Warning(
+                "Letters have no links: HEISTS names no SITE_URL, so players can't unsubscribe by a click.",
+                hint='Write HEISTS = {"SITE_URL": "https://example.com"}.',
+                id="heists.W017",
+            )
+        )
+    return messages
+
+
+def _mail_backend() -> str:
+    # Django 6.1 moves the mail settings into MAILERS, and refuses to read the old ones beside it.
+    if mailers := getattr(settings, "MAILERS", None):
+        return str(mailers.get("default", {}).get("BACKEND", ""))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return str(settings.EMAIL_BACKEND)

@@ -1,0 +1,133 @@
+"""Is the host's economy there, and can heists join its players? (spec section 2)"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.checks import CheckMessage, Error, Warning
+from django.core.exceptions import FieldDoesNotExist, FieldError
+from django.db.models import IntegerField, QuerySet, Subquery
+from django.utils.module_loading import import_string
+
+from .. import conf
+from ..economy import Economy
+from .settings import well_formed
+
+# What a host's economy has to write itself.
+NEEDED = ("players", "lock", "transfer")
+NEEDED_WITH_COINS = ("coins", "spend_coins")
+
+
+def check_economy(**kwargs: Any) -> list[CheckMessage]:
+    """Check that the economy is named, complete, and yields players that heists can work with."""
+    if not well_formed():
+        return []
+    path = conf._get("ECONOMY")
+    if not path:
+        return [
+            Error(
+                "HEISTS names no economy.",
+                hint=(
+                    "Write a subclass of heists.economy.Economy and name it: "
+                    'HEISTS = {"ECONOMY": "yourapp.economy.YourEconomy"}.'
+                ),
+                id="heists.E002",
+            )
+        ]
+    try:
+        economy = import_string(path)
+    except Exception as error:
+        return [
+            Error(
+                f'HEISTS["ECONOMY"] = {path!r} can\'t be imported: {error}',
+                hint='Write the dotted path of your economy class: "yourapp.economy.YourEconomy".',
+                id="heists.E003",
+            )
+        ]
+    if not (isinstance(economy, type) and issubclass(economy, Economy)):
+        return [
+            Error(
+                f'HEISTS["ECONOMY"] = {path!r} is not an economy.',
+                hint="Let the class inherit from heists.economy.Economy.",
+                id="heists.E003",
+            )
+        ]
+    needed = (*NEEDED, *(NEEDED_WITH_COINS if economy.has_coins else ()))
+    if missing := [name for name in needed if getattr(economy, name) is getattr(Economy, name)]:
+        return [
+            Error(
+                f"{path} does not write {', '.join(f'{name}()' for name in missing)}.",
+                hint="The docstrings of heists.economy.Economy say what each has to lock and promise.",
+                id="heists.E003",
+            )
+        ]
+    return _players(path, economy)
+
+
+def _players(path: str, economy: type[Economy]) -> list[CheckMessage]:
+    user_model = get_user_model()
+    try:
+        players = economy().players()
+    except Exception as error:
+        return [
+            Error(
+                f"{path}.players() raises {type(error).__name__}: {error}",
+                hint="Return a queryset of users without asking the database: it is also called before `migrate`.",
+                id="heists.E010",
+            )
+        ]
+    if not isinstance(players, QuerySet) or not issubclass(players.model, user_model):
+        return [
+            Error(
+                f"{path}.players() does not return a queryset of {user_model._meta.label}.",
+                hint='Begin with get_user_model().objects and annotate "monthly_points".',
+                id="heists.E010",
+            )
+        ]
+    query = players.query
+    values = query.values_select or query.annotation_select_mask
+    if query.group_by is not None or query.distinct or query.is_sliced or query.combinator or values:
+        return [
+            Error(
+                f"{path}.players() groups, combines, slices or flattens its rows.",
+                hint=(
+                    "Annotate a column or a Subquery; heists adds joins, which would multiply an aggregate over a join."
+                ),
+                id="heists.E011",
+            )
+        ]
+    return _monthly_points(path, players)
+
+
+def _monthly_points(path: str, players: QuerySet[Any]) -> list[CheckMessage]:
+    annotation = players.query.annotations.get("monthly_points")
+    try:
+        source: Any = annotation.output_field if annotation else players.model._meta.get_field("monthly_points")
+    except FieldDoesNotExist:
+        return [
+            Error(
+                f'{path}.players() has no "monthly_points".',
+                hint='Annotate it: .annotate(monthly_points=F("profile__points")).',
+                id="heists.E012",
+            )
+        ]
+    except FieldError:
+        source = None
+    if not isinstance(source, IntegerField):
+        return [
+            Error(
+                f'{path}.players() has a "monthly_points" that is no integer.',
+                hint="Say so: Coalesce(…, 0, output_field=IntegerField()); heists steals whole points.",
+                id="heists.E012",
+            )
+        ]
+    if isinstance(annotation, Subquery) or (annotation is None and source.null):
+        return [
+            Warning(
+                f'{path}.players() may have a "monthly_points" that is null.',
+                hint="Wrap it: Coalesce(Subquery(…), 0).",
+                id="heists.W002",
+            )
+        ]
+    return []

@@ -1,0 +1,383 @@
+"""Does your economy keep every promise of `heists.economy`? One class answers.
+
+    from django.test import TransactionTestCase
+    from heists.testing import EconomyConformance
+
+    class MyEconomyKeepsItsPromises(EconomyConformance, TransactionTestCase):
+        def make_player(self, points, coins=0):
+            return User.objects.create(email=f"{uuid4()}@example.com", points=points, coins=coins)
+
+Run it on PostgreSQL as well: SQLite drops row locks silently, so what is said of locks is skipped there.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+from unittest import SkipTest
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.db import DatabaseError, connections, router, transaction
+from django.utils import timezone
+
+from . import facts
+from .choices import GrantReason, HeistStatus
+from .economy import Economy, get_economy
+from .errors import NoCoins
+from .models import Heist, HeistToken, RuleSet
+from .rules import Rules
+from .services import execute_heist, grant_tokens
+from .services.event_types import seed_event_types
+
+if TYPE_CHECKING:
+    from django.test import TransactionTestCase as Base
+else:
+    Base = object
+
+# Seconds: how long a test waits for what has to happen, and how long a lock that must not be there may hold it up.
+PATIENCE = 10
+LOCK_TIMEOUT = "300ms"
+
+
+class EconomyConformance(Base):
+    """The promises of an economy as tests. Mix it into a TransactionTestCase and write `make_player`."""
+
+    def make_player(self, points: int, coins: int = 0) -> Any:
+        """Return a new active user with these monthly points (and coins, where the economy has them)."""
+        raise NotImplementedError
+
+    def make_newcomer(self) -> Any:
+        """Return a user who has no balance row yet; None where every user has one from the start."""
+        return None
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.economy: Economy = get_economy()
+        self.using = router.db_for_write(Heist)
+        rules = {name.upper(): getattr(Rules(), name) for name in Rules.__slots__ if name != "time_zone"}
+        overridden = self.settings(HEISTS={**settings.HEISTS, **rules, "ENABLED": True})
+        overridden.enable()
+        self.addCleanup(overridden.disable)
+        # A TransactionTestCase empties every table, the ones that migrations had filled too.
+        seed_event_types()
+
+    # players()
+
+    def test_players_has_every_user_whether_active_or_not(self) -> None:
+        active, inactive = self.make_player(30), self._inactive(self.make_player(20))
+
+        found = self._points(active, inactive)
+
+        self.assertEqual(found, {active.pk: 30, inactive.pk: 20})
+
+    def test_players_knows_a_newcomer_and_says_zero(self) -> None:
+        newcomer = self._newcomer()
+
+        self.assertEqual(self._points(newcomer), {newcomer.pk: 0}, "monthly_points is never null")
+
+    def test_monthly_points_are_integers(self) -> None:
+        player = self.make_player(30)
+
+        self.assertIs(type(self._points(player)[player.pk]), int)
+
+    def test_players_does_not_group(self) -> None:
+        query = self.economy.players().query
+
+        self.assertIsNone(query.group_by, "annotate a column or a Subquery: heists' joins would multiply an aggregate")
+        self.assertFalse(query.distinct)
+
+    def test_players_keeps_its_numbers_under_the_joins_of_heists(self) -> None:
+        attacker, victim = self.make_player(1000), self.make_player(900)
+        for points in (10, 20, 30):
+            self._saved_heist(attacker, victim, points)
+
+        seen = facts.read(
+            attacker.pk, [victim.pk], economy=self.economy, numbers=Rules(), now=timezone.now(), using=self.using
+        )
+
+        self.assertEqual(seen.attacker.monthly_points, 1000)
+        self.assertEqual(seen.victim(victim.pk).monthly_points, 900)
+
+    def test_players_is_not_stale(self) -> None:
+        attacker, victim = self.make_player(100), self.make_player(1000)
+        players = self.economy.players().filter(pk=victim.pk)
+        self.assertEqual(players.get().monthly_points, 1000)
+
+        self._transfer(attacker, victim, 50)
+
+        self.assertEqual(players.get().monthly_points, 950)
+
+    # leaderboard()
+
+    def test_leaderboard_is_best_first_and_ties_go_by_primary_key(self) -> None:
+        players = [self.make_player(points) for points in (10, 30, 20, 30, 30)]
+        own = [player.pk for player in players]
+
+        ranked = list(self.economy.leaderboard().filter(pk__in=own))
+
+        by_key = list(get_user_model()._default_manager.filter(pk__in=own).order_by("pk").values_list("pk", flat=True))
+        points = {player.pk: player.monthly_points for player in ranked}
+        self.assertEqual([player.pk for player in ranked], sorted(by_key, key=lambda pk: -points[pk]))
+        self.assertEqual([player.monthly_points for player in ranked], [30, 30, 30, 20, 10])
+
+    # lock()
+
+    def test_lock_gives_a_newcomer_a_balance_that_can_move(self) -> None:
+        newcomer, victim = self._newcomer(), self.make_player(1000)
+
+        self._transfer(newcomer, victim, 50)
+
+        self.assertEqual(self._points(newcomer, victim), {newcomer.pk: 50, victim.pk: 950})
+
+    def test_lock_makes_others_wait_until_the_transaction_ends(self) -> None:
+        first, second = self._two_in_order()
+        with self._held_elsewhere(first):
+            self.assertFalse(self._can_lock(first), "lock() took no row lock: use select_for_update()")
+            self.assertTrue(self._can_lock(second), "lock() held a player who was not named")
+        self.assertTrue(self._can_lock(first))
+
+    def test_lock_goes_in_primary_key_order_whatever_order_it_is_given(self) -> None:
+        first, second = self._two_in_order()
+        for given in ((first, second), (second, first)):
+            with self._held_elsewhere(first), _Elsewhere(self.using, *given) as waiting:
+                self._until_waiting(waiting)
+                # Who waits for the first must not hold the second yet.
+                self.assertTrue(self._can_lock(second), "order_by() the player's key, also in select_for_update()")
+                waiting.let_go()
+                self._holder.let_go()
+
+    # transfer()
+
+    def test_transfer_moves_exactly_the_points_and_loses_none(self) -> None:
+        attacker, victim = self.make_player(100), self.make_player(1000)
+
+        self._transfer(attacker, victim, 50)
+
+        self.assertEqual(self._points(attacker, victim), {attacker.pk: 150, victim.pk: 950})
+
+    def test_transfer_writes_one_event_for_each(self) -> None:
+        attacker, victim = self.make_player(100), self.make_player(1000)
+
+        heist = self._transfer(attacker, victim, 50)
+
+        if (events := self.economy.point_events([heist.pk])) is None:
+            raise SkipTest("This economy keeps no point events.")
+        self.assertEqual(
+            sorted((event.heist_id, str(event.player_id), event.points) for event in events),
+            sorted([(heist.pk, str(attacker.pk), 50), (heist.pk, str(victim.pk), -50)]),
+        )
+        self.assertEqual(list(self.economy.point_events([heist.pk + 1]) or ()), [], "only of the heists asked for")
+
+    def test_transfer_belongs_to_the_transaction_of_the_heist(self) -> None:
+        attacker, victim = self.make_player(100), self.make_player(1000)
+
+        with transaction.atomic(using=self.using):
+            heist = self._move(attacker, victim, 50)
+            transaction.set_rollback(True, using=self.using)
+
+        self.assertEqual(self._points(attacker, victim), {attacker.pk: 100, victim.pk: 1000})
+        self.assertEqual(list(self.economy.point_events([heist.pk]) or ()), [])
+
+    def test_transfer_refuses_what_is_not_there(self) -> None:
+        attacker, victim = self.make_player(100), self.make_player(30)
+
+        with self.assertRaises(Exception, msg="compare with the balance, or let a CHECK constraint refuse"):  # noqa: B017
+            self._transfer(attacker, victim, 50, victim_points=1000)
+
+        self.assertEqual(self._points(attacker, victim), {attacker.pk: 100, victim.pk: 30})
+
+    # coins
+
+    def test_coins_are_counted_and_spent(self) -> None:
+        player = self._rich(80)
+
+        with transaction.atomic(using=self.using):
+            self.economy.lock(player.pk)
+            self.economy.spend_coins(player.pk, 50, reference="conformance")
+
+        self.assertEqual(self.economy.coins(player.pk), 30)
+
+    def test_coins_never_fall_below_zero(self) -> None:
+        player = self._rich(80)
+
+        with self.assertRaises(Exception), transaction.atomic(using=self.using):  # noqa: B017
+            self.economy.lock(player.pk)
+            self.economy.spend_coins(player.pk, 81, reference="conformance")
+
+        self.assertEqual(self.economy.coins(player.pk), 80)
+
+    def test_an_economy_without_coins_says_so(self) -> None:
+        if self.economy.has_coins:
+            raise SkipTest("This economy has coins.")
+
+        with self.assertRaises(NoCoins):
+            self.economy.coins(self.make_player(0).pk)
+
+    # name() and email()
+
+    def test_a_name_is_never_an_address(self) -> None:
+        player = self.make_player(0)
+
+        name = self.economy.name(player)
+
+        self.assertTrue(name)
+        self.assertNotIn("@", name)
+        self.assertNotIn("@", self.economy.name(self._with_address_as_name(player)))
+
+    def test_an_address_is_one_or_empty(self) -> None:
+        address = self.economy.email(self.make_player(0))
+
+        self.assertIsInstance(address, str)
+        self.assertTrue(address == "" or "@" in address)
+
+    # The whole
+
+    def test_a_whole_heist(self) -> None:
+        attacker, victim = self.make_player(100), self.make_player(1000)
+        grant_tokens(player=attacker, amount=1, reason=GrantReason.PROMOTION, source="conformance")
+
+        heist = execute_heist(attacker_id=attacker.pk, victim_id=victim.pk)
+        again = execute_heist(attacker_id=attacker.pk, victim_id=victim.pk)
+
+        self.assertEqual((heist.status, heist.points_stolen), (HeistStatus.SUCCESS, 50))
+        self.assertEqual(again.status, HeistStatus.FAILED_INSUFFICIENT_TOKENS)
+        self.assertEqual(self._points(attacker, victim), {attacker.pk: 150, victim.pk: 950})
+        self.assertEqual(HeistToken.objects.get(user=attacker).balance, 0)
+
+    # What the tests above are made of
+
+    def _points(self, *players: Any) -> dict[Any, Any]:
+        rows = self.economy.players().using(self.using).filter(pk__in=[player.pk for player in players])
+        return {row.pk: row.monthly_points for row in rows}
+
+    def _inactive(self, player: Any) -> Any:
+        if facts.has_active_field():
+            get_user_model()._default_manager.filter(pk=player.pk).update(is_active=False)
+        return player
+
+    def _newcomer(self) -> Any:
+        if (newcomer := self.make_newcomer()) is None:
+            raise SkipTest("Every user of this host has a balance from the start: no make_newcomer().")
+        return newcomer
+
+    def _rich(self, coins: int) -> Any:
+        if not self.economy.has_coins:
+            raise SkipTest("This economy has no coins.")
+        player = self.make_player(0, coins=coins)
+        self.assertEqual(self.economy.coins(player.pk), coins)
+        return player
+
+    def _with_address_as_name(self, player: Any) -> Any:
+        if isinstance(getattr(player, player.USERNAME_FIELD), str):
+            setattr(player, player.USERNAME_FIELD, "somebody@example.com")
+        return player
+
+    def _saved_heist(self, attacker: Any, victim: Any, points: int, victim_points: int | None = None) -> Heist:
+        """Write a heist's row as `execute_heist` does, with today's balances, and nothing else."""
+        before = self._points(attacker, victim)
+        loser = before[victim.pk] if victim_points is None else victim_points
+        token, _created = HeistToken.objects.using(self.using).get_or_create(user=attacker)
+        return Heist.objects.using(self.using).create(
+            attacker=attacker,
+            attacker_token=token,
+            victim=victim,
+            rules=RuleSet.objects.using(self.using).in_force(Rules()),
+            status=HeistStatus.SUCCESS,
+            token_spent=True,
+            points_stolen=points,
+            victim_points_before=loser,
+            victim_points_after=loser - points,
+            attacker_points_before=before[attacker.pk],
+            attacker_points_after=before[attacker.pk] + points,
+        )
+
+    def _move(self, attacker: Any, victim: Any, points: int, victim_points: int | None = None) -> Heist:
+        self.economy.lock(attacker.pk, victim.pk)
+        heist = self._saved_heist(attacker, victim, points, victim_points)
+        self.economy.transfer(heist)
+        return heist
+
+    def _transfer(self, attacker: Any, victim: Any, points: int, victim_points: int | None = None) -> Heist:
+        with transaction.atomic(using=self.using):
+            return self._move(attacker, victim, points, victim_points)
+
+    # Two transactions at once
+
+    def _two_in_order(self) -> tuple[Any, Any]:
+        if connections[self.using].vendor != "postgresql":
+            raise SkipTest("Row locks can be seen on PostgreSQL only; this database has none.")
+        pks = [self.make_player(100).pk for _ in range(2)]
+        first, second = get_user_model()._default_manager.filter(pk__in=pks).order_by("pk").values_list("pk", flat=True)
+        return first, second
+
+    def _held_elsewhere(self, player_id: Any) -> _Elsewhere:
+        self._holder = _Elsewhere(self.using, player_id, locked=True)
+        return self._holder
+
+    def _can_lock(self, player_id: Any) -> bool:
+        try:
+            with transaction.atomic(using=self.using), connections[self.using].cursor() as cursor:
+                cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+                self.economy.lock(player_id)
+        except DatabaseError as error:
+            if getattr(error.__cause__, "sqlstate", None) == "55P03":  # lock_not_available
+                return False
+            raise
+        return True
+
+    def _until_waiting(self, elsewhere: _Elsewhere) -> None:
+        deadline = time.monotonic() + PATIENCE
+        with connections[self.using].cursor() as cursor:
+            while time.monotonic() < deadline:
+                cursor.execute("SELECT cardinality(pg_blocking_pids(%s)) > 0", [elsewhere.backend])
+                if cursor.fetchone()[0]:
+                    return
+                time.sleep(0.01)
+        self.fail("lock() did not wait for a player who is locked elsewhere.")
+
+
+class _Elsewhere(threading.Thread):
+    """A lock in a transaction and connection of its own, held until `let_go`."""
+
+    def __init__(self, using: str, *player_ids: Any, locked: bool = False) -> None:
+        super().__init__(daemon=True)
+        self.using, self.player_ids = using, player_ids
+        self.backend: int | None = None
+        self.error: Exception | None = None
+        self.started, self.done, self.may_end = threading.Event(), threading.Event(), threading.Event()
+        # Whether the block below begins when the lock is held, or as soon as it is asked for.
+        self.ready = self.done if locked else self.started
+
+    def run(self) -> None:
+        connection = connections[self.using]
+        try:
+            with transaction.atomic(using=self.using):
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT pg_backend_pid()")
+                    self.backend = cursor.fetchone()[0]
+                self.started.set()
+                get_economy().lock(*self.player_ids)
+                self.done.set()
+                self.may_end.wait(PATIENCE)
+        except Exception as error:
+            self.error = error
+        finally:
+            self.started.set()
+            self.done.set()
+            connection.close()
+
+    def let_go(self) -> None:
+        self.may_end.set()
+
+    def __enter__(self) -> _Elsewhere:
+        self.start()
+        self.ready.wait(PATIENCE)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.let_go()
+        self.join(PATIENCE)
+        if self.error:
+            raise self.error

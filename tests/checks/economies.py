@@ -1,0 +1,79 @@
+"""Economies that are wrong, each in its own way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.db.models import CharField, Count, F, OuterRef, Subquery, Sum, Value
+
+from gamification.economy import GamificationEconomy
+from gamification.models import PlayerProfile
+from heists.economy import Economy
+
+
+class NotAnEconomy:
+    pass
+
+
+class Empty(Economy):
+    pass
+
+
+class CoinsInNameOnly(Empty):
+    has_coins = True
+
+    def players(self) -> Any:
+        return GamificationEconomy().players()
+
+    def lock(self, *player_ids: Any) -> None:
+        pass
+
+    def transfer(self, heist: Any) -> None:
+        pass
+
+
+class Broken(GamificationEconomy):
+    def players(self) -> Any:
+        raise LookupError("no such table")
+
+
+class Profiles(GamificationEconomy):
+    def players(self) -> Any:
+        return PlayerProfile.objects.all()
+
+
+class Grouped(GamificationEconomy):
+    def players(self) -> Any:
+        return get_user_model().objects.annotate(monthly_points=Sum("point_events__points", default=0))
+
+
+class Distinct(GamificationEconomy):
+    def players(self) -> Any:
+        return super().players().distinct()
+
+
+class Flat(GamificationEconomy):
+    def players(self) -> Any:
+        return super().players().values("pk", "monthly_points")
+
+
+class Pointless(GamificationEconomy):
+    def players(self) -> Any:
+        return get_user_model().objects.all()
+
+
+class Wordy(GamificationEconomy):
+    def players(self) -> Any:
+        return get_user_model().objects.annotate(monthly_points=Value("many", output_field=CharField()))
+
+
+class Nullable(GamificationEconomy):
+    def players(self) -> Any:
+        own = PlayerProfile.objects.filter(user=OuterRef("pk")).values("monthly_points")
+        return get_user_model().objects.annotate(monthly_points=Subquery(own))
+
+
+class Counted(GamificationEconomy):
+    def players(self) -> Any:
+        return get_user_model().objects.annotate(friends=Count("referred_players"), monthly_points=F("friends"))

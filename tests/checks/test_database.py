@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.core.checks import CheckMessage, Error, Warning
+
+from gamification.models import PointEvent, PointEventTypeMaster
+from heists.checks import database
+from heists.services.event_types import EVENT_TYPES
+
+GOOD_SQLITE = {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": "PRAGMA journal_mode=WAL;"}
+
+
+@pytest.fixture
+def judge(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def run(vendor: str, *, options: dict[str, Any] | None = None, **settings: Any) -> list[CheckMessage]:
+        found = {"NAME": "site.sqlite3", "CONN_MAX_AGE": 0, **settings, "OPTIONS": options or {}}
+        connection = SimpleNamespace(vendor=vendor, display_name=vendor.title(), settings_dict=found)
+        monkeypatch.setattr(database, "connections", {"default": connection})
+        return database.check_databases()
+
+    return run
+
+
+def test_the_database_of_the_example_site_is_right() -> None:
+    assert database.check_databases() == []
+
+
+@pytest.mark.parametrize("vendor", ["mysql", "oracle", "microsoft"])
+def test_e013_a_database_that_can_not_keep_the_promises(judge: Any, vendor: str) -> None:
+    assert judge(vendor) == [
+        Error(
+            f'DATABASES["default"] is {vendor.title()}, where heists can\'t lock rows and hold its constraints.',
+            hint="Use PostgreSQL; SQLite serves for development and small sites.",
+            id="heists.E013",
+        )
+    ]
+
+
+@pytest.mark.parametrize("text", ["true", "false"])
+def test_e014_a_pool_in_words(judge: Any, text: str) -> None:
+    assert judge("postgresql", options={"pool": text}) == [
+        Error(
+            f'DATABASES["default"]["OPTIONS"]["pool"] is the text {text!r}.',
+            hint="Write True, False or a dictionary; from the environment, read it with a bool parser of its own.",
+            id="heists.E014",
+        )
+    ]
+
+
+@pytest.mark.parametrize("age", [60, None])
+def test_e015_a_pool_of_connections_that_django_keeps_too(judge: Any, age: int | None) -> None:
+    assert judge("postgresql", options={"pool": True}, CONN_MAX_AGE=age) == [
+        Error(
+            f'DATABASES["default"] has a pool, and CONN_MAX_AGE is {age!r}.',
+            hint='Write "CONN_MAX_AGE": 0; the pool keeps the connections.',
+            id="heists.E015",
+        )
+    ]
+
+
+def test_w003_requests_that_are_transactions(judge: Any) -> None:
+    assert judge("sqlite", options=GOOD_SQLITE, ATOMIC_REQUESTS=True) == [
+        Warning(
+            'DATABASES["default"] has ATOMIC_REQUESTS on; a deed of heists is a transaction of its own and refuses to '
+            "be nested.",
+            hint=(
+                'Write "ATOMIC_REQUESTS": False, or put @transaction.non_atomic_requests on your own views that '
+                "call heists.services. heists' API does so itself; its admin action to grant tokens can't."
+            ),
+            id="heists.W003",
+        )
+    ]
+
+
+def test_w004_sqlite_whose_transactions_lose_to_one_another(judge: Any) -> None:
+    assert judge("sqlite", options=GOOD_SQLITE | {"transaction_mode": None}) == [
+        Warning(
+            'DATABASES["default"] has no "transaction_mode"; of two heists at once, one fails with "database is '
+            'locked".',
+            hint='Write DATABASES["default"]["OPTIONS"] = {"transaction_mode": "IMMEDIATE"}.',
+            id="heists.W004",
+        )
+    ]
+
+
+def test_w005_sqlite_whose_writers_stop_the_readers(judge: Any) -> None:
+    assert judge("sqlite", options=GOOD_SQLITE | {"init_command": ""}) == [
+        Warning(
+            'DATABASES["default"] is not in WAL mode; every heist makes all readers wait.',
+            hint='Write DATABASES["default"]["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL;".',
+            id="heists.W005",
+        )
+    ]
+
+
+def test_w005_leaves_databases_in_memory_alone(judge: Any) -> None:
+    assert judge("sqlite", options=GOOD_SQLITE | {"init_command": ""}, NAME=":memory:") == []
+
+
+@pytest.mark.parametrize("timeout", [1, "20"])
+def test_w006_sqlite_without_patience(judge: Any, timeout: Any) -> None:
+    assert judge("sqlite", options=GOOD_SQLITE | {"timeout": timeout}) == [
+        Warning(
+            f'DATABASES["default"] waits {timeout!r} seconds for another writer; heists at once would fail.',
+            hint='Write DATABASES["default"]["OPTIONS"]["timeout"] = 20.',
+            id="heists.W006",
+        )
+    ]
+
+
+def test_w007_a_pool_that_hands_out_dead_connections(judge: Any) -> None:
+    assert judge("postgresql", options={"pool": {"max_size": 4}}) == [
+        Warning(
+            'DATABASES["default"] has a pool without CONN_HEALTH_CHECKS; each connection the server drops costs one '
+            "request.",
+            hint='Write "CONN_HEALTH_CHECKS": True.',
+            id="heists.W007",
+        )
+    ]
+
+
+def test_a_healthy_pool_and_no_pool_are_silent(judge: Any) -> None:
+    assert judge("postgresql", options={"pool": True}, CONN_HEALTH_CHECKS=True) == []
+    assert judge("postgresql", CONN_MAX_AGE=60) == []
+
+
+@pytest.mark.django_db
+def test_w008_event_types_that_are_missing() -> None:
+    PointEvent.objects.filter(type="HEIST_GAIN")._raw_delete("default")
+    PointEventTypeMaster.objects.filter(name="HEIST_GAIN").delete()
+
+    assert database.check_event_types(databases=["default"]) == [
+        Warning(
+            "gamification.PointEventTypeMaster has no HEIST_GAIN; a heist would fail when it writes its point events.",
+            hint="Run `manage.py seed_heists`.",
+            id="heists.W008",
+        )
+    ]
+
+
+@pytest.mark.django_db
+def test_event_types_that_are_there_are_no_news() -> None:
+    for name in EVENT_TYPES:
+        PointEventTypeMaster.objects.get_or_create(name=name)
+
+    assert database.check_event_types(databases=["default"]) == []
+
+
+def test_event_types_are_not_asked_for_without_a_database() -> None:
+    assert database.check_event_types() == []
+    assert database.check_event_types(databases=["other"]) == []

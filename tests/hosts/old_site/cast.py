@@ -1,0 +1,14 @@
+import secrets
+
+from club.models import ScoreCard
+from django.contrib.auth.models import User
+
+
+def make_newcomer():
+    return User.objects.create(username=f"member-{secrets.token_hex(6)}")
+
+
+def make_player(points, coins=0):
+    user = make_newcomer()
+    ScoreCard.objects.create(user=user, month=points, total=points, gems=coins)
+    return user

@@ -1,0 +1,16 @@
+import secrets
+
+from ledger.models import Account, Booking
+from people.models import Person
+
+
+def make_newcomer():
+    return Person.objects.create(number=f"ES/{secrets.token_hex(6)}")
+
+
+def make_player(points, coins=0):
+    person = make_newcomer()
+    account = Account.objects.create(owner=person)
+    Booking.objects.create(account=account, currency="points", amount=points)
+    Booking.objects.create(account=account, currency="coins", amount=coins)
+    return person

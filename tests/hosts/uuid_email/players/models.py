@@ -1,0 +1,32 @@
+import uuid
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.db import models
+
+
+class Player(AbstractBaseUser, PermissionsMixin):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    email = models.EmailField(unique=True)
+    points = models.IntegerField(default=0)
+    is_active = models.BooleanField(default=True)
+    is_staff = models.BooleanField(default=False)
+
+    objects = BaseUserManager()
+
+    USERNAME_FIELD = "email"
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(points__gte=0), name="points_not_negative")]
+
+    def __str__(self):
+        return self.email
+
+
+class PointLine(models.Model):
+    player = models.ForeignKey(Player, on_delete=models.CASCADE)
+    points = models.IntegerField()
+    heist_id = models.BigIntegerField(null=True, db_index=True)
+
+    def __str__(self):
+        return f"{self.points:+d}"

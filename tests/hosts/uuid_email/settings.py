@@ -1,0 +1,8 @@
+"""A host with a UUID user key, the e-mail address as the user name, points on the user itself, and no coins."""
+
+from base_settings import *  # noqa: F403
+from base_settings import INSTALLED_APPS
+
+INSTALLED_APPS = [*INSTALLED_APPS, "players"]
+AUTH_USER_MODEL = "players.Player"
+HEISTS = {"ECONOMY": "players.economy.PlayerEconomy"}

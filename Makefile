@@ -18,7 +18,7 @@ export HOME := $(CURDIR)/var/home
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test test-sqlite test-postgres lint format bench matrix wheel messages clean
+.PHONY: help run serve test test-sqlite test-postgres lint format bench chaos matrix wheel messages clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ format: .venv/dev ## lay out the code as lint wants it
 
 bench: .venv/dev ## measure the budgets of the spec on PostgreSQL
 	$(BIN)/python -m benchmarks
+
+chaos: .venv/dev ## kill workers, connections and the database for a minute under load, then audit (SECONDS=60)
+	$(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),60)
 
 matrix: .venv/dev ## run every test on every supported Python and Django that is here
 	$(BIN)/nox

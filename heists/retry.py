@@ -24,11 +24,13 @@ from .models import Heist, RuleSetQuerySet
 P = ParamSpec("P")
 T = TypeVar("T")
 
-ATTEMPTS = 8
+# Enough for a crowd that wants the same few rows, at SERIALIZABLE and on a busy machine: some seconds in all.
+ATTEMPTS = 14
 # Of a deed that met a constraint, or lost its connection: once more on what is there now, and once for bad luck.
 ATTEMPTS_ELSE = 3
 # Seconds; doubled at each attempt and made random, so that the same two do not meet again.
 FIRST_PAUSE = 0.005
+LONGEST_PAUSE = 0.5
 
 SERIALIZATION_FAILURE = "40001"
 DEADLOCK_DETECTED = "40P01"
@@ -123,7 +125,8 @@ def retried(deed: Callable[P, T]) -> Callable[P, T]:
                     raise
                 if isinstance(error, IntegrityError):
                     RuleSetQuerySet.forget()
-            time.sleep(random.uniform(0, FIRST_PAUSE * 2**attempt))  # noqa: S311 - jitter, not a secret
+            pause = min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE)
+            time.sleep(random.uniform(0, pause))  # noqa: S311 - jitter, not a secret
         raise AssertionError("unreachable")
 
     return wrapper

@@ -176,7 +176,9 @@ def _problem_of(exc: Exception, context: dict[str, Any]) -> Problem | None:
 
 def _refused(exc: errors.HeistError) -> Problem:
     status = next(STATUSES[kind] for kind in type(exc).__mro__ if kind in STATUSES)
-    headers = {"Retry-After": str(RETRY_SOON)} if isinstance(exc, errors.Busy) else None
+    # Where the outcome is unknown, a client that repeats by itself might rob twice: it has to look first.
+    soon = isinstance(exc, errors.Busy) and not isinstance(exc, errors.OutcomeUnknown)
+    headers = {"Retry-After": str(RETRY_SOON)} if soon else None
     return problem(status, exc.code, str(exc), headers=headers, **exc.details)
 
 

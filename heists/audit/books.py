@@ -81,7 +81,8 @@ class Books:
     def window(self, length: Callable[[Rules], dt.timedelta]) -> Case:
         """How long a window of each heist's own rules is, as an expression."""
         whens = (When(rules=pk, then=Value(length(rules))) for pk, rules in self.rule_sets.items())
-        return Case(*whens, output_field=DurationField())
+        # The default is for a site without any: a Case of nothing has no type in PostgreSQL.
+        return Case(*whens, default=Value(dt.timedelta()), output_field=DurationField())
 
     @property
     def told_since(self) -> dt.datetime:

@@ -12,9 +12,9 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
+
 from heists import audit
-from heists.choices import FailureCode, HeistStatus, LetterState
-from heists.models import Heist, HeistNotification, Letter, Shield, TokenGrant
+from heists.models import Heist, HeistNotification, Letter, Shield
 from heists.services import execute_heist
 from tests.factories import player
 
@@ -24,7 +24,9 @@ TABLES += ("heists_letter", "heists_ruleset")
 # What is corrupted, by the check that has to name it. The names in braces are those of `world`.
 CORRUPTIONS: dict[str, str] = {
     # the law
-    "heists_token_never_negative": "UPDATE heists_heisttoken SET balance = -1, total_spent = total_earned + 1 {of_alice}",
+    "heists_token_never_negative": (
+        "UPDATE heists_heisttoken SET balance = -1, total_spent = total_earned + 1 {of_alice}"
+    ),
     "heists_token_balance_adds_up": "UPDATE heists_heisttoken SET balance = balance + 1 {of_alice}",
     "heists_grant_amount_positive": "UPDATE heists_tokengrant SET amount = 0 WHERE player_id = {alice}",
     "heists_grant_reason_known": "UPDATE heists_tokengrant SET reason = 'THEFT' WHERE player_id = {alice}",
@@ -132,7 +134,15 @@ def world(db: Any, settings: Any) -> SimpleNamespace:
     cooldown, oneself = rob(alice, dora), rob(frank, frank)
     rob(poor, bob), rob(frank, bob), rob(frank, poor)
     seen = set(Heist.objects.values_list("failure_code", flat=True))
-    assert {None, "shield", "cooldown", "self_target", "insufficient_tokens", "protected", "insufficient_points"} == seen
+    assert {
+        None,
+        "shield",
+        "cooldown",
+        "self_target",
+        "insufficient_tokens",
+        "protected",
+        "insufficient_points",
+    } == seen
     return SimpleNamespace(
         alice=alice.pk,
         bob=bob.pk,
@@ -211,6 +221,14 @@ def test_an_honest_world_has_no_difference(world: SimpleNamespace) -> None:
     call_command("audit_heists", stdout=out)
 
     assert out.getvalue() == f"7 heists, {len(audit.CHECKS)} checks, 0 skipped: no difference.\n"
+
+
+def test_an_empty_site_has_no_difference(db: None) -> None:
+    out = StringIO()
+
+    call_command("audit_heists", stdout=out)
+
+    assert out.getvalue().startswith("0 heists, ")
 
 
 @pytest.mark.parametrize("code", CORRUPTIONS)

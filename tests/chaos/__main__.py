@@ -48,7 +48,7 @@ def main() -> int:
 
         call_command("migrate", verbosity=0)
         with open(os.path.join(folder, "server.log"), "w") as log:
-            server = subprocess.Popen(  # noqa: S603
+            server = subprocess.Popen(
                 [sys.executable, "-m", "gunicorn", "--config", "config/gunicorn.conf.py", "config.wsgi"],
                 stdout=log,
                 stderr=log,

@@ -9,6 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 from django.db import IntegrityError, OperationalError, connection, transaction
+from django.test import Client
+from knox.models import get_token_model
 
 from gamification.models import PlayerProfile
 from heists import conf, retry
@@ -244,9 +246,7 @@ def test_an_exhausted_pool_is_a_refusal_and_the_next_request_works(monkeypatch: 
 
     with monkeypatch.context() as patch:
         patch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)
-        patch.setitem(
-            connection.settings_dict, "OPTIONS", {"pool": {"min_size": 1, "max_size": 1, "timeout": 0.2}}
-        )
+        patch.setitem(connection.settings_dict, "OPTIONS", {"pool": {"min_size": 1, "max_size": 1, "timeout": 0.2}})
         greedy = threading.Thread(target=lambda: (hold(), connection.close()))
         try:
             greedy.start()
@@ -293,3 +293,41 @@ def test_a_hook_of_the_host_that_raises_after_the_commit_undoes_nothing(monkeypa
 
     assert heist.status == HeistStatus.SUCCESS
     assert (points_of(bob), tokens_of(alice).balance, Heist.objects.count()) == (950, 1, 1)
+
+
+def rob_by_http(attacker: Any, victim: Any) -> Any:
+    client = Client(raise_request_exception=False)
+    secret = get_token_model().objects.create(user=attacker)[1]
+
+    def post() -> Any:
+        body = {"victim": victim.pk}
+        return client.post(
+            "/api/heists/", body, content_type="application/json", headers={"Authorization": f"Token {secret}"}
+        )
+
+    return post
+
+
+def test_a_database_that_is_away_is_a_503_problem_and_the_next_request_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    post = rob_by_http(player(tokens=1), player(points=1000))
+    connection.close()
+    with monkeypatch.context() as patch:
+        patch.setitem(connection.settings_dict, "PORT", "1")
+        away = post()
+
+    assert (away.status_code, away["Content-Type"]) == (503, "application/problem+json")
+    assert away["Retry-After"] == "1"
+    assert post().status_code == 201
+    assert Heist.objects.count() == 1
+
+
+def test_an_unknown_outcome_does_not_invite_a_client_to_repeat_it(request: pytest.FixtureRequest) -> None:
+    alice, bob = player(tokens=2), player(points=1000)
+    post = rob_by_http(alice, bob)
+    request.getfixturevalue("lost_after_commit")
+
+    answer = post()
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "outcome_unknown")
+    assert not answer.has_header("Retry-After")
+    assert Heist.objects.count() == 1

@@ -41,8 +41,8 @@ class Command(BaseCommand):
                         counts[check.code] = counts.get(check.code, 0) + 1
                         if counts[check.code] <= limit:
                             printed.append(difference)
-                except audit.Skipped as reason:
-                    skipped[check.code] = str(reason)
+                except audit.Skipped as told:
+                    skipped[check.code] = str(told)
 
         total = sum(counts.values())
         if options["json"]:
@@ -51,9 +51,7 @@ class Command(BaseCommand):
                 "checks": len(audit.CHECKS),
                 "skipped": skipped,
                 "counts": counts,
-                "differences": [
-                    {"code": one.code, "ids": one.ids, "numbers": one.numbers} for one in printed
-                ],
+                "differences": [{"code": one.code, "ids": one.ids, "numbers": one.numbers} for one in printed],
             }
             self.stdout.write(json.dumps(document, cls=DjangoJSONEncoder, indent=2))
         else:

@@ -1,0 +1,175 @@
+"""Hostile clients: whatever they send is refused politely, moves nothing, and shows nothing of anybody else."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib import admin
+from django.core import mail
+from django.test import Client
+from django.urls import reverse
+from knox.models import get_token_model
+
+from heists.choices import GrantReason
+from heists.models import Heist, HeistNotification, HeistToken
+from heists.services import deliver_due_letters, execute_heist, grant_tokens
+from tests.factories import player, points_of, tokens_of
+
+from .inputs import TABLE, Hostile, names
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def scene(settings: Any) -> SimpleNamespace:
+    """Mallory with a token and a key to the site; Bob with points; Alice, whose heist is nobody else's business."""
+    settings.HEISTS = settings.HEISTS | {"RATE_LIMIT_PER_MINUTE": 10_000, "READ_RATE_LIMIT_PER_MINUTE": 10_000}
+    mallory, bob = player("mallory", points=30, tokens=3), player("bob", points=1000)
+    alice, carol = player("alice", tokens=1), player("carol", points=1000)
+    heist = execute_heist(attacker_id=alice.pk, victim_id=carol.pk)
+    note = HeistNotification.objects.filter(heist=heist, user=carol).get()
+    secret = get_token_model().objects.create(user=mallory)[1]
+    return SimpleNamespace(mallory=mallory, bob=bob, carol=carol, heist=heist, note=note, secret=secret)
+
+
+def send(scene: SimpleNamespace, hostile: Hostile) -> Any:
+    client = Client(raise_request_exception=False)
+    headers = ({"Authorization": f"Token {scene.secret}"} if hostile.signed_in else {}) | hostile.headers
+    path = hostile.path.replace("{other_heist}", str(scene.heist.pk)).replace("{other_note}", str(scene.note.pk))
+    body = hostile.body.replace(b"{victim}", str(scene.bob.pk).encode())
+    return client.generic(hostile.method, path, body, content_type=hostile.content_type, headers=headers)
+
+
+@pytest.mark.parametrize("hostile", TABLE, ids=names(TABLE))
+def test_it_is_refused_and_moves_nothing(hostile: Hostile, scene: SimpleNamespace) -> None:
+    before = Heist.objects.count()
+
+    answer = send(scene, hostile)
+
+    assert answer.status_code in hostile.answers, (answer.status_code, answer.content[:500])
+    if answer.status_code >= 400 and hostile.method != "BREW":
+        assert answer["Content-Type"].startswith("application/problem+json"), answer.content[:200]
+        assert answer.json()["code"]
+    assert b"Traceback" not in answer.content and b"SELECT" not in answer.content
+    assert Heist.objects.count() == before
+    assert (points_of(scene.bob), points_of(scene.mallory), tokens_of(scene.mallory).balance) == (1000, 30, 3)
+    assert HeistNotification.objects.get(pk=scene.note.pk).read is False
+
+
+def test_the_table_is_long_enough_to_boast_of() -> None:
+    assert len(TABLE) > 200
+    assert len(set(names(TABLE))) == len(TABLE)
+
+
+def test_fields_that_only_the_rules_may_decide_are_not_taken_from_a_client(scene: SimpleNamespace) -> None:
+    forged = {
+        "victim": scene.bob.pk,
+        "attacker": scene.carol.pk,
+        "points_stolen": 9999,
+        "status": "SUCCESS",
+        "ip_address": "6.6.6.6",
+        "rules": 999,
+        "created_at": "2001-01-01T00:00:00Z",
+    }
+    headers = {"Authorization": f"Token {scene.secret}", "X-Forwarded-For": "6.6.6.6, 7.7.7.7", "X-Real-IP": "6.6.6.6"}
+
+    answer = Client().post("/api/heists/", forged, content_type="application/json", headers=headers)
+
+    assert answer.status_code in (201, 400)
+    for heist in Heist.objects.exclude(pk=scene.heist.pk):
+        assert (heist.attacker_id, heist.points_stolen, heist.ip_address) == (scene.mallory.pk, 50, "127.0.0.1")
+        assert heist.created_at.year > 2001
+
+
+def test_ids_can_be_counted_up_without_learning_anything(scene: SimpleNamespace) -> None:
+    client, headers = Client(), {"Authorization": f"Token {scene.secret}"}
+
+    heists = [client.get(f"/api/heists/{pk}/", headers=headers) for pk in range(1, scene.heist.pk + 3)]
+    notes = [
+        client.post(f"/api/heists/notifications/{pk}/read/", headers=headers)
+        for pk in range(1, scene.note.pk + 3)
+        if not HeistNotification.objects.filter(pk=pk, user=scene.mallory).exists()
+    ]
+
+    assert {answer.status_code for answer in heists + notes} == {404}
+    # Somebody else's and nobody's are told apart by nothing.
+    assert len({answer.content for answer in heists}) == len({answer.content for answer in notes}) == 1
+
+
+def test_a_staff_session_without_its_csrf_token_moves_nothing(scene: SimpleNamespace) -> None:
+    staff = player("staff", points=10, tokens=1, is_staff=True, is_superuser=True)
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(staff)
+
+    api = client.post("/api/heists/", {"victim": scene.bob.pk}, content_type="application/json")
+    pages = [
+        client.post(f"/admin/heists/{name}/", {"action": "delete_selected", "_selected_action": "1"})
+        for name in ("heist", "heisttoken")
+    ]
+
+    assert [answer.status_code for answer in (api, *pages)] == [403, 403, 403]
+    assert tokens_of(staff).balance == 1 and points_of(scene.bob) == 1000
+
+
+HOSTILE_NAMES = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "'; DROP TABLE heists_heist; --",
+    "{{ 7|add:7 }}{% debug %}",
+    "%(victim_name)s %s %d %",
+    "=HYPERLINK(1)",
+    "Bcc: everybody",
+    "\u202eevil\u200b",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_a_name_is_only_ever_text_in_the_admin_and_in_letters(name: str, scene: SimpleNamespace) -> None:
+    attacker = player(name, tokens=1, points=100, email="attacker@example.com")
+    victim = player(name + "2", points=1000, email="victim@example.com")
+    grant_tokens(player=victim, amount=1, reason=GrantReason.STAFF, source=name, note=name)
+    execute_heist(attacker_id=attacker.pk, victim_id=victim.pk)
+    staff = player("staff", is_staff=True, is_superuser=True)
+    client = Client()
+    client.force_login(staff)
+
+    deliver_due_letters()
+
+    assert len(mail.outbox) >= 2
+    for letter in mail.outbox:
+        assert "\n" not in letter.subject
+        assert letter.recipients()[0] in ("attacker@example.com", "victim@example.com")
+        for html, kind in getattr(letter, "alternatives", []):
+            assert kind == "text/html" and "<script>" not in html and "<img src=x" not in html
+    for model in apps.get_app_config("heists").get_models():
+        if not admin.site.is_registered(model):
+            continue
+        page = reverse(f"admin:heists_{model._meta.model_name}_changelist")
+        for found in (client.get(page), *(client.get(f"{page}{row.pk}/change/") for row in model.objects.all()[:3])):
+            assert found.status_code in (200, 302)
+            assert b"<script>alert(1)" not in found.content and b"<img src=x" not in found.content
+            assert b"14{" not in found.content
+    assert HeistToken.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["a\r\nBcc: all@example.com", "a\nb", "nul\x00"])
+def test_a_name_with_line_breaks_can_not_sign_up(name: str) -> None:
+    answer = Client(raise_request_exception=False).post(
+        "/api/signup/", {"username": name, "password": "correct horse battery"}, content_type="application/json"
+    )
+
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/", "/admin/login/", "/api/heists/", "/api/docs/", "/api/schema/"])
+def test_every_answer_carries_the_security_headers(path: str) -> None:
+    answer = Client().get(path)
+
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert answer["X-Frame-Options"] == "DENY"
+    assert answer["Referrer-Policy"] == "same-origin"
+    # Swagger UI opens windows of its own, and shows nothing that is anybody's.
+    assert answer["Cross-Origin-Opener-Policy"] == ("unsafe-none" if path == "/api/docs/" else "same-origin")

@@ -31,6 +31,16 @@ SWEEP_EVERY = 1000
 _local = threading.local()
 
 
+class _Connection(sqlite3.Connection):
+    """A connection that goes with its thread, but not with a forked child: closing it there would break its locks."""
+
+    owner = 0
+
+    def __del__(self) -> None:
+        if self.owner == os.getpid():
+            self.close()
+
+
 class SQLiteCache(BaseCache):
     """Integers and whatever JSON can say, shared by all threads and processes of one machine.
 
@@ -125,7 +135,10 @@ class SQLiteCache(BaseCache):
         mine = (os.getpid(), self._path)
         if mine not in connections:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(self._path, timeout=10, isolation_level=None)
+            connection = sqlite3.connect(
+                self._path, timeout=10, isolation_level=None, check_same_thread=False, factory=_Connection
+            )
+            connection.owner = os.getpid()
             connection.execute("PRAGMA synchronous=OFF")
             connection.execute("PRAGMA journal_mode=WAL")
             connection.executescript(SCHEMA)

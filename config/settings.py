@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import django
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
@@ -60,6 +61,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # First, so that whatever the others answer carries the id too.
+    "heists.request_id.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -167,10 +170,26 @@ STORAGES = {
 }
 
 if DEBUG and not env.str("EMAIL_URL", default=""):
-    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
-    EMAIL_FILE_PATH = VAR_DIR / "mail"
+    _mail = {
+        "EMAIL_BACKEND": "django.core.mail.backends.filebased.EmailBackend",
+        "EMAIL_FILE_PATH": str(VAR_DIR / "mail"),
+    }
 else:
-    globals().update(env.email_url("EMAIL_URL", default="smtp://localhost:25"))
+    _mail = env.email_url("EMAIL_URL", default="smtp://localhost:25")
+    if "smtp" in _mail["EMAIL_BACKEND"]:
+        # Seconds; without it a silent mail server would hold a worker for ever.
+        _mail["EMAIL_TIMEOUT"] = 10
+_mail = {key: value for key, value in _mail.items() if key.startswith("EMAIL_") and value}
+if django.VERSION >= (6, 1):
+    _names = {"EMAIL_HOST_USER": "username", "EMAIL_HOST_PASSWORD": "password"}
+    MAILERS = {
+        "default": {
+            "BACKEND": _mail.pop("EMAIL_BACKEND"),
+            "OPTIONS": {_names.get(key) or key.removeprefix("EMAIL_").lower(): value for key, value in _mail.items()},
+        }
+    }
+else:
+    globals().update(_mail)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Heists <heists@localhost>")
 
 LOGGING = {

@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.contrib.auth.admin import UserAdmin
 from django.http import HttpRequest
+
+from heists.admin import HeistLinksMixin
 
 from .models import CoinEntry, PlayerProfile, PointEvent, PointEventTypeMaster
 
@@ -32,6 +36,14 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         if match is None or (match.url_name or "").startswith(own_pages):
             return False
         return super().has_delete_permission(request, obj)
+
+
+admin.site.unregister(get_user_model())
+
+
+@admin.register(get_user_model())
+class PlayerAdmin(HeistLinksMixin, UserAdmin):
+    """Django's own, with links to what belongs to the player in heists."""
 
 
 @admin.register(PlayerProfile)

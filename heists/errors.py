@@ -94,3 +94,10 @@ class Busy(HeistError):
 
     code = "busy"
     sentence = _("The server is busy; nothing was done. Please try again.")
+
+
+class OutcomeUnknown(Busy):
+    """The database was lost in the moment of the commit, and no idempotency key says whether it was done."""
+
+    code = "outcome_unknown"
+    sentence = _("The connection was lost at the last moment. Please look whether it was done before you try again.")

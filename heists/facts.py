@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import get_user_model
-from django.db.models import F, FilteredRelation, Q
+from django.db.models import F, FilteredRelation, Q, QuerySet
 
 from . import rules
 from .choices import HeistStatus
@@ -71,7 +71,41 @@ class Facts:
         return rules.amount(self.numbers, victim.as_victim(), self.now)
 
 
-def read(
+@dataclass(slots=True)
+class Question:
+    """The query for the facts about an attacker and possible victims, built once, to be asked as often as needed.
+
+    Building it costs more than the database takes to answer it, and the execution asks twice.
+    """
+
+    attacker_id: Any
+    numbers: rules.Rules
+    rows: QuerySet[Any]
+
+    def ask(self, now: dt.datetime) -> Facts:
+        """Read the facts at `now`, in one statement.
+
+        Raises UnknownPlayer where the attacker's id is nobody's; victims who are nobody's are simply missing.
+        """
+        players: dict[Any, Player] = {}
+        # A player stands in as many rows as there are raids and losses to tell of.
+        for user in self.rows.all():
+            player = players.get(user.pk)
+            if player is None:
+                token = getattr(user, "heist_token", None)
+                live = user.shield_expires_at is not None and user.shield_expires_at > now
+                player = Player(user, user.monthly_points, token, user.shield_id if live else None)
+                players[user.pk] = player
+            if user.raid_id is not None:
+                player.raids[user.raid_id] = rules.Raid(user.raid_victim_id, user.raid_at)
+            if user.loss_id is not None:
+                player.losses[user.loss_id] = rules.Loss(user.loss_points, user.loss_at)
+        if self.attacker_id not in players:
+            raise UnknownPlayer
+        return Facts(self.numbers, now, players[self.attacker_id], players)
+
+
+def question(
     attacker_id: Any,
     victim_ids: Collection[Any],
     *,
@@ -79,11 +113,8 @@ def read(
     numbers: rules.Rules,
     now: dt.datetime,
     using: str,
-) -> Facts:
-    """Read the facts about an attacker and any number of victims, in one statement.
-
-    Raises UnknownPlayer where the attacker's id is nobody's; victims who are nobody's are simply missing.
-    """
+) -> Question:
+    """Return the query for an attacker and any number of victims, to be asked at `now` or later."""
     rows = (
         economy.players()
         .using(using)
@@ -108,10 +139,7 @@ def read(
                 ),
             ),
             shield=FilteredRelation(
-                "heist_shields",
-                condition=Q(
-                    heist_shields__used_at=None, heist_shields__expired_at=None, heist_shields__expires_at__gt=now
-                ),
+                "heist_shields", condition=Q(heist_shields__used_at=None, heist_shields__expired_at=None)
             ),
         )
         .annotate(
@@ -122,22 +150,23 @@ def read(
             loss_points=F("loss__points_stolen"),
             loss_at=F("loss__created_at"),
             shield_id=F("shield__pk"),
+            shield_expires_at=F("shield__expires_at"),
         )
     )
-    players: dict[Any, Player] = {}
-    # A player stands in as many rows as there are raids and losses to tell of.
-    for user in rows:
-        player = players.get(user.pk)
-        if player is None:
-            token = getattr(user, "heist_token", None)
-            player = players[user.pk] = Player(user, user.monthly_points, token, user.shield_id)
-        if user.raid_id is not None:
-            player.raids[user.raid_id] = rules.Raid(user.raid_victim_id, user.raid_at)
-        if user.loss_id is not None:
-            player.losses[user.loss_id] = rules.Loss(user.loss_points, user.loss_at)
-    if attacker_id not in players:
-        raise UnknownPlayer
-    return Facts(numbers, now, players[attacker_id], players)
+    return Question(attacker_id, numbers, rows)
+
+
+def read(
+    attacker_id: Any,
+    victim_ids: Collection[Any],
+    *,
+    economy: Economy,
+    numbers: rules.Rules,
+    now: dt.datetime,
+    using: str,
+) -> Facts:
+    """Read the facts once; see `Question.ask`."""
+    return question(attacker_id, victim_ids, economy=economy, numbers=numbers, now=now, using=using).ask(now)
 
 
 def has_active_field() -> bool:

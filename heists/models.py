@@ -206,6 +206,7 @@ class TokenGrant(AppendOnlyModel):
     class Meta:
         verbose_name = _("token grant")
         verbose_name_plural = _("token grants")
+        permissions = [("grant_tokens", _("Can grant tokens"))]
         indexes = [
             # Admin: a player's grants, newest first; audit_heists: the sum of a player's grants.
             models.Index(fields=["player", "created_at"], name="heists_grant_player_created"),
@@ -546,6 +547,7 @@ class Letter(models.Model):
     class Meta:
         verbose_name = _("letter")
         verbose_name_plural = _("letters")
+        permissions = [("send_again", _("Can send letters again"))]
         indexes = [
             # send_heist_emails: what is due; dashboard: the depth of the outbox.
             models.Index(fields=["due_at"], condition=Q(state=LetterState.WAITING), name="heists_letter_due"),

@@ -59,6 +59,8 @@ def prospects(*, attacker_id: Any, victim_ids: Collection[Any], economy: Economy
     Where the feature is off, that is everybody's first reason, and the other rules are still told. Raises UnknownPlayer
     where the attacker's id is nobody's.
     """
+    if not victim_ids:
+        return {}
     seen = facts.read(
         attacker_id,
         victim_ids,

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.conf import settings
@@ -32,12 +31,6 @@ def fresh_cache() -> Iterator[None]:
     """Forget the throttles' counters, so that no test is slowed down by the ones before it."""
     cache.clear()
     yield
-
-
-@pytest.fixture(autouse=True)
-def quick_passwords(settings: Any) -> None:
-    """Hash passwords quickly: the real one takes a third of a second a player."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture

@@ -1,19 +1,30 @@
-"""Reading a request's body."""
+"""Reading a request's body.
+
+A host may name the parser in `DEFAULT_PARSER_CLASSES`; DRF then imports this module before its own views.
+"""
 
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from typing import Any, NoReturn
 
 from django.http import UnreadablePostError
 from django.utils.translation import gettext as _
-from rest_framework.exceptions import ParseError
+from django.utils.translation import gettext_lazy
+from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import JSONParser
-
-from .problems import PayloadTooLarge
 
 # Bytes; the longest honest request is a few hundred.
 MAX_BODY = 64 * 1024
+
+
+class PayloadTooLarge(APIException):
+    """The body is longer than any request of this API has reason to be."""
+
+    status_code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    default_detail = gettext_lazy("The request body is too long.")
+    default_code = "payload_too_large"
 
 
 class StrictJSONParser(JSONParser):

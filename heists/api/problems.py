@@ -1,6 +1,6 @@
 """Every error of the API as RFC 9457 problem details (spec section 6).
 
-`handler` is a DRF exception handler. The views of heists name it themselves, so they answer alike on any host; a host may
+`handler` is a DRF exception handler. The views of heists name it themselves, so they answer alike on any host; one may
 name it as its `EXCEPTION_HANDLER` too.
 """
 
@@ -28,6 +28,7 @@ from .. import errors
 from ..choices import FailureCode
 from ..models import Heist
 from ..sentences import refusal_sentence
+from .parsers import PayloadTooLarge
 
 logger = logging.getLogger("heists")
 
@@ -66,14 +67,6 @@ class Problem(Response):
         if getattr(self.accepted_renderer, "format", None) == "json":
             self.content_type = MEDIA_TYPE
         return super().rendered_content
-
-
-class PayloadTooLarge(exceptions.APIException):
-    """The body is longer than any request of this API has reason to be."""
-
-    status_code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    default_detail = gettext_lazy("The request body is too long.")
-    default_code = "payload_too_large"
 
 
 class InvalidIdempotencyKey(exceptions.APIException):

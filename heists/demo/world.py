@@ -71,6 +71,7 @@ class World:
         self._heist_id, self._grant_id, self._shield_id = first_heist_id, first_grant_id, first_shield_id
         # Names this world's promotions, so that a second world beside it grants its own.
         self._series = f"demo-{first_grant_id}"
+        self._crowd = players[len(CAST) :]
         self._cast = {player.name: player for player in players[: len(CAST)]}
         # From here on, only the script moves the cast.
         self._quiet_from = now - max(numbers.cooldown, numbers.protection) - dt.timedelta(days=5)
@@ -170,8 +171,9 @@ class World:
                 and (not player.losses or player.losses[-1].at + self.numbers.protection <= at)
                 and (player.drained_until is None or player.drained_until <= at)
             ):
-                break
-        return player
+                return player
+        # Nobody is worth it today: anybody of the crowd, and the rules will say why not.
+        return self._random.choice(self._crowd)
 
     def _choose(self, at: dt.datetime) -> tuple[DemoPlayer, DemoPlayer]:
         dice = self._random
@@ -270,7 +272,8 @@ class World:
         prey.points -= points
         since = rules.losses_since(self.numbers, at)
         prey.losses = (*(loss for loss in prey.losses if loss.at >= since), rules.Loss(points, at))
-        self._robbed.append(prey)
+        if prey.prey:
+            self._robbed.append(prey)
         self._batch.transfers.append(DemoTransfer(heist_id, raider, prey, points, at))
         told = {
             **self._names(raider, prey),

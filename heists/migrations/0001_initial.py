@@ -191,6 +191,7 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "token grant",
                 "verbose_name_plural": "token grants",
+                "permissions": [("grant_tokens", "Can grant tokens")],
                 "indexes": [
                     models.Index(fields=["player", "created_at"], name="heists_grant_player_created"),
                     models.Index(fields=["created_at"], name="heists_grant_created"),
@@ -647,6 +648,7 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "letter",
                 "verbose_name_plural": "letters",
+                "permissions": [("send_again", "Can send letters again")],
                 "indexes": [
                     models.Index(condition=models.Q(("state", "WAITING")), fields=["due_at"], name="heists_letter_due"),
                     models.Index(fields=["created_at"], name="heists_letter_created"),

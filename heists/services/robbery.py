@@ -9,16 +9,22 @@ from django.db import IntegrityError, router, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from .. import conf, facts, notifications, signals
+from .. import conf, facts, notifications, request_id, signals
 from ..choices import FailureCode, HeistNotificationType, HeistStatus
 from ..economy import Economy, get_economy
 from ..errors import FeatureDisabled, IdempotencyKeyReused, InactiveAccount
 from ..models import Heist, HeistToken, RuleSet, Shield
-from ..retry import Outdated, retried
+from ..retry import Outdated, retried, transacted
 from ..rules import Refusal
 from ..sentences import refusal_sentence
 
 logger = logging.getLogger("heists")
+
+# One line an attempt, as key=value pairs; a formatter for JSON finds the same names on the record.
+LOG_LINE = (
+    "heist=%(heist_id)s attacker=%(attacker_id)s victim=%(victim_id)s status=%(status)s code=%(failure_code)s "
+    "points=%(points_stolen)s request=%(request_id)s"
+)
 
 
 def execute_heist(
@@ -35,7 +41,7 @@ def execute_heist(
     Step 2 to 5 are one durable transaction. The same key again returns the same heist, rejections included.
 
     Raises FeatureDisabled, UnknownPlayer (the id is nobody's, so there is no attempt), InactiveAccount (the attacker's
-    own), IdempotencyKeyReused (the key came with another victim), Busy.
+    own), IdempotencyKeyReused (the key came with another victim), Busy, OutcomeUnknown (without a key only).
     """
     using = router.db_for_write(Heist)
     if not conf.enabled():
@@ -50,10 +56,12 @@ def _attempt(attacker_id: Any, victim_id: Any, ip_address: str | None, key: str 
     economy = get_economy()
     rule_set = RuleSet.objects.using(using).in_force(conf.rules())
 
+    question = facts.question(
+        attacker_id, [victim_id], economy=economy, numbers=rule_set.rules, now=timezone.now(), using=using
+    )
+
     def read() -> facts.Facts:
-        found = facts.read(
-            attacker_id, [victim_id], economy=economy, numbers=rule_set.rules, now=timezone.now(), using=using
-        )
+        found = question.ask(timezone.now())
         if not found.attacker.active:
             raise InactiveAccount
         return found
@@ -76,7 +84,7 @@ def _attempt(attacker_id: Any, victim_id: Any, ip_address: str | None, key: str 
                 return replayed
             _refuse(heist, seen, refusal, using)
         else:
-            with transaction.atomic(using=using, durable=True):
+            with transacted(using, repeatable=key is not None):
                 economy.lock(attacker_id, victim_id)
                 seen = read()
                 _carry_out(heist, seen, economy, using)
@@ -197,21 +205,17 @@ def _announce(heist: Heist, using: str) -> None:
     """Tell the log and the host, after the commit; whoever listens can't undo the deed."""
 
     def tell() -> None:
-        logger.info(
-            "heist %s: player %s on player %s: %s",
-            heist.pk,
-            heist.attacker_id,
-            heist.victim_id,
-            heist.failure_code or heist.status,
-            extra={
-                "heist_id": heist.pk,
-                "attacker_id": heist.attacker_id,
-                "victim_id": heist.victim_id,
-                "status": str(heist.status),
-                "failure_code": heist.failure_code and str(heist.failure_code),
-                "points_stolen": heist.points_stolen,
-            },
-        )
+        # Neither the address nor the idempotency key: what a log keeps is out of the retention's reach.
+        line = {
+            "heist_id": heist.pk,
+            "attacker_id": heist.attacker_id,
+            "victim_id": heist.victim_id,
+            "status": str(heist.status),
+            "failure_code": str(heist.failure_code or "-"),
+            "points_stolen": heist.points_stolen,
+            "request_id": request_id.current(),
+        }
+        logger.info(LOG_LINE, line, extra=line)
         signals.heist_attempted.send_robust(Heist, heist=heist)
 
     transaction.on_commit(tell, using=using, robust=True)

@@ -21,7 +21,7 @@ from ..errors import (
     UnknownPlayer,
 )
 from ..models import Shield
-from ..retry import Outdated, retried
+from ..retry import Outdated, retried, transacted
 
 # Shields in one transaction of `expire_shields`: few enough that nobody waits for it.
 BATCH = 200
@@ -58,7 +58,7 @@ def _buy(player_id: Any, key: str | None, using: str) -> Shield:
     # An id that is nobody's must not reach the host's lock, which may make rows for those who have none.
     if not economy.players().using(using).filter(pk=player_id).exists():
         raise UnknownPlayer
-    with transaction.atomic(using=using, durable=True):
+    with transacted(using, repeatable=key is not None):
         economy.lock(player_id)
         player = economy.players().using(using).filter(pk=player_id).first()
         if player is None:
@@ -117,7 +117,7 @@ def expire_shields(*, batch: int = BATCH) -> int:
 
 @retried
 def _expire_batch(now: dt.datetime, batch: int, using: str) -> int:
-    with transaction.atomic(using=using, durable=True):
+    with transacted(using, repeatable=True):
         due = Shield.objects.using(using).due(now).select_related("player").order_by("expires_at", "pk")
         # A shield that is locked is being used up, marked by another command, or replaced by its owner.
         return _expire(due.select_for_update(of=("self",), skip_locked=True)[:batch], now, get_economy(), using)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import connections, router, transaction
-from django.db.models import F
+from django.db.models import F, Value
+from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
 from .. import notifications, signals
@@ -13,7 +14,7 @@ from ..choices import GrantReason, HeistNotificationType
 from ..economy import get_economy
 from ..errors import InvalidGrant
 from ..models import HeistToken, TokenGrant
-from ..retry import retried
+from ..retry import retried, transacted
 
 # Tokens in one grant; far above any use, far below the column's end.
 MAX_GRANT = 1_000_000
@@ -37,7 +38,7 @@ def grant_tokens(
     """
     using = router.db_for_write(TokenGrant)
     validate_grant(amount, source, note)
-    with transaction.atomic(using=using, durable=True):
+    with transacted(using, repeatable=True):
         return _grant(player, amount, reason, source, granted_by, note, referred, using)
 
 
@@ -95,7 +96,11 @@ def _grant(
         return grant
     HeistToken.objects.using(using).bulk_create([HeistToken(user_id=player.pk)], ignore_conflicts=True)
     HeistToken.objects.using(using).filter(user=player).update(
-        balance=F("balance") + amount, total_earned=F("total_earned") + amount, last_earned_at=now, updated_at=now
+        balance=F("balance") + amount,
+        total_earned=F("total_earned") + amount,
+        # Of two grants at once, the earlier may come to this line last. SQLite's Greatest is null where either is.
+        last_earned_at=Coalesce(Greatest("last_earned_at", Value(now)), Value(now)),
+        updated_at=now,
     )
     economy = get_economy()
     told: dict[str, Any] = {"grant_id": grant.pk, "reason": str(grant.reason), "amount": amount}

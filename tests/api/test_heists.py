@@ -191,7 +191,7 @@ def test_a_victim_of_the_wrong_type_or_range_is_a_400(signed_in, victim):
     assert not Heist.objects.exists()
 
 
-@pytest.mark.parametrize("victim", [0, -1, 987654321, 2**63 - 1, -(2**63)])
+@pytest.mark.parametrize("victim", [0, -1, 987654321, 2**31 - 1])
 def test_a_victim_who_is_nobody_is_a_400(signed_in, victim):
     problem(signed_in(player(tokens=1)).post(URL, {"victim": victim}), 400, "unknown_player")
     assert not Heist.objects.exists()
@@ -424,7 +424,7 @@ def test_the_leaderboard_counts_this_months_successes(signed_in, settings):
     problem(signed_in(second).get(f"{URL}leaderboard/", {"limit": 101}), 400, "validation_error")
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_statement_counts(signed_in):
     robber, victim = player(points=10, tokens=2), player(points=1000)
     client, counted = signed_in(robber), {}
@@ -464,7 +464,7 @@ def test_every_rejection_of_the_table_has_a_problem():
     assert {code.status for code in codes}.isdisjoint(HeistStatus.outcomes())
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_a_host_with_atomic_requests_robs_as_well(signed_in, settings):
     robber, victim = player(tokens=1), player(points=1000)
     try:

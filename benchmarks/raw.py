@@ -1,0 +1,183 @@
+"""The same deed and the same reads, hand-written: one psycopg connection, plain SQL, no framework.
+
+The deed asks and writes all that the service does: both balances locked in order, tokens, shield and history read
+behind the lock, the heist, the token, both balances, two point events, two notifications.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import uuid
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+LOCK = """
+    SELECT user_id, monthly_points FROM gamification_playerprofile WHERE user_id IN (%s, %s) ORDER BY user_id FOR UPDATE
+"""
+PLAYERS = """
+    SELECT u.id, u.username, u.is_active, u.email, t.balance, t.total_spent, t.last_spent_at, s.id
+    FROM auth_user u LEFT JOIN heists_heisttoken t ON t.user_id = u.id
+    LEFT JOIN heists_shield s ON s.player_id = u.id AND s.used_at IS NULL AND s.expired_at IS NULL AND s.expires_at > %s
+    WHERE u.id IN (%s, %s)
+"""
+HISTORY = """
+    SELECT 'raid', created_at, 0 FROM heists_heist WHERE attacker_id = %s AND token_spent AND created_at >= %s
+    UNION ALL
+    SELECT 'loss', created_at, points_stolen FROM heists_heist
+    WHERE victim_id = %s AND token_spent AND status = 'SUCCESS' AND created_at >= %s
+"""
+HEIST = """
+    INSERT INTO heists_heist (attacker_id, victim_id, points_stolen, victim_points_before, victim_points_after,
+        attacker_points_before, attacker_points_after, token_spent, status, ip_address, idempotency_key, rules_id,
+        created_at)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, true, 'SUCCESS', %s, %s, %s, %s) RETURNING id
+"""
+TOKEN = """
+    UPDATE heists_heisttoken SET balance = balance - 1, total_spent = total_spent + 1, last_spent_at = %s,
+        updated_at = %s WHERE user_id = %s
+"""
+POINTS = "UPDATE gamification_playerprofile SET monthly_points = %s WHERE user_id = %s"
+EVENTS = """
+    INSERT INTO gamification_pointevent (user_id, type, points, reference, created_at)
+    VALUES (%s, 'HEIST_GAIN', %s, %s, %s), (%s, 'HEIST_LOSS', %s, %s, %s)
+"""
+NEWS = """
+    INSERT INTO heists_heistnotification (user_id, heist_id, type, message, metadata, read, email_sent, created_at)
+    VALUES (%s, %s, 'HEIST_SUCCESS', %s, %s, false, false, %s), (%s, %s, 'HEIST_VICTIM', %s, %s, false, false, %s)
+"""
+STATEMENTS = 11  # BEGIN and COMMIT included
+
+BALANCE = (
+    "SELECT balance, total_earned, total_spent, last_earned_at, last_spent_at FROM heists_heisttoken WHERE user_id = %s"
+)
+FEED = "SELECT * FROM heists_heistnotification WHERE user_id = %s ORDER BY created_at DESC, id DESC LIMIT 20"
+HISTORY_PAGE = """
+    SELECT h.*, a.username, v.username FROM (
+        (SELECT * FROM heists_heist WHERE attacker_id = %(me)s ORDER BY created_at DESC, id DESC LIMIT 20)
+        UNION ALL
+        (SELECT * FROM heists_heist WHERE victim_id = %(me)s AND token_spent
+         ORDER BY created_at DESC, id DESC LIMIT 20)
+    ) h JOIN auth_user a ON a.id = h.attacker_id JOIN auth_user v ON v.id = h.victim_id
+    ORDER BY h.created_at DESC, h.id DESC LIMIT 20
+"""
+PREVIEW = """
+    SELECT u.id, u.username, u.is_active, p.monthly_points, t.balance, t.last_spent_at,
+        (SELECT array_agg(r.created_at) FROM heists_heist r
+         WHERE r.attacker_id = u.id AND r.attacker_id = %(me)s AND r.token_spent AND r.created_at >= %(day)s),
+        (SELECT array_agg(l.points_stolen) FROM heists_heist l
+         WHERE l.victim_id = u.id AND u.id <> %(me)s AND l.token_spent AND l.status = 'SUCCESS'
+         AND l.created_at >= %(month)s)
+    FROM auth_user u LEFT JOIN gamification_playerprofile p ON p.user_id = u.id
+    LEFT JOIN heists_heisttoken t ON t.user_id = u.id WHERE u.id = ANY(%(all)s)
+"""
+BOARD = "SELECT user_id FROM gamification_playerprofile ORDER BY monthly_points DESC, user_id LIMIT 20"
+
+
+class Refused(Exception):
+    """A rule said no."""
+
+
+def rob(connection: psycopg.Connection[Any], attacker: int, victim: int, rules_id: int, key: str | None = None) -> int:
+    """Rob, in one transaction, and return the heist's id. The connection is in autocommit."""
+    now = dt.datetime.now(dt.UTC)
+    month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    day, protection = now - dt.timedelta(days=1), now - dt.timedelta(hours=48)
+    with connection.transaction(), connection.cursor() as cursor:
+        points = dict(cursor.execute(LOCK, (attacker, victim)).fetchall())
+        people = {row[0]: row for row in cursor.execute(PLAYERS, (now, attacker, victim))}
+        losses, raids = [], 0
+        for kind, at, lost in cursor.execute(HISTORY, (attacker, day, victim, min(month, protection))):
+            if kind == "raid":
+                raids += 1
+            else:
+                losses.append((at, lost))
+        _id, robber, _active, _mail, balance, _spent, last_spent, _shield = people[attacker]
+        _id, robbed, active, _mail, _balance, _spent, _last, shield = people[victim]
+        before_victim, before_attacker = points[victim], points[attacker]
+        lost = sum(lost for at, lost in losses if at >= month)
+        left = (before_victim + lost) * 10 // 100 - lost
+        amount = min(before_victim * 5 // 100, 100, left)
+        if (
+            attacker == victim
+            or not active
+            or balance < 1
+            or (last_spent and now < last_spent + dt.timedelta(hours=24))
+            or raids >= 10
+            or any(at > protection for at, _lost in losses)
+            or before_victim < 20
+            or amount < 1
+            or shield
+        ):
+            raise Refused
+        after_victim, after_attacker = before_victim - amount, before_attacker + amount
+        heist = cursor.execute(
+            HEIST,
+            (
+                attacker,
+                victim,
+                amount,
+                before_victim,
+                after_victim,
+                before_attacker,
+                after_attacker,
+                "203.0.113.9",
+                key,
+                rules_id,
+                now,
+            ),
+        ).fetchone()
+        assert heist
+        cursor.execute(TOKEN, (now, now, attacker))
+        cursor.execute(POINTS, (after_victim, victim))
+        cursor.execute(POINTS, (after_attacker, attacker))
+        reference = f"heist:{heist[0]}"
+        cursor.execute(EVENTS, (attacker, amount, reference, now, victim, -amount, reference, now))
+        told = Jsonb(
+            {
+                "heist_id": heist[0],
+                "attacker_id": attacker,
+                "attacker_name": robber,
+                "victim_id": victim,
+                "victim_name": robbed,
+                "points": amount,
+                "protection_until": (now + dt.timedelta(hours=48)).isoformat(),
+            }
+        )
+        gained = f"Success! You pulled a heist on {robbed} and stole {amount} points!"
+        lost_ = f"Oh no! {robber} just pulled a heist on you and stole {amount} of your monthly points!"
+        cursor.execute(NEWS, (attacker, heist[0], gained, told, now, victim, heist[0], lost_, told, now))
+    return int(heist[0])
+
+
+def window(me: int, others: list[int]) -> dict[str, Any]:
+    """Return the arguments of `PREVIEW`."""
+    now = dt.datetime.now(dt.UTC)
+    month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return {"me": me, "day": now - dt.timedelta(days=1), "month": month, "all": [me, *others]}
+
+
+def work(url: str, pairs: list[tuple[int, int]], rules_id: int, ready: Any, done: Any) -> None:
+    """Rob these pairs over four connections, between two barriers; for a process of its own."""
+    queue, lock = iter(pairs), threading.Lock()
+    connections = [psycopg.connect(url, autocommit=True) for _ in range(4)]
+
+    def drain(connection: psycopg.Connection[Any]) -> None:
+        while True:
+            with lock:
+                pair = next(queue, None)
+            if pair is None:
+                return
+            rob(connection, *pair, rules_id, str(uuid.uuid4()))
+
+    threads = [threading.Thread(target=drain, args=(connection,)) for connection in connections]
+    ready.wait()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    done.wait()
+    for connection in connections:
+        connection.close()

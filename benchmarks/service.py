@@ -1,0 +1,147 @@
+"""The services against hand-written SQL: interleaved, so that a busy moment of the machine hurts both alike."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from statistics import median
+from types import SimpleNamespace
+from typing import Any
+
+import psycopg
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from heists import preview
+from heists.api.heists import HistoryPage, history
+from heists.api.token import SHOWN
+from heists.choices import HeistStatus
+from heists.conf import rules
+from heists.economy import get_economy
+from heists.models import HeistNotification, HeistToken, RuleSet
+from heists.services import execute_heist
+
+from . import raw
+from .world import Recruits, veterans
+
+
+def measure(url: str, *, rounds: int, calls: int) -> dict[str, Any]:
+    """Return, for the deed and each read, milliseconds of the service and of the raw SQL, and their ratio."""
+    recruits = Recruits()
+    rule_set = RuleSet.objects.in_force(rules())
+    with psycopg.connect(url, autocommit=True) as bare:
+        figures = {"execution": _deed(bare, recruits, rule_set.pk, rounds, calls)}
+        players = veterans(calls)
+        for name, (service, plain) in _reads(bare, players).items():
+            figures[name] = _compare(service, plain, players, rounds)
+    return figures
+
+
+def _deed(bare: Any, recruits: Recruits, rules_id: int, rounds: int, calls: int) -> dict[str, Any]:
+    mine, theirs = [], []
+    for number in range(rounds + 1):
+        ours = [_time(_rob, attacker, victim) for attacker, victim in recruits.pairs(calls)]
+        plain = [
+            _time(raw.rob, bare, attacker, victim, rules_id, str(uuid.uuid4()))
+            for attacker, victim in recruits.pairs(calls)
+        ]
+        # The first round warms caches and prepared statements.
+        if number:
+            mine.append(median(ours))
+            theirs.append(median(plain))
+    (attacker, victim), (loser, other) = recruits.pairs(2)
+    with CaptureQueriesContext(connection) as done:
+        _rob(attacker, victim)
+    refused = execute_heist(attacker_id=attacker, victim_id=other)
+    with CaptureQueriesContext(connection) as said_no:
+        refused = execute_heist(attacker_id=attacker, victim_id=loser)
+    assert not refused.is_outcome
+    rejection = [_time(lambda: execute_heist(attacker_id=attacker, victim_id=loser)) for _ in range(calls)]
+    return {
+        **_figures(mine, theirs),
+        "statements": len(done),
+        "rejection_ms": round(median(rejection), 3),
+        "rejection_statements": len(said_no),
+    }
+
+
+def _rob(attacker: int, victim: int) -> None:
+    heist = execute_heist(
+        attacker_id=attacker, victim_id=victim, ip_address="203.0.113.9", idempotency_key=str(uuid.uuid4())
+    )
+    assert heist.status == HeistStatus.SUCCESS, heist.failure_code
+
+
+def _reads(bare: Any, players: list[int]) -> dict[str, tuple[Callable[[int], Any], Callable[[int], Any]]]:
+    board = [row[0] for row in bare.execute(raw.BOARD)]
+
+    def history_page(me: int) -> Any:
+        page = HistoryPage()
+        page.request = SimpleNamespace(user=SimpleNamespace(pk=me))
+        return page.take(history(me).newest_first(), 20, False)
+
+    def other(me: int) -> int:
+        return players[0] if me != players[0] else players[-1]
+
+    def foresee(me: int, victims: list[int]) -> Any:
+        return preview.prospects(attacker_id=me, victim_ids=victims, economy=get_economy())
+
+    def targets(me: int) -> Any:
+        listed = get_economy().leaderboard().exclude(pk=me).filter(is_active=True)[:20]
+        return foresee(me, [player.pk for player in listed])
+
+    def plain(sql: str) -> Callable[[int], Any]:
+        return lambda me: bare.execute(sql, (me,)).fetchall()
+
+    return {
+        "balance": (
+            lambda me: list(HeistToken.objects.filter(user=me).values_list(*SHOWN)),
+            plain(raw.BALANCE),
+        ),
+        "preview": (
+            lambda me: foresee(me, [other(me)]),
+            lambda me: bare.execute(raw.PREVIEW, raw.window(me, [other(me)])).fetchall(),
+        ),
+        "feed": (
+            lambda me: list(HeistNotification.objects.filter(user=me).newest_first()[:20]),
+            plain(raw.FEED),
+        ),
+        "history": (
+            history_page,
+            lambda me: bare.execute(raw.HISTORY_PAGE, {"me": me}).fetchall(),
+        ),
+        "targets": (
+            targets,
+            lambda me: bare.execute(raw.PREVIEW, raw.window(me, board)).fetchall(),
+        ),
+    }
+
+
+def _compare(
+    service: Callable[[int], Any], plain: Callable[[int], Any], players: list[int], rounds: int
+) -> dict[str, Any]:
+    mine, theirs = [], []
+    for number in range(rounds + 1):
+        ours = [_time(service, me) for me in players]
+        others = [_time(plain, me) for me in players]
+        if number:
+            mine.append(median(ours))
+            theirs.append(median(others))
+    with CaptureQueriesContext(connection) as done:
+        service(players[0])
+    return {**_figures(mine, theirs), "statements": len(done)}
+
+
+def _figures(mine: list[float], theirs: list[float]) -> dict[str, Any]:
+    return {
+        "service_ms": round(median(mine), 3),
+        "raw_ms": round(median(theirs), 3),
+        "ratio": round(median(a / b for a, b in zip(mine, theirs, strict=True)), 2),
+    }
+
+
+def _time(call: Callable[..., Any], *args: Any) -> float:
+    begun = time.perf_counter()
+    call(*args)
+    return (time.perf_counter() - begun) * 1000

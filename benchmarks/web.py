@@ -1,0 +1,215 @@
+"""The endpoints on the production server, under clients that keep their connection and never pause."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import multiprocessing
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import quantiles
+from typing import Any, NamedTuple
+
+import psutil
+from django.contrib.auth import get_user_model
+from knox.models import AuthToken
+
+from heists.conf import rules
+from heists.models import RuleSet
+
+from . import raw
+from .world import Recruits, veterans
+
+CLIENTS = (1, 8, 32)
+READS = {"balance": "/api/heists/token/", "feed": "/api/heists/notifications/", "history": "/api/heists/"}
+READERS = 16
+
+
+class Call(NamedTuple):
+    """One request, and the statuses that are right answers to it."""
+
+    method: str
+    path: str
+    token: str
+    body: dict[str, Any] | None = None
+    right: tuple[int, ...] = (200,)
+
+
+def measure(url: str, *, requests: int) -> dict[str, Any]:
+    """Return requests a second, latencies, errors and CPU of each endpoint, for 1, 8 and 32 clients."""
+    recruits, runs = Recruits(), []
+    readers = [(key, _token(key)) for key in veterans(READERS * 2)[:READERS]]
+    with _gunicorn() as (server, port):
+        for clients in CLIENTS:
+            count = max(requests, clients)
+            runs.append(_run("bare", server, port, clients, _gets("/bare/", readers, count)))
+            for name, path in READS.items():
+                runs.append(_run(name, server, port, clients, _gets(path, readers, count)))
+            aims = [(path, token) for (key, token), path in zip(readers, _targets(readers), strict=True)]
+            runs.append(_run("preview", server, port, clients, [_get(*aims[n % len(aims)]) for n in range(count)]))
+            runs.append(_run("targets", server, port, clients, _gets("/api/heists/targets/", readers, count)))
+            robberies = [_rob(attacker, victim, (201,)) for attacker, victim in recruits.pairs(count)]
+            runs.append(_run("rob, distinct pairs", server, port, clients, robberies))
+            attackers, (hot,) = recruits.take(count), recruits.take(1)
+            hot_calls = [_rob(attacker, hot, (201, 409)) for attacker in attackers]
+            runs.append(_run("rob, one hot victim", server, port, clients, hot_calls))
+    return {"runs": runs, "raw_per_second": _raw_per_second(url, recruits, requests)}
+
+
+def _token(player: int) -> str:
+    return str(AuthToken.objects.create(user=get_user_model().objects.get(pk=player))[1])
+
+
+def _targets(readers: list[tuple[int, str]]) -> list[str]:
+    return [f"/api/heists/targets/{readers[n - 1][0]}/" for n in range(len(readers))]
+
+
+def _get(path: str, token: str) -> Call:
+    return Call("GET", path, token)
+
+
+def _gets(path: str, readers: list[tuple[int, str]], count: int) -> list[Call]:
+    return [_get(path, readers[n % len(readers)][1]) for n in range(count)]
+
+
+def _rob(attacker: int, victim: int, right: tuple[int, ...]) -> Call:
+    return Call("POST", "/api/heists/", _token(attacker), {"victim": victim}, right)
+
+
+@contextlib.contextmanager
+def _gunicorn() -> Iterator[tuple[psutil.Process, int]]:
+    """Start the server as `make serve` does, and stop it afterwards."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, "HOST": "127.0.0.1", "PORT": str(port)}
+    log = Path(os.environ["VAR_DIR"]) / "gunicorn.log"
+    with (
+        log.open("w") as output,
+        subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "--config", "config/gunicorn.conf.py", "config.wsgi"],
+            env=environment,
+            stdout=output,
+            stderr=output,
+        ) as process,
+    ):
+        try:
+            _wait_for(port, process, log)
+            yield psutil.Process(process.pid), port
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.1)
+    raise RuntimeError(f"the server did not start: {log.read_text()}")
+
+
+def _run(what: str, server: psutil.Process, port: int, clients: int, calls: list[Call]) -> dict[str, Any]:
+    """Send the calls through so many clients at once."""
+    for call in calls[:8] if calls[0].method == "GET" else []:
+        _Client(port).send(call)
+    taken: list[float] = []
+    wrong: list[str] = []
+    queue = iter(calls)
+    lock = threading.Lock()
+
+    def work() -> None:
+        client = _Client(port)
+        while True:
+            with lock:
+                call = next(queue, None)
+            if call is None:
+                return
+            begun = time.perf_counter()
+            status, answer = client.send(call)
+            taken.append((time.perf_counter() - begun) * 1000)
+            if status not in call.right:
+                wrong.append(f"{status} {answer[:200]!r}")
+
+    cpu = _cpu(server)
+    begun = time.perf_counter()
+    threads = [threading.Thread(target=work) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seconds = time.perf_counter() - begun
+    if wrong:
+        print(f"{what}: {wrong[0]}", file=sys.stderr)
+    cuts = quantiles(taken, n=100, method="inclusive") if len(taken) > 1 else taken * 99
+    return {
+        "what": what,
+        "clients": clients,
+        "per_second": round(len(calls) / seconds, 1),
+        "p50_ms": round(cuts[49], 2),
+        "p95_ms": round(cuts[94], 2),
+        "p99_ms": round(cuts[98], 2),
+        "errors": len(wrong) + len(calls) - len(taken),
+        "cpu_ms": round((_cpu(server) - cpu) / len(calls) * 1000, 2),
+    }
+
+
+class _Client:
+    """One connection, kept open; opened again where the server closed it while it was idle."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+
+    def send(self, call: Call) -> tuple[int, bytes]:
+        headers = {"Authorization": f"Token {call.token}"}
+        body = None
+        if call.body is not None:
+            headers |= {"Content-Type": "application/json", "Idempotency-Key": str(uuid.uuid4())}
+            body = json.dumps(call.body)
+        for last in (False, True):
+            try:
+                self._connection.request(call.method, call.path, body, headers)
+                response = self._connection.getresponse()
+                return response.status, response.read()
+            except (http.client.HTTPException, OSError) as error:
+                self._connection.close()
+                if last:
+                    return 0, repr(error).encode()
+        raise AssertionError("unreachable")
+
+
+def _cpu(server: psutil.Process) -> float:
+    """Return the seconds of processor time that the server's processes have used."""
+    total = 0.0
+    for process in server.children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            times = process.cpu_times()
+            total += times.user + times.system
+    return total
+
+
+def _raw_per_second(url: str, recruits: Recruits, requests: int) -> float:
+    """Return how many heists a second two processes do with hand-written SQL, four connections each."""
+    rules_id = RuleSet.objects.in_force(rules()).pk
+    halves = [recruits.pairs(requests), recruits.pairs(requests)]
+    context = multiprocessing.get_context("spawn")
+    ready, done = context.Barrier(3), context.Barrier(3)
+    processes = [context.Process(target=raw.work, args=(url, half, rules_id, ready, done)) for half in halves]
+    for process in processes:
+        process.start()
+    ready.wait(60)
+    begun = time.perf_counter()
+    done.wait(600)
+    seconds = time.perf_counter() - begun
+    for process in processes:
+        process.join()
+    return round(2 * requests / seconds, 1)

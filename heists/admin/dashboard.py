@@ -1,0 +1,152 @@
+"""The dashboard: is the economy healthy? One page of numbers and charts for 7, 30 or 90 days."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.formats import date_format, number_format
+from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from .. import statistics
+from ..choices import HeistStatus, LetterState
+from ..models import Heist, HeistToken, Letter
+from . import charts, links
+
+if TYPE_CHECKING:
+    from .readonly import ReadOnlyAdmin
+
+PERIODS = (7, 30, 90)
+# The order of the stack, from the bottom: what reached a victim first.
+STATUSES = (*HeistStatus.outcomes(), *(status for status in HeistStatus if status not in HeistStatus.outcomes()))
+# Balances from here on share a column.
+MANY_TOKENS = 10
+
+
+def view(model_admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
+    """Show the dashboard to whoever may view heists; an unknown period is 30 days."""
+    if not model_admin.has_view_permission(request):
+        raise PermissionDenied
+    site, now = model_admin.admin_site, timezone.now()
+    asked = request.GET.get("days", "")
+    days = int(asked) if asked in map(str, PERIODS) else 30
+    period = statistics.period(days, now)
+    tokens = _token_columns()
+    context = {
+        **site.each_context(request),
+        "title": _("Heists dashboard"),
+        "opts": model_admin.opts,
+        "media": model_admin.media,
+        "days": days,
+        "periods": PERIODS,
+        "now": now,
+        "tiles": _tiles(site, request, period, now),
+        "statuses": [(status.label, charts.swatch("heists", number)) for number, status in enumerate(STATUSES)],
+        "heists_chart": charts.bars("heists", _("Heists a day by status"), _heist_columns(site, period)),
+        "points_chart": charts.bars("points", _("Points moved a day"), _point_columns(site, period)),
+        "days_table": [(day, [day.counts.get(status, 0) for status in STATUSES]) for day in reversed(period.days)],
+        "tokens_chart": charts.bars("tokens", _("Players by tokens held"), tokens),
+        "tokens_table": [(column.label, column.values[0]) for column in tokens],
+        "attackers": _ranks(site, period.attackers),
+        "victims": _ranks(site, period.victims),
+        "tokens_url": links.list_url(site, HeistToken) if links.may_view(site, request, HeistToken) else None,
+        "hasty": _warnings(site, statistics.hasty_players(now)),
+        "besieged": _warnings(site, statistics.besieged_players(now)),
+        "rejections_an_hour": statistics.REJECTIONS_AN_HOUR,
+        "attacks_a_day": statistics.ATTACKS_A_DAY,
+    }
+    return TemplateResponse(request, "admin/heists/dashboard.html", context)
+
+
+def _tiles(site: Any, request: HttpRequest, period: statistics.Period, now: dt.datetime) -> list[dict[str, Any]]:
+    outbox, may_view_letters = statistics.outbox(now), links.may_view(site, request, Letter)
+
+    def letters(state: LetterState) -> str | None:
+        return links.list_url(site, Letter, state=state.value) if may_view_letters else None
+
+    waiting_since = outbox.oldest_due_at
+    late = waiting_since is not None and waiting_since < now
+    rate = "-" if period.success_rate is None else f"{number_format(round(period.success_rate, 1))} %"
+    return [
+        {"label": _("Attempts"), "value": _grouped(period.attempts)},
+        {"label": _("Success rate"), "value": rate},
+        {"label": _("Points moved"), "value": _grouped(period.points)},
+        {"label": _("Live shields"), "value": _grouped(statistics.live_shields(now))},
+        {
+            "label": _("Letters waiting"),
+            "value": _grouped(outbox.waiting),
+            "url": letters(LetterState.WAITING),
+            "more": _("the oldest for %(time)s") % {"time": timesince(waiting_since, now)} if late else "",
+        },
+        {
+            "label": _("Letters given up"),
+            "value": _grouped(outbox.failed),
+            "url": letters(LetterState.FAILED),
+            "more": _("in 30 days"),
+        },
+    ]
+
+
+def _grouped(number: int) -> str:
+    return number_format(number, force_grouping=True)
+
+
+def _heist_columns(site: Any, period: statistics.Period) -> list[charts.Bar]:
+    url = links.list_url(site, Heist)
+    columns = []
+    for day in period.days:
+        told = [f"{status.label}: {_grouped(day.counts[status])}" for status in STATUSES if day.counts.get(status)]
+        columns.append(
+            charts.Bar(
+                label=date_format(day.date, "MONTH_DAY_FORMAT"),
+                values=[day.counts.get(status, 0) for status in STATUSES],
+                title="\n".join([date_format(day.date), *told]),
+                url=f"{url}?period={day.date}",
+            )
+        )
+    return columns
+
+
+def _point_columns(site: Any, period: statistics.Period) -> list[charts.Bar]:
+    url = links.list_url(site, Heist, status=HeistStatus.SUCCESS.value)
+    return [
+        charts.Bar(
+            label=date_format(day.date, "MONTH_DAY_FORMAT"),
+            values=[day.points],
+            title=f"{date_format(day.date)}: {_grouped(day.points)}",
+            url=f"{url}&period={day.date}",
+        )
+        for day in period.days
+    ]
+
+
+def _token_columns() -> list[charts.Bar]:
+    players = [0] * (MANY_TOKENS + 1)
+    for balance, count in statistics.token_distribution():
+        players[min(balance, MANY_TOKENS)] += count
+    labels = [*map(str, range(MANY_TOKENS)), f"{MANY_TOKENS}+"]
+    return [
+        charts.Bar(
+            label=label,
+            values=[count],
+            title=ngettext("%(tokens)s tokens: %(count)s player", "%(tokens)s tokens: %(count)s players", count)
+            % {"tokens": label, "count": _grouped(count)},
+        )
+        for label, count in zip(labels, players, strict=True)
+    ]
+
+
+def _ranks(site: Any, ranks: list[statistics.Rank]) -> list[tuple[Any, int, int]]:
+    return [(links.player_link(site, rank.player), rank.heists, rank.points) for rank in ranks if rank.player]
+
+
+def _warnings(site: Any, warnings: list[statistics.Warning]) -> list[tuple[Any, int]]:
+    return [
+        (links.player_link(site, warning.player, period="7"), warning.count) for warning in warnings if warning.player
+    ]

@@ -1,0 +1,103 @@
+"""Links between the pages of one admin site; each only where the reader may follow it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from django.contrib import admin
+from django.contrib.admin import AdminSite
+from django.contrib.admin.utils import quote
+from django.db.models import Model
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.text import capfirst
+from django.utils.translation import gettext_lazy as _
+
+from ..models import Heist, HeistNotification, HeistToken, Letter, Shield, TokenGrant
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Any]
+else:
+    ModelAdmin = object
+
+
+def may_view(site: AdminSite, request: HttpRequest, model: type[Model]) -> bool:
+    """Whether this site shows the model to this member of staff."""
+    return site.is_registered(model) and site.get_model_admin(model).has_view_permission(request)
+
+
+def list_url(site: AdminSite, model: type[Model], **params: Any) -> str:
+    """The address of a model's list, filtered."""
+    opts = model._meta
+    url = reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist", current_app=site.name)
+    return f"{url}?{urlencode(params)}" if params else url
+
+
+def page_url(site: AdminSite, row: Model) -> str:
+    """The address of one row's page."""
+    opts = row._meta
+    return reverse(
+        f"admin:{opts.app_label}_{opts.model_name}_change",
+        args=[quote(row.pk)],
+        current_app=site.name,
+    )
+
+
+def row_link(site: AdminSite, request: HttpRequest, row: Model | None, label: Any = None) -> Any:
+    """The row's name, as a link where the reader may open it."""
+    if row is None:
+        return "-"
+    label = row if label is None else label
+    if not may_view(site, request, type(row)):
+        return label
+    return format_html('<a href="{}">{}</a>', page_url(site, row), label)
+
+
+def player_link(site: AdminSite, player: Any, **params: Any) -> Any:
+    """A player's name, leading to that player's heists."""
+    url = list_url(site, Heist, player=player.pk, **params)
+    return format_html('<a href="{}">{}</a>', url, player.get_username())
+
+
+def user_link(site: AdminSite, request: HttpRequest, user: Any) -> Any:
+    """A player's name, leading to the host's own page of that user."""
+    return row_link(site, request, user, user.get_username())
+
+
+class HeistLinksMixin(ModelAdmin):
+    """For the host's user admin: leads from a user's page to that user's heists, tokens, shields and notifications.
+
+    `class PlayerAdmin(HeistLinksMixin, UserAdmin): ...`; nothing else to do.
+    """
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None:
+            return fieldsets
+        models = (Heist, HeistToken, TokenGrant, Shield, HeistNotification, Letter)
+        found = format_html_join(
+            " · ",
+            '<a href="{}">{}</a>',
+            (
+                (
+                    list_url(self.admin_site, model, player=obj.pk),
+                    capfirst(model._meta.verbose_name_plural),
+                )
+                for model in models
+                if may_view(self.admin_site, request, model)
+            ),
+        )
+        # As a description: it has no field, so no form of the host's has to know it.
+        return [*fieldsets, (_("Heists"), {"fields": [], "description": found})] if found else fieldsets
+
+
+def grant_url(site: AdminSite, request: HttpRequest, player_ids: Iterable[Any]) -> str | None:
+    """The page that grants tokens to these players, for staff who may."""
+    user: Any = request.user
+    if not (may_view(site, request, HeistToken) and user.has_perm("heists.grant_tokens")):
+        return None
+    query = urlencode({"player": list(player_ids)}, doseq=True)
+    return f"{reverse('admin:heists_heisttoken_grant', current_app=site.name)}?{query}"

@@ -1,0 +1,179 @@
+"""Tokens: who holds how many; read only, but for the page that grants some."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import path
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from ..choices import GrantReason
+from ..errors import HeistError
+from ..models import Heist, HeistToken, TokenGrant
+from ..services import grant_tokens
+from ..services.tokens import MAX_GRANT
+from . import links, search
+from .readonly import ReadOnlyAdmin
+
+# The players one page grants to: they are named on it, and stand in its address.
+MOST_PLAYERS = 100
+
+
+class GrantForm(forms.Form):
+    """How many tokens, and why. The nonce makes one page one grant, however often it is sent."""
+
+    nonce = forms.UUIDField(widget=forms.HiddenInput)
+    amount = forms.IntegerField(
+        label=gettext_lazy("Tokens for each player"), min_value=1, max_value=MAX_GRANT, initial=1
+    )
+    note = forms.CharField(
+        label=gettext_lazy("Reason"),
+        max_length=255,
+        help_text=gettext_lazy("Kept with the grant and in the log, for whoever asks later."),
+        widget=forms.TextInput(attrs={"class": "vTextField"}),
+    )
+
+
+@admin.register(HeistToken)
+class HeistTokenAdmin(ReadOnlyAdmin):
+    """One row a player, and the only way for staff to give tokens."""
+
+    change_form_template = "admin/heists/heisttoken/change_form.html"
+    player_paths = ("user",)
+    list_display = ("player", "held", "total_earned", "total_spent", "spent", "last_earned_at")
+    list_select_related = ("user",)
+    ordering = ("-pk",)
+    sortable_by = ("held", "spent")
+    actions = ("grant_tokens",)
+
+    @admin.display(description=gettext_lazy("player"))
+    def player(self, token: HeistToken) -> Any:
+        return token.user.get_username()
+
+    @admin.display(description=gettext_lazy("balance"), ordering="balance")
+    def held(self, token: HeistToken) -> int:
+        return token.balance
+
+    @admin.display(description=gettext_lazy("last spent"), ordering="last_spent_at")
+    def spent(self, token: HeistToken) -> Any:
+        return token.last_spent_at
+
+    def has_grant_permission(self, request: HttpRequest) -> bool:
+        """Whether this member of staff may give tokens away; seeing them is not enough."""
+        user: Any = request.user
+        return self.has_view_permission(request) and bool(user.has_perm("heists.grant_tokens"))
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(self.grant_view)
+        return [path("grant/", view, name="heists_heisttoken_grant"), *super().get_urls()]
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: HeistToken | None = None,
+    ) -> HttpResponse:
+        if obj is not None:
+            if links.may_view(self.admin_site, request, Heist):
+                context["heists_url"] = links.list_url(self.admin_site, Heist, player=obj.user_id)
+            context["grant_url"] = links.grant_url(self.admin_site, request, [obj.user_id])
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    @admin.action(description=gettext_lazy("Grant tokens"), permissions=["grant"])
+    def grant_tokens(self, request: HttpRequest, queryset: QuerySet[HeistToken]) -> HttpResponse | None:
+        """Lead to the page that asks how many, and why."""
+        ids = list(queryset.order_by("pk").values_list("user", flat=True)[: MOST_PLAYERS + 1])
+        if len(ids) > MOST_PLAYERS:
+            text = _("Select at most %(most)s players; the grant_tokens command takes more.") % {"most": MOST_PLAYERS}
+            self.message_user(request, text, messages.ERROR)
+            return None
+        return HttpResponseRedirect(links.grant_url(self.admin_site, request, ids) or "")
+
+    def grant_view(self, request: HttpRequest) -> HttpResponse:
+        """Ask for amount and reason; on POST, grant to each player once and say what came of it."""
+        if not self.has_grant_permission(request):
+            raise PermissionDenied
+        players = search.players_by_id(request.GET.getlist("player")[:MOST_PLAYERS])
+        if not players:
+            self.message_user(request, _("Select the players who get tokens."), messages.WARNING)
+            return HttpResponseRedirect(links.list_url(self.admin_site, HeistToken))
+        form = GrantForm(request.POST if request.method == "POST" else None, initial={"nonce": uuid.uuid4()})
+        # Where somebody got nothing, the same page comes once more, with its nonce: it then reaches only them.
+        if request.method == "POST" and form.is_valid() and self._grant(request, players, **form.cleaned_data):
+            return HttpResponseRedirect(self._after(players))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Grant tokens"),
+            "opts": self.opts,
+            "media": self.media,
+            "form": form,
+            "players": players,
+        }
+        return TemplateResponse(request, "admin/heists/heisttoken/grant.html", context)
+
+    def _after(self, players: list[Any]) -> str:
+        only = {"player": players[0].pk} if len(players) == 1 else {}
+        return links.list_url(self.admin_site, HeistToken, **only)
+
+    def _grant(self, request: HttpRequest, players: list[Any], *, nonce: uuid.UUID, amount: int, note: str) -> bool:
+        """Grant to each player, tell what came of it, and return whether nothing failed."""
+        done: list[TokenGrant] = []
+        for player in players:
+            try:
+                done.append(
+                    grant_tokens(
+                        player=player,
+                        amount=amount,
+                        reason=GrantReason.STAFF,
+                        source=f"staff:{nonce.hex}:{player.pk}",
+                        granted_by=request.user,
+                        note=note,
+                    )
+                )
+            except HeistError as error:
+                text = _("No tokens for %(player)s: %(error)s") % {"player": player.get_username(), "error": error}
+                self.message_user(request, text, messages.ERROR)
+        new = self._log(request, done)
+        if new:
+            text = ngettext(
+                "%(amount)s tokens granted to %(count)s player.",
+                "%(amount)s tokens granted to each of %(count)s players.",
+                len(new),
+            ) % {"amount": amount, "count": len(new)}
+            self.message_user(request, text, messages.SUCCESS)
+        for grant in done:
+            if grant not in new:
+                text = _("Nothing was added for %(player)s: this page had already granted %(amount)s tokens.") % {
+                    "player": grant.player.get_username(),
+                    "amount": grant.amount,
+                }
+                self.message_user(request, text, messages.WARNING)
+        return len(done) == len(players)
+
+    def _log(self, request: HttpRequest, grants: list[TokenGrant]) -> list[TokenGrant]:
+        """Write each grant to the admin's log, of the grant and of the token row; return those that were not there."""
+        kind = ContentType.objects.get_for_model(TokenGrant)
+        keys = [str(grant.pk) for grant in grants]
+        logged = set(LogEntry.objects.filter(content_type=kind, object_id__in=keys).values_list("object_id", flat=True))
+        new = [grant for grant in grants if str(grant.pk) not in logged]
+        tokens = {
+            token.user_id: token for token in HeistToken.objects.filter(user__in=[grant.player_id for grant in new])
+        }
+        for grant in new:
+            for row, flag in ((grant, ADDITION), (tokens[grant.player_id], CHANGE)):
+                text = f"{grant.amount} tokens granted: {grant.note}"
+                LogEntry.objects.log_actions(request.user.pk or 0, [row], flag, text, single_object=True)
+        return new

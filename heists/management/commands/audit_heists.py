@@ -1,0 +1,72 @@
+"""Recompute every promise of the books from the rows (spec section 8)."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import router
+from tqdm import tqdm
+
+from ... import audit
+from ...models import Heist
+
+
+class Command(BaseCommand):
+    help = "Recompute every invariant of the heists from the rows, print each difference, exit 1 on any."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--json", action="store_true", help="one JSON document instead of lines")
+        parser.add_argument(
+            "--limit", type=int, default=100, metavar="N", help="print at most N differences of a kind; all are counted"
+        )
+        parser.add_argument("--database", default=None, help="the database alias; by default where heists are written")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        limit: int = options["limit"]
+        counts: dict[str, int] = {}
+        skipped: dict[str, str] = {}
+        printed: list[audit.Difference] = []
+        bar = tqdm(audit.CHECKS, desc="audit", unit="check", disable=None, file=sys.stderr)
+        with audit.open_books(options["database"] or router.db_for_write(Heist)) as books:
+            heists = books.heists.count()
+            for check in bar:
+                bar.set_postfix_str(check.code)
+                try:
+                    for difference in check.differences(books):
+                        counts[check.code] = counts.get(check.code, 0) + 1
+                        if counts[check.code] <= limit:
+                            printed.append(difference)
+                except audit.Skipped as reason:
+                    skipped[check.code] = str(reason)
+
+        total = sum(counts.values())
+        if options["json"]:
+            document = {
+                "heists": heists,
+                "checks": len(audit.CHECKS),
+                "skipped": skipped,
+                "counts": counts,
+                "differences": [
+                    {"code": one.code, "ids": one.ids, "numbers": one.numbers} for one in printed
+                ],
+            }
+            self.stdout.write(json.dumps(document, cls=DjangoJSONEncoder, indent=2))
+        else:
+            for difference in printed:
+                self.stdout.write(str(difference))
+            for code, count in counts.items():
+                if count > limit:
+                    self.stdout.write(f"{code}: {count - limit} more")
+            for code, reason in skipped.items():
+                self.stdout.write(f"{code}: skipped, {reason}")
+            self.stdout.write(
+                f"{heists} heists, {len(audit.CHECKS)} checks, {len(skipped)} skipped: "
+                + (f"{total} differences." if total else "no difference.")
+            )
+        if total:
+            raise SystemExit(1)

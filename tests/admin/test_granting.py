@@ -1,0 +1,147 @@
+"""Staff grant tokens: with a reason, by name, once for each page (spec section 7)."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
+from django.test import Client
+from django.urls import reverse
+
+from heists.choices import GrantReason
+from heists.errors import Busy
+from heists.models import HeistToken, TokenGrant
+from tests.factories import player, tokens_of
+
+pytestmark = pytest.mark.django_db
+
+
+def address(*players: Any) -> str:
+    query = "&".join(f"player={user.pk}" for user in players)
+    return f"{reverse('admin:heists_heisttoken_grant')}?{query}"
+
+
+def form(**fields: Any) -> dict[str, Any]:
+    return {"nonce": str(uuid.uuid4()), "amount": 2, "note": "lost in an outage", **fields}
+
+
+def test_the_action_leads_to_a_page_that_names_the_players(client: Client, boss: Any) -> None:
+    alice = player("alice", tokens=1)
+    player("bob", tokens=1)
+    token = HeistToken.objects.get(user=alice)
+
+    page = client.post(
+        reverse("admin:heists_heisttoken_changelist"),
+        {"action": "grant_tokens", "_selected_action": [token.pk], "index": "0"},
+        follow=True,
+    )
+
+    assert page.redirect_chain == [(address(alice), 302)]
+    assert [user.username for user in page.context["players"]] == ["alice"]
+    assert TokenGrant.objects.filter(reason=GrantReason.STAFF).count() == 0
+
+
+def test_a_grant_carries_the_member_of_staff_and_is_logged(client: Client, boss: Any) -> None:
+    alice, bob = player("alice", tokens=1), player("bob")
+
+    client.post(address(alice, bob), form())
+
+    assert (tokens_of(alice).balance, tokens_of(bob).balance) == (3, 2)
+    grants = TokenGrant.objects.filter(reason=GrantReason.STAFF)
+    assert {(grant.granted_by, grant.note, grant.amount) for grant in grants} == {(boss, "lost in an outage", 2)}
+    logged = {(entry.content_type.model, entry.object_id) for entry in LogEntry.objects.filter(user=boss)}
+    assert logged == {("tokengrant", str(grant.pk)) for grant in grants} | {
+        ("heisttoken", str(tokens_of(user).pk)) for user in (alice, bob)
+    }
+    assert all("lost in an outage" in entry.change_message for entry in LogEntry.objects.all())
+
+
+def test_a_double_click_gives_once_and_says_so(client: Client, boss: Any) -> None:
+    alice = player("alice")
+    sent = form()
+
+    client.post(address(alice), sent)
+    again = client.post(address(alice), {**sent, "amount": 5}, follow=True)
+
+    assert tokens_of(alice).balance == 2
+    assert "this page had already granted 2 tokens" in again.content.decode()
+    assert LogEntry.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"amount": 0},
+        {"amount": -1},
+        {"amount": "x"},
+        {"amount": 10**9},
+        {"amount": ""},
+        {"note": ""},
+        {"note": "x" * 256},
+        {"note": "a\x00b"},
+        {"nonce": "x"},
+        {"nonce": ""},
+    ],
+)
+def test_a_wrong_form_grants_nothing(client: Client, boss: Any, wrong: dict[str, Any]) -> None:
+    alice = player("alice")
+
+    page = client.post(address(alice), form(**wrong))
+
+    assert page.status_code == 200 and page.context["form"].errors
+    assert not TokenGrant.objects.exists()
+
+
+def test_what_fails_for_one_player_is_told_and_can_be_sent_again(
+    client: Client, boss: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from heists.admin import tokens
+
+    alice, bob = player("alice"), player("bob")
+    real, sent = tokens.grant_tokens, form()
+
+    def busy_for_bob(**fields: Any) -> TokenGrant:
+        if fields["player"] == bob:
+            raise Busy
+        return real(**fields)
+
+    monkeypatch.setattr(tokens, "grant_tokens", busy_for_bob)
+    page = client.post(address(alice, bob), sent, follow=True)
+    assert "No tokens for bob" in page.content.decode()
+    assert page.context["form"]["nonce"].value() == sent["nonce"]
+
+    monkeypatch.setattr(tokens, "grant_tokens", real)
+    client.post(address(alice, bob), sent)
+
+    assert (tokens_of(alice).balance, tokens_of(bob).balance) == (2, 2)
+    assert TokenGrant.objects.count() == 2
+
+
+def test_granting_needs_its_own_permission(client: Client, auditor: Any) -> None:
+    alice = player("alice")
+    assert client.post(address(alice), form()).status_code == 403
+
+    auditor.user_permissions.add(Permission.objects.get(codename="grant_tokens", content_type__app_label="heists"))
+    assert client.post(address(alice), form()).status_code == 302
+
+    assert tokens_of(alice).balance == 2
+
+
+def test_more_players_than_a_page_names_are_refused(client: Client, boss: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from heists.admin import tokens
+
+    monkeypatch.setattr(tokens, "MOST_PLAYERS", 1)
+    player(tokens=1)
+    player(tokens=1)
+    keys = list(HeistToken.objects.values_list("pk", flat=True))
+
+    page = client.post(
+        reverse("admin:heists_heisttoken_changelist"),
+        {"action": "grant_tokens", "_selected_action": keys, "index": "0"},
+        follow=True,
+    )
+
+    assert "at most 1 players" in page.content.decode()

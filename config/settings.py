@@ -234,6 +234,7 @@ _HEIST_KEYS = {
     "MAX_STEAL_POINTS": _number,
     "MIN_TARGET_POINTS": _number,
     "EMAIL_ENABLED": _switch,
+    "SITE_URL": str,
     "RATE_LIMIT_PER_MINUTE": _number,
     "TOKENS_PER_REFERRAL": _number,
     "TOKEN_COST": _number,

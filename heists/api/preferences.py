@@ -20,9 +20,7 @@ class LetterTypesSerializer(serializers.Serializer[Any]):
     """One switch for each type of notification."""
 
     def get_fields(self) -> dict[str, Any]:
-        return {
-            type.value: serializers.BooleanField(required=False, help_text=type.label) for type in HeistNotificationType
-        }
+        return {type.value: serializers.BooleanField(required=False, help_text=type.label) for type in HeistNotificationType}
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict) and (unknown := sorted(map(str, data.keys() - set(HeistNotificationType.values)))):

@@ -118,7 +118,9 @@ def loss_limit(books: Books) -> Wrong:
         yield _with_loss_left(books, zone).filter(points_stolen__gt=F("left"))
 
 
-@check("heist_amount_short", ids={"heist": "pk", "victim": "victim_id"}, numbers=("points_stolen", "share", "left"))
+@check(
+    "heist_amount_short", ids={"heist": "pk", "victim": "victim_id"}, numbers=("points_stolen", "share", "left")
+)
 def amount_short(books: Books) -> Wrong:
     """A success takes the whole share, or all that the loss limit leaves."""
     gone = books.notifications.filter(type=HeistNotificationType.HEIST_VICTIM, heist=None)
@@ -128,10 +130,9 @@ def amount_short(books: Books) -> Wrong:
         for row in short.values(*names):
             since = month_start(books.rule_sets[row["rules_id"]], row["created_at"])
             # Losses to accounts since deleted explain a smaller amount; only their notifications tell of them.
-            unknown = (
-                since < books.told_since
-                or gone.filter(user=row["victim_id"], created_at__gte=since, created_at__lte=row["created_at"]).exists()
-            )
+            unknown = since < books.told_since or gone.filter(
+                user=row["victim_id"], created_at__gte=since, created_at__lte=row["created_at"]
+            ).exists()
             if not unknown:
                 yield row
 

@@ -115,17 +115,17 @@ def grants_told(books: Books) -> Wrong:
     """Whoever earned tokens was told."""
     ids = Cast(KT("metadata__grant_id"), CharField())
     theirs = books.notifications.filter(type=HeistNotificationType.TOKEN_EARNED, user=OuterRef("player"))
-    yield (
-        books.rows(TokenGrant)
-        .annotate(key=Cast("pk", CharField()))
-        .filter(~Exists(theirs.annotate(grant=ids).filter(grant=OuterRef("key"))), created_at__gt=books.told_since)
+    yield books.rows(TokenGrant).annotate(key=Cast("pk", CharField())).filter(
+        ~Exists(theirs.annotate(grant=ids).filter(grant=OuterRef("key"))), created_at__gt=books.told_since
     )
 
 
 @check("shield_missing", ids={"heist": "pk", "victim": "victim_id"}, numbers=("created_at",))
 def blocks_used_a_shield(books: Books) -> Wrong:
     """A blocked attack used up a shield."""
-    yield books.heists.filter(~Exists(books.shields.filter(used_by=OuterRef("pk"))), status=HeistStatus.FAILED_SHIELD)
+    yield books.heists.filter(
+        ~Exists(books.shields.filter(used_by=OuterRef("pk"))), status=HeistStatus.FAILED_SHIELD
+    )
 
 
 @check(
@@ -159,7 +159,9 @@ def shields_expire_in_time(books: Books) -> Wrong:
 )
 def shields_block(books: Books) -> Wrong:
     """Nobody was robbed through a live shield."""
-    ended = Least(Coalesce("used_at", "expires_at"), Coalesce("expired_at", "expires_at"), F("expires_at"))
+    ended = Least(
+        Coalesce("used_at", "expires_at"), Coalesce("expired_at", "expires_at"), F("expires_at")
+    )
     robbed = Q(
         player__heists_as_victim__status=HeistStatus.SUCCESS,
         player__heists_as_victim__token_spent=True,

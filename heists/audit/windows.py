@@ -24,11 +24,7 @@ def _too_soon(books: Books, rows: Any, per: tuple[str, ...], length: Callable[[R
     ).filter(previous__gt=F("opens"))
 
 
-@check(
-    "window_cooldown",
-    ids={"heist": "pk", "attacker": "attacker_id"},
-    numbers=("previous_heist", "previous", "created_at"),
-)
+@check("window_cooldown", ids={"heist": "pk", "attacker": "attacker_id"}, numbers=("previous_heist", "previous", "created_at"))
 def cooldown(books: Books) -> Wrong:
     """No attacker has two outcomes inside the cooldown."""
     yield _too_soon(books, books.outcomes, ("attacker",), lambda rules: rules.cooldown)

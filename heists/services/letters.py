@@ -116,7 +116,9 @@ def _deliver(which: Callable[[LetterQuerySet], LetterQuerySet], batch: int, stop
     return tally
 
 
-def _claim(which: Callable[[LetterQuerySet], LetterQuerySet], batch: int, using: str) -> tuple[uuid.UUID, list[int]]:
+def _claim(
+    which: Callable[[LetterQuerySet], LetterQuerySet], batch: int, using: str
+) -> tuple[uuid.UUID, list[int]]:
     """Lease due letters to this worker, in a short transaction. Two workers never get the same one."""
     now, lease = timezone.now(), uuid.uuid4()
     letters = which(Letter.objects.using(using)).due(now)

@@ -132,15 +132,7 @@ def world(db: Any, settings: Any) -> SimpleNamespace:
     cooldown, oneself = rob(alice, dora), rob(frank, frank)
     rob(poor, bob), rob(frank, bob), rob(frank, poor)
     seen = set(Heist.objects.values_list("failure_code", flat=True))
-    assert {
-        None,
-        "shield",
-        "cooldown",
-        "self_target",
-        "insufficient_tokens",
-        "protected",
-        "insufficient_points",
-    } == seen
+    assert {None, "shield", "cooldown", "self_target", "insufficient_tokens", "protected", "insufficient_points"} == seen
     return SimpleNamespace(
         alice=alice.pk,
         bob=bob.pk,

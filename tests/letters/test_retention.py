@@ -104,9 +104,7 @@ def test_it_goes_in_batches_also_beyond_what_is_read_ahead(notified, monkeypatch
     for _ in range(10):
         notified(days=91, read=True)
 
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
+    with CaptureQueriesContext(connection, ) as queries:
         assert prune(batch=2).notifications == 10
 
     deletes = [q["sql"] for q in queries if q["sql"].startswith('DELETE FROM "heists_heistnotification"')]

@@ -61,9 +61,7 @@ def test_the_line_and_the_answer_carry_the_requests_id(api: Any, caplog: Any) ->
     assert request_id.current() == "-"
 
 
-@pytest.mark.parametrize(
-    "forged", ["", "short", "a" * 65, "two words here", "line\nbreak-forged", "ünïcode-here", "%0d%0aheist=1"]
-)
+@pytest.mark.parametrize("forged", ["", "short", "a" * 65, "two words here", "line\nbreak-forged", "ünïcode-here", "%0d%0aheist=1"])
 def test_an_id_that_could_forge_a_line_is_replaced(forged: str, api: Any, caplog: Any) -> None:
     answer = rob_by_http(api, player(tokens=1), player(points=1000), **{"X-Request-ID": forged})
 

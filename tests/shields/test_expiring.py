@@ -20,10 +20,7 @@ def expired_shields(number):
     long_ago = timezone.now() - dt.timedelta(days=30)
     return [
         Shield.objects.create(
-            player=player(email=f"player{n}@example.com"),
-            cost=0,
-            bought_at=long_ago,
-            expires_at=long_ago + dt.timedelta(days=7),
+            player=player(email=f"player{n}@example.com"), cost=0, bought_at=long_ago, expires_at=long_ago + dt.timedelta(days=7)
         )
         for n in range(number)
     ]

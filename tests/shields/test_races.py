@@ -195,7 +195,9 @@ def test_a_constraint_decides_where_a_hosts_lock_does_not_hold(meet_at_the_lock,
 def test_two_commands_at_once_share_the_work_and_tell_everybody_once(monkeypatch):
     long_ago = timezone.now() - dt.timedelta(days=30)
     for _ in range(6):
-        Shield.objects.create(player=player(), cost=0, bought_at=long_ago, expires_at=long_ago + dt.timedelta(days=7))
+        Shield.objects.create(
+            player=player(), cost=0, bought_at=long_ago, expires_at=long_ago + dt.timedelta(days=7)
+        )
     gate, met = threading.Barrier(2), threading.local()
     expire = shield_service._expire
 

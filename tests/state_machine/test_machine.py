@@ -240,8 +240,5 @@ Game.TestCase.settings = settings(
 class TestGame(Game.TestCase):
     @pytest.fixture(autouse=True)
     def patient(self, settings: Any) -> None:
-        settings.HEISTS = settings.HEISTS | {
-            "RATE_LIMIT_PER_MINUTE": 1_000_000,
-            "READ_RATE_LIMIT_PER_MINUTE": 1_000_000,
-        }
+        settings.HEISTS = settings.HEISTS | {"RATE_LIMIT_PER_MINUTE": 1_000_000, "READ_RATE_LIMIT_PER_MINUTE": 1_000_000}
         assert connection.vendor in ("sqlite", "postgresql")

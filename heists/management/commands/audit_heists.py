@@ -51,7 +51,9 @@ class Command(BaseCommand):
                 "checks": len(audit.CHECKS),
                 "skipped": skipped,
                 "counts": counts,
-                "differences": [{"code": one.code, "ids": one.ids, "numbers": one.numbers} for one in printed],
+                "differences": [
+                    {"code": one.code, "ids": one.ids, "numbers": one.numbers} for one in printed
+                ],
             }
             self.stdout.write(json.dumps(document, cls=DjangoJSONEncoder, indent=2))
         else:

@@ -37,9 +37,7 @@ class Command(BaseCommand):
             batch=max(1, batch),
             dry_run=dry_run,
         )
-        said = (
-            _("%(n)s notifications and %(a)s addresses would be pruned; nothing was changed.")
-            if dry_run
-            else _("%(n)s notifications and %(a)s addresses pruned.")
+        said = _("%(n)s notifications and %(a)s addresses would be pruned; nothing was changed.") if dry_run else _(
+            "%(n)s notifications and %(a)s addresses pruned."
         )
         self.stdout.write(said % {"n": pruned.notifications, "a": pruned.addresses})

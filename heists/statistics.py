@@ -11,6 +11,7 @@ import datetime as dt
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from zlib import crc32
 
@@ -125,7 +126,7 @@ def period(days: int, now: dt.datetime) -> Period:
         by_date[date] = ({**counts, status: counts.get(status, 0) + count}, moved + points)
     dates = [first + number * DAY for number in range(days)]
     tops = {
-        role: _top(role, remembered(role, lambda role=role: _ranks(role, start, closed_until)), start, closed_until)
+        role: _top(role, remembered(role, partial(_ranks, role, start, closed_until)), start, closed_until)
         for role in ("attacker", "victim")
     }
     people = get_user_model()._default_manager.in_bulk({key for top in tops.values() for key, _h, _p in top})

@@ -71,7 +71,7 @@ def _tiles(site: Any, request: HttpRequest, period: statistics.Period, now: dt.d
         return links.list_url(site, Letter, state=state.value) if may_view_letters else None
 
     waiting_since = outbox.oldest_due_at
-    late = waiting_since is not None and waiting_since < now
+    late = timesince(waiting_since, now) if waiting_since is not None and waiting_since < now else None
     rate = "-" if period.success_rate is None else f"{number_format(round(period.success_rate, 1))} %"
     return [
         {"label": _("Attempts"), "value": _grouped(period.attempts)},
@@ -82,7 +82,7 @@ def _tiles(site: Any, request: HttpRequest, period: statistics.Period, now: dt.d
             "label": _("Letters waiting"),
             "value": _grouped(outbox.waiting),
             "url": letters(LetterState.WAITING),
-            "more": _("the oldest for %(time)s") % {"time": timesince(waiting_since, now)} if late else "",
+            "more": _("the oldest for %(time)s") % {"time": late} if late else "",
         },
         {
             "label": _("Letters given up"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
@@ -36,19 +36,11 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # not generic at r
         return min(self.found, REACH)
 
 
-if TYPE_CHECKING:
-    from django.db.models import Model
-
-    TypedChangeList = ChangeList[Model]
-else:
-    TypedChangeList = ChangeList
-
-
-class BoundedChangeList(TypedChangeList):
+class BoundedChangeList(ChangeList):
     """Sorts by nothing but what the list offers: `sortable_by` alone hides the links, and still obeys the address."""
 
     def get_ordering_field(self, field_name: Any) -> Any:
-        return super().get_ordering_field(field_name) if field_name in self.sortable_by else None
+        return super().get_ordering_field(field_name) if field_name in (self.sortable_by or ()) else None
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
         """Sort a few players' rows after finding them by player.
@@ -57,9 +49,10 @@ class BoundedChangeList(TypedChangeList):
         left long ago. A sum is in no index.
         """
         ordering = super().get_ordering(request, queryset)
-        if not self.model_admin.finds_by_player(request):
+        model_admin: Any = self.model_admin
+        if not model_admin.finds_by_player(request):
             return ordering
-        return [_out_of_index(key) if str(key).lstrip("-") == "created_at" else key for key in ordering]
+        return [_out_of_index(str(key)) if str(key).lstrip("-") == "created_at" else key for key in ordering]
 
 
 def _out_of_index(key: str) -> OrderBy:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -26,18 +25,18 @@ class ReadOnlyAdmin(ModelAdmin):
     """Rows are read, filtered and searched; nobody adds, changes or deletes one, superusers included."""
 
     # Where a row's players are; the search and the player filter look there.
-    player_paths: Sequence[str] = ()
+    player_paths: tuple[str, ...] = ()
     # The column of a client's address, where there is one to search by.
     address_path: str | None = None
 
-    actions: Sequence[str] = ()
+    actions: Any = ()
     list_per_page = 50
     list_max_show_all = 0
     paginator = BoundedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
-    ordering: Sequence[str] = ("-created_at", "-pk")
-    sortable_by: Sequence[str] = ("time",)
+    ordering: ClassVar[Any] = ("-created_at", "-pk")
+    sortable_by: ClassVar[Any] = ("time",)
     search_help_text = gettext_lazy("A player's name (or its beginning), e-mail address or id.")
 
     class Media:
@@ -68,15 +67,15 @@ class ReadOnlyAdmin(ModelAdmin):
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
 
-    def get_actions(self, request: HttpRequest) -> dict[str, tuple[Callable[..., Any], str, Any]]:
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         # Without the actions a host gave to its whole site: one of them might write.
         return {name: action for name, action in super().get_actions(request).items() if name in self.actions}
 
-    def get_list_filter(self, request: HttpRequest) -> Sequence[Any]:
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
         players = (PlayerFilter,) if self.player_paths else ()
         return [*super().get_list_filter(request), *players]
 
-    def get_search_fields(self, request: HttpRequest) -> Sequence[str]:
+    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
         # Only says that there is a search box; `get_search_results` does the work.
         return self.player_paths
 
@@ -101,16 +100,19 @@ class ReadOnlyAdmin(ModelAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedChangeList]:
         return BoundedChangeList
 
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         # Django lets the address filter by any column of the table, which would read all of it.
         return lookup in {filter.parameter_name for filter in self.get_list_filter(request)}
 
-    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponseBase | None:
-        """Carry out an action, unless what was ticked can't be a key: Django would ask the database and fail."""
+    def response_action(self, request: HttpRequest, queryset: Any, *where: Any, **named: Any) -> Any:
+        """Carry out an action, unless what was ticked can't be a key: Django would ask the database and fail.
+
+        From Django 6.1 on, it is also told where the action stands.
+        """
         try:
             for key in request.POST.getlist("_selected_action"):
                 self.opts.pk.clean(self.opts.pk.to_python(key), None)
         except (ValidationError, ValueError, TypeError, OverflowError):
             self.message_user(request, _("That selection can't be read."), messages.ERROR)
             return None
-        return super().response_action(request, queryset)  # type: ignore[return-value]
+        return super().response_action(request, queryset, *where, **named)

@@ -30,7 +30,8 @@ def _unique(model: type[Model], fields: tuple[str, ...], condition: Q, name: str
 
 
 def _leaves(condition: Q) -> Iterator[tuple[str, Any]]:
-    for child in condition.children:
+    children: list[Any] = list(condition.children)
+    for child in children:
         if isinstance(child, Q):
             yield from _leaves(child)
         else:
@@ -47,7 +48,7 @@ def _checks() -> Iterator[Check]:
             if isinstance(constraint, CheckConstraint) and isinstance(constraint.condition, Q):
                 yield _held(model, constraint.condition, constraint.name)
             elif isinstance(constraint, UniqueConstraint):
-                yield _unique(model, constraint.fields, constraint.condition or Q(), constraint.name)
+                yield _unique(model, tuple(constraint.fields), constraint.condition or Q(), constraint.name)
         for column in model._meta.concrete_fields:
             if isinstance(column, Field) and column.unique and not column.primary_key:
                 name = f"{model._meta.db_table}_{column.name}_unique"

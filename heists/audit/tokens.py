@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.models import Exists, F, IntegerField, Max, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
@@ -9,13 +11,13 @@ from ..models import RuleSet, TokenGrant
 from .books import Books, Wrong, check
 
 
-def _total(rows: QuerySet, owner: str, of: str) -> Coalesce:
+def _total(rows: QuerySet[Any], owner: str, of: str) -> Coalesce:
     """The sum over the rows that belong to the token's player."""
     mine = rows.filter(**{owner: OuterRef("user")}).order_by().values(owner)
     return Coalesce(Subquery(mine.annotate(total=Sum(of)).values("total")), 0, output_field=IntegerField())
 
 
-def _newest(rows: QuerySet, owner: str) -> Subquery:
+def _newest(rows: QuerySet[Any], owner: str) -> Subquery:
     mine = rows.filter(**{owner: OuterRef("user")}).order_by().values(owner)
     return Subquery(mine.annotate(newest=Max("created_at")).values("newest"))
 

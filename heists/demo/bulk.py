@@ -37,7 +37,8 @@ class Bulk:
         self._touched[model] = None
         quote = self.connection.ops.quote_name
         table = quote(model._meta.db_table)
-        columns = ", ".join(quote(model._meta.get_field(name).column) for name in fields)
+        known = {field.name: field.column for field in model._meta.concrete_fields}
+        columns = ", ".join(quote(known[name]) for name in fields)
         if self.connection.vendor == "postgresql":
             with (
                 self.connection.cursor() as cursor,

@@ -67,9 +67,11 @@ class ReadOnlyAdmin(ModelAdmin):
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
 
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+    def get_actions(self, request: HttpRequest, action_location: Any = None) -> dict[str, Any]:
+        # Django asks for the actions of one of several places from 6.1 on; before that, there is one.
+        where = {} if action_location is None else {"action_location": action_location}
         # Without the actions a host gave to its whole site: one of them might write.
-        return {name: action for name, action in super().get_actions(request).items() if name in self.actions}
+        return {name: action for name, action in super().get_actions(request, **where).items() if name in self.actions}
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
         players = (PlayerFilter,) if self.player_paths else ()

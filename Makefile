@@ -93,7 +93,7 @@ matrix: .venv/dev ## run every test on every supported Python and Django that is
 	$(BIN)/nox
 
 wheel: .venv/dev ## build the app as a wheel, into dist/, and check it
-	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python -m build --no-isolation --outdir dist .
 	$(BIN)/python -m check_wheel_contents dist/heists-*.whl
 
 messages: .venv/dev ## bring the translations up to date with the texts, and compile them; needs gettext

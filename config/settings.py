@@ -4,6 +4,7 @@ Secure by default: without DEBUG the site wants a SECRET_KEY and HTTPS, and INSE
 """
 
 import os
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -226,7 +227,7 @@ def _switch(text: str) -> bool | str:
 
 
 # Only what the environment names, so that the defaults stay in one place: heists' own.
-_HEIST_KEYS = {
+_HEIST_KEYS: dict[str, Callable[[str], Any]] = {
     "ENABLED": _switch,
     "COOLDOWN_HOURS": _number,
     "TARGET_COOLDOWN_HOURS": _number,
@@ -234,6 +235,7 @@ _HEIST_KEYS = {
     "MAX_STEAL_POINTS": _number,
     "MIN_TARGET_POINTS": _number,
     "EMAIL_ENABLED": _switch,
+    "SITE_URL": str,
     "RATE_LIMIT_PER_MINUTE": _number,
     "TOKENS_PER_REFERRAL": _number,
     "TOKEN_COST": _number,

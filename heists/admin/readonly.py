@@ -26,11 +26,11 @@ class ReadOnlyAdmin(ModelAdmin):
     """Rows are read, filtered and searched; nobody adds, changes or deletes one, superusers included."""
 
     # Where a row's players are; the search and the player filter look there.
-    player_paths: Sequence[str] = ()
+    player_paths: tuple[str, ...] = ()
     # The column of a client's address, where there is one to search by.
     address_path: str | None = None
 
-    actions: Sequence[str] = ()
+    actions: Any = ()
     list_per_page = 50
     list_max_show_all = 0
     paginator = BoundedPaginator

@@ -30,7 +30,8 @@ def _unique(model: type[Model], fields: tuple[str, ...], condition: Q, name: str
 
 
 def _leaves(condition: Q) -> Iterator[tuple[str, Any]]:
-    for child in condition.children:
+    children: list[Any] = list(condition.children)
+    for child in children:
         if isinstance(child, Q):
             yield from _leaves(child)
         elif isinstance(child, tuple):

@@ -8,6 +8,7 @@ from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import FieldDoesNotExist, FieldError
 from django.db.models import IntegerField, QuerySet, Subquery
+from django.db.models.sql import Query
 from django.utils.module_loading import import_string
 
 from .. import conf
@@ -122,7 +123,8 @@ def _monthly_points(path: str, players: QuerySet[Any]) -> list[CheckMessage]:
                 id="heists.E012",
             )
         ]
-    if isinstance(annotation, Subquery) or (annotation is None and source.null):
+    # From Django 6.1 on, a query keeps a bare Subquery as the Query in it.
+    if isinstance(annotation, Subquery | Query) or (annotation is None and source.null):
         return [
             Warning(
                 f'{path}.players() may have a "monthly_points" that is null.',

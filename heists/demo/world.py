@@ -1,7 +1,6 @@
 """The story of an invented world: heist after heist through time, each judged by the rules of `rules.py`.
 
-The world is the same for the same players, seed, rules and `now`. It walks through time once, keeps nothing but where
-each player stands, and hands out the rows batch by batch.
+The same players, seed, rules and `now` make the same world. It walks through time once, and hands out rows in batches.
 """
 
 from __future__ import annotations

@@ -60,8 +60,8 @@ class Command(BaseCommand):
             for code, count in counts.items():
                 if count > limit:
                     self.stdout.write(f"{code}: {count - limit} more")
-            for code, reason in skipped.items():
-                self.stdout.write(f"{code}: skipped, {reason}")
+            for code, why in skipped.items():
+                self.stdout.write(f"{code}: skipped, {why}")
             self.stdout.write(
                 f"{heists} heists, {len(audit.CHECKS)} checks, {len(skipped)} skipped: "
                 + (f"{total} differences." if total else "no difference.")

@@ -245,7 +245,6 @@ _HEIST_KEYS: dict[str, Callable[[str], Any]] = {
     "SHIELD_COST": _number,
     "SHIELD_DAYS": _number,
     "TRUSTED_PROXIES": _number,
-    "SITE_URL": str,
     "EMAIL_FROM": str,
     "EMAIL_DELIVERY": str,
     "EMAIL_LEASE_SECONDS": _number,

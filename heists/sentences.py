@@ -30,4 +30,5 @@ def refusal_sentence(code: str, retry_at: dt.datetime | None = None) -> str:
     if retry_at is None:
         return sentence
     when = formats.date_format(timezone.localtime(retry_at), "DATETIME_FORMAT")
-    return _("%(sentence)s Try again after %(when)s.") % {"sentence": sentence, "when": when}
+    # No full stop: in English the time may end in one, as in "9:18 p.m."
+    return _("%(sentence)s Next chance: %(when)s") % {"sentence": sentence, "when": when}

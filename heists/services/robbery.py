@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, router, transaction
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from .. import conf, facts, notifications, request_id, signals
@@ -132,7 +133,8 @@ def _record(
     heist.token_spent = status in HeistStatus.outcomes()
     if refusal:
         heist.failure_code = refusal.code
-        heist.failure_reason = refusal_sentence(refusal.code, refusal.retry_at)
+        with translation.override(settings.LANGUAGE_CODE):
+            heist.failure_reason = refusal_sentence(refusal.code, refusal.retry_at)
         heist.retry_at = refusal.retry_at
     heist.created_at = seen.now
     heist.save(force_insert=True, using=using)

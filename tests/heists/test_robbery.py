@@ -54,8 +54,8 @@ def test_a_success_moves_points_spends_the_token_and_tells_both() -> None:
     assert set(events) == {(alice.pk, "HEIST_GAIN", 85), (bob.pk, "HEIST_LOSS", -85)}
     messages = dict(HeistNotification.objects.filter(heist=heist).values_list("type", "message"))
     assert messages == {
-        HeistNotificationType.HEIST_SUCCESS: "Success! You pulled a heist on bob and stole 85 points!",
-        HeistNotificationType.HEIST_VICTIM: "Oh no! alice just pulled a heist on you and stole 85 of your monthly points!",
+        "HEIST_SUCCESS": "Success! You pulled a heist on bob and stole 85 points!",
+        "HEIST_VICTIM": "Oh no! alice just pulled a heist on you and stole 85 of your monthly points!",
     }
 
 

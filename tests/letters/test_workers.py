@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -41,9 +42,9 @@ def until(true: Callable[[], Any]) -> None:
 
 @contextmanager
 def workers(number: int, mail_port: int) -> Iterator[list[subprocess.Popen[str]]]:
-    database = connection.settings_dict
+    server = urlsplit(os.environ["DATABASE_URL"])
     environment = os.environ | {
-        "DATABASE_URL": "postgres://{USER}:{PASSWORD}@{HOST}:{PORT}/{NAME}".format(**database),
+        "DATABASE_URL": server._replace(path=f"/{connection.settings_dict['NAME']}").geturl(),
         "EMAIL_URL": f"smtp://127.0.0.1:{mail_port}",
         "HEIST_SITE_URL": "https://game.example",
         "HEIST_EMAIL_LEASE_SECONDS": "3",

@@ -246,7 +246,8 @@ def test_an_exhausted_pool_is_a_refusal_and_the_next_request_works(monkeypatch: 
 
     with monkeypatch.context() as patch:
         patch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)
-        patch.setitem(connection.settings_dict, "OPTIONS", {"pool": {"min_size": 1, "max_size": 1, "timeout": 0.2}})
+        pool = {"min_size": 1, "max_size": 1, "timeout": 0.2}
+        patch.setitem(connection.settings_dict, "OPTIONS", connection.settings_dict["OPTIONS"] | {"pool": pool})
         greedy = threading.Thread(target=lambda: (hold(), connection.close()))
         try:
             greedy.start()

@@ -1,7 +1,9 @@
 """What every example host's settings begin with: a plain Django site, as somebody else wrote it."""
 
 import os
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
+
+from psycopg.conninfo import conninfo_to_dict
 
 SECRET_KEY = "only-for-these-tests"
 DEBUG = False
@@ -60,13 +62,15 @@ if _url.scheme == "sqlite":
         }
     }
 else:
+    # The server's own reading of its address: the host may be a socket's folder, given in the query.
+    _server = conninfo_to_dict(os.environ["HOST_DATABASE_URL"])
     DATABASES = {
         "default": {
             "ENGINE": "django.db.backends.postgresql",
-            "NAME": _url.path.lstrip("/"),
-            "USER": _url.username,
-            "PASSWORD": _url.password or "",
-            "HOST": unquote(_url.hostname or ""),
-            "PORT": _url.port or "",
+            "NAME": _server["dbname"],
+            "USER": _server["user"],
+            "PASSWORD": _server.get("password", ""),
+            "HOST": _server.get("host", ""),
+            "PORT": _server.get("port", ""),
         }
     }

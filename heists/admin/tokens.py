@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from ..choices import GrantReason
+from ..doors import outside_atomic_requests
 from ..errors import HeistError
 from ..models import Heist, HeistToken, TokenGrant
 from ..services import grant_tokens
@@ -74,7 +75,7 @@ class HeistTokenAdmin(ReadOnlyAdmin):
         return self.has_view_permission(request) and bool(user.has_perm("heists.grant_tokens"))
 
     def get_urls(self) -> list[Any]:
-        view = self.admin_site.admin_view(self.grant_view)
+        view = outside_atomic_requests(self.admin_site.admin_view(self.grant_view))
         return [path("grant/", view, name="heists_heisttoken_grant"), *super().get_urls()]
 
     def render_change_form(

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from django.db import DataError, connections, transaction
+from django.db import DataError
 from django.http import Http404
 from django.utils.decorators import classonlymethod
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
@@ -15,6 +15,7 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from ..doors import outside_atomic_requests
 from ..errors import InactiveAccount
 from .pagination import PageCursor
 from .parsers import StrictJSONParser
@@ -51,11 +52,7 @@ class PlayerView(GenericAPIView[Any]):
 
     @classonlymethod
     def as_view(cls, **initkwargs: Any) -> Any:
-        view: Any = super().as_view(**initkwargs)
-        # The services open their own durable transactions, so a host's ATOMIC_REQUESTS must not open one around them.
-        for alias in connections:
-            view = transaction.non_atomic_requests(using=alias)(view)
-        return view
+        return outside_atomic_requests(super().as_view(**initkwargs))
 
     def get_exception_handler(self) -> Callable[..., Any]:
         return handler

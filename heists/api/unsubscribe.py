@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.decorators import classonlymethod, method_decorator
@@ -14,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 
 from .. import unsubscribe
+from ..doors import outside_atomic_requests
 from ..errors import Busy
 from ..services import choose_letters
 
@@ -27,11 +27,7 @@ class UnsubscribeView(View):
 
     @classonlymethod
     def as_view(cls, **initkwargs: Any) -> Any:
-        view: Any = super().as_view(**initkwargs)
-        # The service opens its own durable transaction, so a host's ATOMIC_REQUESTS must not open one around it.
-        for alias in connections:
-            view = transaction.non_atomic_requests(using=alias)(view)
-        return view
+        return outside_atomic_requests(super().as_view(**initkwargs))
 
     def get(self, request: HttpRequest, token: str) -> HttpResponse:
         wish = unsubscribe.read(token)

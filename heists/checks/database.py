@@ -42,7 +42,7 @@ def check_databases(**kwargs: Any) -> list[CheckMessage]:
                 "nested.",
                 hint=(
                     'Write "ATOMIC_REQUESTS": False, or put @transaction.non_atomic_requests on your own views that '
-                    "call heists.services. heists' API does so itself; its admin action to grant tokens can't."
+                    "call heists.services. heists' API and admin do so themselves."
                 ),
                 id="heists.W003",
             )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
@@ -42,6 +43,15 @@ def test_the_action_leads_to_a_page_that_names_the_players(client: Client, boss:
     assert page.redirect_chain == [(address(alice), 302)]
     assert [user.username for user in page.context["players"]] == ["alice"]
     assert TokenGrant.objects.filter(reason=GrantReason.STAFF).count() == 0
+
+
+def test_a_host_may_have_a_transaction_around_each_request(client: Client, boss: Any, monkeypatch: Any) -> None:
+    alice = player("alice")
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+
+    client.post(address(alice), form())
+
+    assert tokens_of(alice).balance == 2
 
 
 def test_a_grant_carries_the_member_of_staff_and_is_logged(client: Client, boss: Any) -> None:

@@ -68,7 +68,7 @@ def test_w003_requests_that_are_transactions(judge: Any) -> None:
             "be nested.",
             hint=(
                 'Write "ATOMIC_REQUESTS": False, or put @transaction.non_atomic_requests on your own views that '
-                "call heists.services. heists' API does so itself; its admin action to grant tokens can't."
+                "call heists.services. heists' API and admin do so themselves."
             ),
             id="heists.W003",
         )

@@ -119,11 +119,16 @@ def refusals(rules: Rules, attacker: Attacker, victim: Victim, now: dt.datetime)
         yield Refusal(
             FailureCode.INSUFFICIENT_POINTS,
             None,
-            {"required": rules.min_target_points, "available": victim.monthly_points},
+            {"required": points_needed(rules), "available": victim.monthly_points},
         )
     # Somebody who simply has no points is not "at the limit": the question makes sense after a loss, or for a share.
     if loss_left(rules, victim, now) < 1 and (enough or lost_this_month(rules, victim, now)):
         yield Refusal(FailureCode.LOSS_LIMIT, next_month(rules, now))
+
+
+def points_needed(rules: Rules) -> int:
+    """The fewest points somebody can be robbed of a share of: the minimum, or what makes the share a whole point."""
+    return max(rules.min_target_points, -(-100 // max(1, rules.steal_percentage)))
 
 
 def share(rules: Rules, victim: Victim) -> int:

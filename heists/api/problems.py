@@ -27,6 +27,7 @@ from rest_framework.views import set_rollback
 from .. import errors
 from ..choices import FailureCode
 from ..models import Heist
+from ..rules import points_needed
 from ..sentences import refusal_sentence
 from .parsers import PayloadTooLarge
 
@@ -94,7 +95,10 @@ def problem(
         "detail": _encodable(detail),
         "code": code,
     }
-    body |= {name: value for name, value in members.items() if value is not None}
+    for name, value in members.items():
+        if value is not None:
+            # In UTC, whatever zone a rule reckons in: the loss limit's next month begins in the site's.
+            body[name] = value.astimezone(dt.UTC) if isinstance(value, dt.datetime) else value
     return Problem(body, status=status, headers=headers)
 
 
@@ -105,7 +109,7 @@ def rejection(heist: Heist) -> Problem:
     if code == FailureCode.INSUFFICIENT_TOKENS:
         numbers = {"required": heist.rules.token_cost, "available": heist.attacker_token.balance}
     elif code == FailureCode.INSUFFICIENT_POINTS:
-        numbers = {"required": heist.rules.min_target_points, "available": heist.victim_points_before}
+        numbers = {"required": points_needed(heist.rules.rules), "available": heist.victim_points_before}
     return problem(
         HTTPStatus.CONFLICT,
         code.value,

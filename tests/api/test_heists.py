@@ -60,6 +60,18 @@ def test_a_shield_is_an_outcome(signed_in):
     assert response.json()["tokens_remaining"] == 0
 
 
+def test_times_are_in_utc_also_where_the_site_reckons_in_another_zone(signed_in, settings):
+    settings.TIME_ZONE = "Pacific/Auckland"
+    settings.HEISTS = {**settings.HEISTS, "MONTHLY_LOSS_PERCENT": 0}
+    robber, victim = player(tokens=1), player(points=1000)
+    key = {"idempotency-key": "limit"}
+
+    first, again = (signed_in(robber).post(URL, {"victim": victim.pk}, headers=key) for _ in range(2))
+
+    assert problem(first, 409, "loss_limit")["retry_at"].endswith("Z")
+    assert first.json() == again.json()
+
+
 def test_a_rejection_is_a_409_with_its_code_and_numbers(signed_in):
     robber, victim = player(), player(points=1000)
 

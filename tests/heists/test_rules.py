@@ -54,7 +54,10 @@ def test_fifteen_points_are_too_few() -> None:
 def test_points_that_yield_nothing_are_too_few_even_above_the_minimum() -> None:
     numbers = Rules(min_target_points=10)
 
-    assert codes(numbers, attacker(), victim(19)) == ["insufficient_points"]
+    refusal = first(numbers, attacker(), victim(19))
+
+    assert refusal is not None
+    assert (refusal.code, refusal.numbers) == ("insufficient_points", {"required": 20, "available": 19})
     assert codes(numbers, attacker(), victim(20)) == []
 
 

@@ -34,8 +34,8 @@ def limit(settings: Any, **limits: int) -> None:
     settings.HEISTS = {**settings.HEISTS, **limits}
 
 
-def knock(pk: int = 1) -> bool:
-    request = SimpleNamespace(user=SimpleNamespace(pk=pk))
+def knock(pk: int = 1, **fields: str) -> bool:
+    request = SimpleNamespace(user=SimpleNamespace(pk=pk, **fields))
     return throttling.AttemptThrottle().allow_request(request, None)
 
 
@@ -88,6 +88,16 @@ def test_the_next_minute_begins_anew_and_others_are_not_counted(noon: Any, setti
     assert [knock(), knock(), knock(pk=2)] == [True, False, True]
     noon.now += 60
     assert knock()
+
+
+def test_a_key_that_is_given_out_again_begins_anew(noon: Any, settings: Any) -> None:
+    limit(settings, RATE_LIMIT_PER_MINUTE=1)
+
+    assert [knock(date_joined="monday"), knock(date_joined="monday"), knock(date_joined="tuesday")] == [
+        True,
+        False,
+        True,
+    ]
 
 
 def test_a_counter_that_was_evicted_is_begun_anew(noon: Any, monkeypatch: pytest.MonkeyPatch) -> None:

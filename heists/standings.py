@@ -79,7 +79,7 @@ def leaders(*, now: dt.datetime, limit: int) -> list[Leader]:
         .order_by("-points", "-heists", "attacker")[:limit]
     )
     rows = list(best)
-    players = get_user_model().objects.in_bulk([player_id for player_id, _, _ in rows])
+    players = get_user_model()._default_manager.in_bulk([player_id for player_id, _, _ in rows])
     # An account may be deleted between the two statements.
     rows = [row for row in rows if row[0] in players]
     return [

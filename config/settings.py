@@ -237,6 +237,7 @@ _HEIST_KEYS: dict[str, Callable[[str], Any]] = {
     "EMAIL_ENABLED": _switch,
     "SITE_URL": str,
     "RATE_LIMIT_PER_MINUTE": _number,
+    "READ_RATE_LIMIT_PER_MINUTE": _number,
     "TOKENS_PER_REFERRAL": _number,
     "TOKEN_COST": _number,
     "MAX_HEISTS_PER_DAY": _number,

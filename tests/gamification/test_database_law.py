@@ -14,7 +14,6 @@ from gamification.models import PlayerProfile
 from .conftest import PASSWORD
 
 pytestmark = pytest.mark.django_db
-on_postgresql = pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite deletes by Django alone")
 
 
 def sql(statement: str, *values: Any) -> None:
@@ -64,7 +63,7 @@ def test_ledger_rows_are_never_changed(alice: Any, statement: str) -> None:
         sql(statement)
 
 
-@on_postgresql
+@pytest.mark.postgresql
 def test_a_plain_delete_of_a_user_takes_points_and_coins_along(alice: Any) -> None:
     code = PlayerProfile.objects.get(user=alice).referral_code
     get_user_model().objects.filter(pk=alice.pk).update(is_active=False)  # so that there is no heist token to take

@@ -120,7 +120,7 @@ def test_the_audit_finds_the_events_of_the_heists_it_names(alice: Any, bob: Any)
     assert sorted(rows) == sorted([PointEventRow(12, alice.pk, 5), PointEventRow(12, bob.pk, -5)])
 
 
-@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="about PostgreSQL's plans")
+@pytest.mark.postgresql
 def test_postgresql_walks_the_leaderboard_by_its_index(django_user_model: Any) -> None:
     users = django_user_model.objects.bulk_create(
         django_user_model(username=f"player{n}", password="!") for n in range(3000)

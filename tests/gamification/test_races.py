@@ -19,7 +19,7 @@ from .conftest import PASSWORD
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has no row locks"),
+    pytest.mark.postgresql,
 ]
 
 

@@ -131,11 +131,21 @@ def retry_after(moment: dt.datetime | None) -> dict[str, str]:
 
 
 def handler(exc: Exception, context: dict[str, Any]) -> Response | None:
+    """Answer an exception of any view, and undo what its request did where the host has ATOMIC_REQUESTS on.
+
+    For `REST_FRAMEWORK["EXCEPTION_HANDLER"]`, so that a host's own views speak like these.
+    """
+    found = answer(exc, context)
+    if found is not None:
+        set_rollback()
+    return found
+
+
+def answer(exc: Exception, context: dict[str, Any]) -> Response | None:
     """Return the problem that an exception stands for; None where it is a defect, which Django reports as a 500."""
     found = _problem_of(exc, context)
     if found is not None:
         found.exception = True
-        set_rollback()
     return found
 
 

@@ -11,7 +11,7 @@ from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from ..models import Shield
+from ..models import Shield, ShieldQuerySet
 from ..services import buy_shield
 from . import schema
 from .base import AttemptMixin, PlayerView
@@ -48,6 +48,9 @@ class ShieldsView(AttemptMixin, PlayerView):
     serializer_class = ShieldSerializer
     pagination_class = NewestShieldsFirst
 
+    def get_queryset(self) -> ShieldQuerySet:
+        return Shield.objects.filter(player=self.player_id)
+
     @extend_schema(
         operation_id="heists_shields_list",
         summary="My shields",
@@ -57,7 +60,7 @@ class ShieldsView(AttemptMixin, PlayerView):
         responses={200: ShieldSerializer(many=True)} | schema.problems("validation_error", "invalid_cursor"),
     )
     def get(self, request: Request) -> Response:
-        page: Any = self.paginate_queryset(Shield.objects.filter(player=self.player_id))
+        page: Any = self.paginate_queryset(self.get_queryset())
         return self.get_paginated_response(ShieldSerializer(page, many=True).data)
 
     @extend_schema(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import SuspiciousOperation
-from django.db import DataError, IntegrityError, InterfaceError, OperationalError
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError, connection
 from django.test import Client
 from django.utils import translation
 from rest_framework import exceptions
@@ -21,6 +21,7 @@ from tests.factories import player
 
 pytestmark = pytest.mark.django_db
 URL = "/api/heists/"
+READABLE = ("", "stats/", "token/", "leaderboard/", "targets/", "notifications/", "shields/", "preferences/")
 
 
 def told(response: Any) -> tuple[int, str]:
@@ -45,6 +46,10 @@ def told(response: Any) -> tuple[int, str]:
         ("get", "notifications/"),
         ("post", "notifications/1/read/"),
         ("post", "notifications/read-all/"),
+        ("get", "shields/"),
+        ("post", "shields/"),
+        ("get", "preferences/"),
+        ("patch", "preferences/"),
     ],
 )
 def test_nothing_is_told_to_somebody_who_is_not_signed_in(method: str, path: str) -> None:
@@ -178,17 +183,27 @@ def test_a_browser_reads_pages_and_problems_as_html(signed_in: Any, monkeypatch:
     me = player(points=100, tokens=1)
     client = signed_in(me)
 
-    for path in ("", "stats/", "token/", "leaderboard/", "targets/", f"targets/{me.pk}/", "notifications/"):
+    for path in (*READABLE, f"targets/{me.pk}/"):
         response = client.get(URL + path, headers={"accept": "text/html"})
         assert (response.status_code, response["Content-Type"]) == (200, "text/html; charset=utf-8"), path
     response = client.get(f"{URL}nothing/", headers={"accept": "text/html"})
     assert (response.status_code, response["Content-Type"]) == (404, "text/html; charset=utf-8")
 
 
+def test_a_problem_undoes_nothing_outside_its_own_transaction(signed_in: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    client = signed_in(player())
+
+    assert client.get(f"{URL}nothing/").status_code == 404
+
+    # On such a host the test's own transaction is the one around the view, and it goes on.
+    assert client.get(URL).status_code == 200
+
+
 def test_every_address_tells_its_options(signed_in: Any) -> None:
     client = signed_in(player())
 
-    for path in ("", "1/", "stats/", "token/", "leaderboard/", "targets/", "targets/1/", "notifications/"):
+    for path in (*READABLE, "1/", "targets/1/"):
         assert client.options(URL + path).status_code == 200, path
 
 

@@ -7,7 +7,7 @@
         def make_player(self, points, coins=0):
             return User.objects.create(email=f"{uuid4()}@example.com", points=points, coins=coins)
 
-Run it on PostgreSQL as well: SQLite drops row locks silently, so what is said of locks is skipped there.
+Run it on PostgreSQL as well: SQLite has no row locks, so there `lock` is called and nothing more is asked of it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from __future__ import annotations
 import threading
 import time
 from typing import TYPE_CHECKING, Any
-from unittest import SkipTest
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -133,6 +132,8 @@ class EconomyConformance(Base):
 
     def test_lock_makes_others_wait_until_the_transaction_ends(self) -> None:
         first, second = self._two_in_order()
+        if not self._knows_row_locks(first, second):
+            return
         with self._held_elsewhere(first):
             self.assertFalse(self._can_lock(first), "lock() took no row lock: use select_for_update()")
             self.assertTrue(self._can_lock(second), "lock() held a player who was not named")
@@ -140,6 +141,8 @@ class EconomyConformance(Base):
 
     def test_lock_goes_in_primary_key_order_whatever_order_it_is_given(self) -> None:
         first, second = self._two_in_order()
+        if not self._knows_row_locks(second, first):
+            return
         for given in ((first, second), (second, first)):
             with self._held_elsewhere(first), _Elsewhere(self.using, *given) as waiting:
                 self._until_waiting(waiting)
@@ -163,7 +166,9 @@ class EconomyConformance(Base):
         heist = self._transfer(attacker, victim, 50)
 
         if (events := self.economy.point_events([heist.pk])) is None:
-            raise SkipTest("This economy keeps no point events.")
+            # A host that keeps no events keeps none of any heist.
+            self.assertIsNone(self.economy.point_events([heist.pk + 1]))
+            return
         self.assertEqual(
             sorted((event.heist_id, str(event.player_id), event.points) for event in events),
             sorted([(heist.pk, str(attacker.pk), 50), (heist.pk, str(victim.pk), -50)]),
@@ -191,7 +196,8 @@ class EconomyConformance(Base):
     # coins
 
     def test_coins_are_counted_and_spent(self) -> None:
-        player = self._rich(80)
+        if (player := self._rich(80)) is None:
+            return
 
         with transaction.atomic(using=self.using):
             self.economy.lock(player.pk)
@@ -200,20 +206,14 @@ class EconomyConformance(Base):
         self.assertEqual(self.economy.coins(player.pk), 30)
 
     def test_coins_never_fall_below_zero(self) -> None:
-        player = self._rich(80)
+        if (player := self._rich(80)) is None:
+            return
 
         with self.assertRaises(Exception), transaction.atomic(using=self.using):  # noqa: B017
             self.economy.lock(player.pk)
             self.economy.spend_coins(player.pk, 81, reference="conformance")
 
         self.assertEqual(self.economy.coins(player.pk), 80)
-
-    def test_an_economy_without_coins_says_so(self) -> None:
-        if self.economy.has_coins:
-            raise SkipTest("This economy has coins.")
-
-        with self.assertRaises(NoCoins):
-            self.economy.coins(self.make_player(0).pk)
 
     # name() and email()
 
@@ -258,13 +258,18 @@ class EconomyConformance(Base):
         return player
 
     def _newcomer(self) -> Any:
-        if (newcomer := self.make_newcomer()) is None:
-            raise SkipTest("Every user of this host has a balance from the start: no make_newcomer().")
-        return newcomer
+        # Where every user has a balance from the start, a new player is one with nothing on it.
+        return self.make_newcomer() or self.make_player(0)
 
     def _rich(self, coins: int) -> Any:
+        """Return a player with so many coins; None where the economy has none, after it said so."""
         if not self.economy.has_coins:
-            raise SkipTest("This economy has no coins.")
+            player = self.make_player(0)
+            with self.assertRaises(NoCoins):
+                self.economy.coins(player.pk)
+            with self.assertRaises(NoCoins):
+                self.economy.spend_coins(player.pk, coins, reference="conformance")
+            return None
         player = self.make_player(0, coins=coins)
         self.assertEqual(self.economy.coins(player.pk), coins)
         return player
@@ -306,11 +311,15 @@ class EconomyConformance(Base):
     # Two transactions at once
 
     def _two_in_order(self) -> tuple[Any, Any]:
-        if connections[self.using].vendor != "postgresql":
-            raise SkipTest("Row locks can be seen on PostgreSQL only; this database has none.")
         pks = [self.make_player(100).pk for _ in range(2)]
         first, second = get_user_model()._default_manager.filter(pk__in=pks).order_by("pk").values_list("pk", flat=True)
         return first, second
+
+    def _knows_row_locks(self, *player_ids: Any) -> bool:
+        """Call lock(), which has to work on any database, and return whether this one shows who waits for whom."""
+        with transaction.atomic(using=self.using):
+            self.economy.lock(*player_ids)
+        return connections[self.using].vendor == "postgresql"
 
     def _held_elsewhere(self, player_id: Any) -> _Elsewhere:
         self._holder = _Elsewhere(self.using, player_id, locked=True)

@@ -156,20 +156,21 @@ def loss_left(rules: Rules, victim: Victim, now: dt.datetime) -> int:
 
 
 def cooldown_ends_at(rules: Rules, last_spent_at: dt.datetime | None) -> dt.datetime | None:
-    """When the attacker's cooldown ends or ended; None for somebody who never spent a token."""
-    return last_spent_at + rules.cooldown if last_spent_at else None
+    """When the attacker's cooldown ends or ended; None for somebody who never spent a token, or without a cooldown."""
+    # A window of no hours is off: it would still refuse whoever was overtaken between the clock and the read.
+    return last_spent_at + rules.cooldown if last_spent_at and rules.cooldown else None
 
 
 def protection_ends_at(rules: Rules, victim: Victim) -> dt.datetime | None:
     """When the victim's protection ends or ended; None where no known success started one."""
     robbed = [loss.at for loss in victim.losses]
-    return max(robbed) + rules.protection if robbed else None
+    return max(robbed) + rules.protection if robbed and rules.protection else None
 
 
 def pair_ends_at(rules: Rules, attacker: Attacker, victim: Victim) -> dt.datetime | None:
     """When this attacker may meet this victim again; None where they have not met lately."""
     met = [raid.at for raid in attacker.raids if raid.victim_id == victim.id]
-    return max(met) + rules.pair_cooldown if met else None
+    return max(met) + rules.pair_cooldown if met and rules.pair_cooldown else None
 
 
 def day_frees_at(rules: Rules, attacker: Attacker, now: dt.datetime) -> dt.datetime | None:

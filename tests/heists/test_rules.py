@@ -202,3 +202,12 @@ def test_the_rules_import_no_clock_no_orm_and_no_settings() -> None:
         imports = [line.split()[1] for line in source if line.startswith(("import ", "from "))]
 
     assert set(imports) == {"__future__", "datetime", "collections.abc", "dataclasses", "zoneinfo", ".choices"}
+
+
+def test_a_window_of_no_hours_refuses_nobody_not_even_who_was_overtaken_on_the_way() -> None:
+    numbers = Rules(cooldown_hours=0, target_cooldown_hours=0, pair_cooldown_hours=0, monthly_loss_percent=100)
+    later = NOW + MOMENT
+
+    robber = attacker(spent=later, raids=(Raid("bob", later),))
+
+    assert codes(numbers, robber, victim(losses=(Loss(1, later),))) == []

@@ -1,6 +1,6 @@
 """The settings of heists: one documented question each, read at call time (spec section 9).
 
-All live in one dictionary, `HEISTS`, in the host's settings. `DEFAULTS` is the whole list of keys; `checks.py` says
+All live in one dictionary, `HEISTS`, in the host's settings. `DEFAULTS` is the whole list of keys; `checks` says
 what a wrong value should be.
 """
 

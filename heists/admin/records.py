@@ -40,11 +40,6 @@ class TokenGrantAdmin(ReadOnlyAdmin):
         return grant.granted_by and grant.granted_by.get_username()
 
 
-class ShieldPeriodFilter(PeriodFilter):
-    field_name = "expires_at"
-    title = _("expires")
-
-
 @admin.register(Shield)
 class ShieldAdmin(ReadOnlyAdmin):
     """Shields, with what became of each."""

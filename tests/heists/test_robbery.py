@@ -6,9 +6,8 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import transaction
 from django.test import override_settings
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from gamification.models import PlayerProfile, PointEvent
@@ -337,56 +336,8 @@ class TestRuleSets:
         assert execute_heist(attacker_id=alice.pk, victim_id=carol.pk).status == HeistStatus.SUCCESS
 
 
-@pytest.mark.django_db(transaction=True)
-class TestStatements:
-    """What a deed costs, BEGIN and COMMIT included; the first use of new rules is paid for beforehand."""
-
-    @pytest.fixture(autouse=True)
-    def rules_known(self, transactional_db: None) -> None:
-        execute_heist(attacker_id=player().pk, victim_id=player().pk)
-
-    def cost(self, **attempt: Any) -> tuple[int, Heist]:
-        with CaptureQueriesContext(connection) as statements:
-            heist = execute_heist(**attempt)
-        return len(statements), heist
-
-    def test_a_success_with_letters_for_both(self) -> None:
-        alice, bob = player(tokens=1, email="a@example.com"), player(points=500, email="b@example.com")
-
-        count, heist = self.cost(attacker_id=alice.pk, victim_id=bob.pk, idempotency_key="k")
-
-        assert heist.status == HeistStatus.SUCCESS
-        assert count == 12
-
-    def test_a_success_without_letters(self) -> None:
-        assert self.cost(attacker_id=player(tokens=1).pk, victim_id=player(points=500).pk)[0] == 11
-
-    def test_a_rejection(self) -> None:
-        alice, bob = player(tokens=1), player(points=5)
-
-        assert self.cost(attacker_id=alice.pk, victim_id=bob.pk)[0] == 2
-
-    def test_a_rejection_with_a_key(self) -> None:
-        alice, bob = player(tokens=1), player(points=5)
-
-        assert self.cost(attacker_id=alice.pk, victim_id=bob.pk, idempotency_key="k")[0] == 3
-
-    def test_a_first_attempt_makes_the_token_row(self) -> None:
-        assert self.cost(attacker_id=player().pk, victim_id=player(points=500).pk)[0] == 3
-
-    def test_a_rejection_locks_nobody(self) -> None:
-        alice, bob = player(tokens=1), player(points=5)
-
-        with CaptureQueriesContext(connection) as statements:
-            execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
-
-        assert not [s["sql"] for s in statements if "FOR UPDATE" in s["sql"] or s["sql"].startswith("BEGIN")]
-
-
 def test_a_deed_inside_somebody_elses_transaction_is_refused(transactional_db: None) -> None:
     alice, bob = player("alice", tokens=1), player("bob", points=500)
-    from django.db import transaction
-
     with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
         execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
 

@@ -13,7 +13,7 @@ _django = get_wsgi_application()
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    """Answer 400 to what Django 6.1 takes for no request at all, such as an endless Content-Type.
+    """Answer 400 to what Django 6 takes for no request at all, such as an endless Content-Type.
 
     It raises before the first middleware, where nothing else would turn it into an answer: the client got a 500.
     """

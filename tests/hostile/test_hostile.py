@@ -63,7 +63,7 @@ def test_it_is_refused_and_moves_nothing(hostile: Hostile, scene: SimpleNamespac
 
 
 def test_a_type_of_10_000_characters_is_refused_as_a_server_hears_it() -> None:
-    """Django 6.1 raises before its first middleware, so this asks the application itself and not Django's client."""
+    """Django 6 raises before its first middleware, so this asks the application itself and not Django's client."""
     kind = "application/" + "x" * 10_000
     environ = {"REQUEST_METHOD": "POST", "PATH_INFO": "/api/heists/", "HTTP_HOST": "localhost", "CONTENT_TYPE": kind}
     setup_testing_defaults(environ)

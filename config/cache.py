@@ -25,6 +25,8 @@ SCHEMA = """
     CREATE INDEX IF NOT EXISTS entries_expires ON entries (expires) WHERE expires IS NOT NULL;
 """
 LIVE = "(expires IS NULL OR expires > :now)"
+# Seconds to wait for another writer.
+PATIENCE = 10
 # How many writes of one thread go by between two sweeps of what has expired.
 SWEEP_EVERY = 1000
 
@@ -136,14 +138,29 @@ class SQLiteCache(BaseCache):
         if mine not in connections:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(
-                self._path, timeout=10, isolation_level=None, check_same_thread=False, factory=_Connection
+                self._path, timeout=PATIENCE, isolation_level=None, check_same_thread=False, factory=_Connection
             )
             connection.owner = os.getpid()
             connection.execute("PRAGMA synchronous=OFF")
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.executescript(SCHEMA)
+            _prepare(connection)
             connections[mine] = connection
         return connections[mine]
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Make the file ready. Of several processes that turn a new file to WAL at once, SQLite tells all but one to go, at
+    once and whatever the timeout; so they come again.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.executescript(SCHEMA)
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
 
 
 def _stored(value: Any) -> int | str:

@@ -1,8 +1,28 @@
 """The site as a WSGI application."""
 
 import os
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any
 
+from django.core.exceptions import BadRequest
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-application = get_wsgi_application()
+_django = get_wsgi_application()
+
+
+def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    """Answer 400 to what Django 6 takes for no request at all, such as an endless Content-Type.
+
+    It raises before the first middleware, where nothing else would turn it into an answer: the client got a 500.
+    """
+    try:
+        return _django(environ, start_response)
+    except BadRequest:
+        from .errors import problem
+
+        answer = problem(HTTPStatus.BAD_REQUEST, "bad_request", "The request is malformed.")
+        headers = [("Content-Type", answer["Content-Type"]), ("Content-Length", str(len(answer.content)))]
+        start_response("400 Bad Request", headers)
+        return [answer.content]

@@ -56,7 +56,8 @@ def test_its_links_lead_somewhere() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_the_curl_session_works_word_for_word(live_server: Any) -> None:
     for tool in ("bash", "curl", "python3"):
-        assert shutil.which(tool), f"this test needs {tool}"
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed, which the README's session needs.")
     script = session().replace("http://127.0.0.1:8000", live_server.url)
 
     done = subprocess.run(["bash", "-eu", "-c", script], capture_output=True, text=True, timeout=60)

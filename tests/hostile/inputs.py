@@ -89,7 +89,6 @@ CONTENT_TYPES = {
     "a multipart": "multipart/form-data; boundary=x",
     "no type": "application/octet-stream",
     "rubbish": ";;;=",
-    "a type of 10,000 characters": "application/" + "x" * 10_000,
 }
 CHARSETS = ["utf-7", "utf-16", "latin-1", "nonsense", "ebcdic-cp-us", "idna", "undefined", "zlib", "x" * 1000]
 TOKENS = {

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any
+from wsgiref.util import setup_testing_defaults
 
 import pytest
 from django.apps import apps
@@ -13,6 +15,7 @@ from django.test import Client
 from django.urls import reverse
 from knox.models import get_token_model
 
+from config.wsgi import application
 from heists.choices import GrantReason
 from heists.models import Heist, HeistNotification, HeistToken
 from heists.services import deliver_due_letters, execute_heist, grant_tokens
@@ -57,6 +60,21 @@ def test_it_is_refused_and_moves_nothing(hostile: Hostile, scene: SimpleNamespac
     assert Heist.objects.count() == before
     assert (points_of(scene.bob), points_of(scene.mallory), tokens_of(scene.mallory).balance) == (1000, 30, 3)
     assert HeistNotification.objects.get(pk=scene.note.pk).read is False
+
+
+def test_a_type_of_10_000_characters_is_refused_as_a_server_hears_it() -> None:
+    """Django 6 raises before its first middleware, so this asks the application itself and not Django's client."""
+    kind = "application/" + "x" * 10_000
+    environ = {"REQUEST_METHOD": "POST", "PATH_INFO": "/api/heists/", "HTTP_HOST": "localhost", "CONTENT_TYPE": kind}
+    setup_testing_defaults(environ)
+    started: list[Any] = []
+
+    body = b"".join(application(environ, lambda *line: started.append(line)))
+
+    ((status, headers),) = started
+    assert status.split()[0] in ("400", "401", "415")
+    assert dict(headers)["Content-Type"] == "application/problem+json"
+    assert json.loads(body)["code"]
 
 
 def test_the_table_is_long_enough_to_boast_of() -> None:

@@ -54,11 +54,13 @@ class HistoryPage(PageCursor):
         self.roles = (role,) if role else (ATTACKER, VICTIM)
 
     def take(self, queryset: Any, count: int, backwards: bool) -> list[Any]:
-        me, rows = self.request.user, []
+        me: Any = self.request.user
+        rows = []
         for role in self.roles:
+            part: Any = Heist._meta.get_field(role)
             for heist in history(queryset, me.pk, role)[:count]:
                 # Who asks is known already. Not assigned: they may have been read from another replica.
-                Heist._meta.get_field(role).set_cached_value(heist, me)
+                part.set_cached_value(heist, me)
                 rows.append(heist)
         rows.sort(key=lambda heist: (heist.created_at, heist.pk), reverse=not backwards)
         return rows[:count]

@@ -41,6 +41,7 @@ def hot_queries() -> dict[str, Callable[[], Any]]:
         "facts of a pair": lambda: read([other]),
         "facts of targets": lambda: read(board),
         "target list": lambda: list(economy.leaderboard().exclude(pk=me).filter(is_active=True)[:21]),
+        "replay of a key": lambda: list(heists.filter(attacker=me, idempotency_key="none")),
         "balance": lambda: list(HeistToken.objects.filter(user=me).values_list("balance")),
         "feed": lambda: list(news.newest_first()[:21]),
         "unread count": lambda: news.unread().count(),

@@ -41,7 +41,9 @@ def main() -> None:
                 results["worlds"][str(heists)] = _in_a_process(url, heists, folder, options)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     report.write(results, options.output)
-    print(report.table(results))
+    table = report.table(results)
+    options.output.with_suffix(".md").write_text(table + "\n")
+    print(table)
     if options.compare:
         print(report.comparison(report.read(options.compare), results))
 

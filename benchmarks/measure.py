@@ -23,12 +23,13 @@ def main(heists: int, rounds: int, calls: int, requests: int, output: str) -> No
     figures = {"seeding": world.build(heists)}
     report.say(f"{heists} heists seeded in {figures['seeding']['seconds']} s")
     database.forget_index_usage()
+    storage = database.storage()
     figures["service"] = service.measure(url, rounds=rounds, calls=calls)
     report.say("services measured")
     if requests:
         figures["web"] = web.measure(url, requests=requests)
         report.say("HTTP measured")
-    figures["database"] = database.look()
+    figures["database"] = database.look() | storage
     report.write(figures, Path(output))
 
 

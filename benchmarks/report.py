@@ -22,39 +22,114 @@ def read(path: Path) -> Any:
 
 
 def table(results: dict[str, Any]) -> str:
-    """Return everything that was measured, as text."""
+    """Return everything that was measured, as the Markdown of docs/performance.md."""
     lines: list[str] = []
     for heists, world in results["worlds"].items():
-        lines += ["", f"== {int(heists):,} heists, seeded in {world['seeding']['seconds']} s", ""]
-        lines.append(f"{'service':<12}{'ms':>9}{'raw ms':>9}{'x raw':>8}{'CPU ms':>9}{'raw CPU':>9}{'statements':>12}")
-        for name, row in world["service"].items():
-            lines.append(
-                f"{name:<12}{row['service_ms']:>9}{row['raw_ms']:>9}{row['ratio']:>8}"
-                f"{row['service_cpu_ms']:>9}{row['raw_cpu_ms']:>9}{row['statements']:>12}"
-            )
-        deed = world["service"]["execution"]
-        lines.append(f"{'rejection':<12}{deed['rejection_ms']:>9}{'':>35}{deed['rejection_statements']:>12}")
+        lines += [f"## {int(heists):,} heists, seeded in {world['seeding']['seconds']} s", ""]
+        lines += _services(world["service"])
         if web := world.get("web"):
-            lines += ["", f"two processes of raw SQL, 8 clients: {web['raw_per_second']} heists a second", ""]
-            lines.append(
-                f"{'HTTP':<22}{'clients':>8}{'req/s':>9}{'p50 ms':>9}{'p95':>9}{'p99':>9}{'errors':>8}{'CPU ms':>9}"
-            )
-            for run in web["runs"]:
-                lines.append(
-                    f"{run['what']:<22}{run['clients']:>8}{run['per_second']:>9}{run['p50_ms']:>9}{run['p95_ms']:>9}"
-                    f"{run['p99_ms']:>9}{run['errors']:>8}{run['cpu_ms']:>9}"
-                )
-        lines += ["", f"{'table':<28}{'rows':>12}{'bytes a row':>13}{'with indexes':>14}"]
-        for name, row in world["database"]["storage"].items():
-            lines.append(f"{name:<28}{row['rows']:>12}{row['bytes']:>13}{row['with_indexes']:>14}")
-        year = world["database"]["year"]
-        lines.append(
-            f"a year of the promised use: {year['rows_mb']} MB of rows, {year['with_indexes_mb']} MB with indexes"
-        )
-        lines += ["", f"{'plan of':<20}{'ms':>9}  reads by"]
-        for name, plan in world["database"]["plans"].items():
-            lines.append(f"{name:<20}{plan['ms']:>9}  {', '.join(plan['reads'])}")
+            lines += _http(web)
+        lines += _targets(world)
+        lines += _bytes(world["database"])
+        lines += _plans(world["database"])
+    if len(results["worlds"]) > 1:
+        lines += _growth(results["worlds"])
     return "\n".join(lines)
+
+
+def _rows(*rows: tuple[Any, ...]) -> list[str]:
+    head, *body = [f"| {' | '.join(map(str, row))} |" for row in rows]
+    return [head, "|---" * len(rows[0]) + "|", *body, ""]
+
+
+def _services(service: dict[str, Any]) -> list[str]:
+    deed = service["execution"]
+    figures = ("service_ms", "raw_ms", "ratio", "service_cpu_ms", "raw_cpu_ms", "statements")
+    return _rows(
+        ("service", "ms", "raw SQL, ms", "x raw", "CPU ms", "raw SQL, CPU ms", "statements"),
+        *((name, *(row[figure] for figure in figures)) for name, row in service.items()),
+        ("rejection", deed["rejection_ms"], "", "", "", "", deed["rejection_statements"]),
+    )
+
+
+def _http(web: dict[str, Any]) -> list[str]:
+    figures = ("what", "clients", "per_second", "p50_ms", "p95_ms", "p99_ms", "errors", "cpu_ms")
+    return [
+        f"Two processes of raw SQL, 8 connections: {web['raw_per_second']} heists a second.",
+        "",
+        *_rows(
+            ("HTTP", "clients", "requests/s", "p50 ms", "p95 ms", "p99 ms", "errors", "CPU ms a request"),
+            *(tuple(run[figure] for figure in figures) for run in web["runs"]),
+        ),
+    ]
+
+
+def _targets(world: dict[str, Any]) -> list[str]:
+    """What was aimed at, and whether it was met."""
+    service = world["service"]
+    aims: list[tuple[str, float, float]] = [
+        ("budget: token balance, ms", service["balance"]["service_ms"], 5),
+        ("budget: preview, ms", service["preview"]["service_ms"], 10),
+        ("budget: execution, ms", service["execution"]["service_ms"], 50),
+        ("budget: notification feed, ms", service["feed"]["service_ms"], 10),
+        ("execution, x raw", service["execution"]["ratio"], 4),
+    ]
+    for name in ("preview", "balance", "feed"):
+        aims.append((f"{name}: 3 x raw + 1 ms", service[name]["service_ms"], round(3 * service[name]["raw_ms"] + 1, 2)))
+    if web := world.get("web"):
+        runs = {(run["what"], run["clients"]): run for run in web["runs"]}
+        limit = round(1.5 * runs["bare", 8]["cpu_ms"], 2)
+        for name in ("balance", "feed", "history"):
+            aims.append((f"{name} over HTTP: 1.5 x a bare view's CPU, ms", runs[name, 8]["cpu_ms"], limit))
+        aims.append(("errors over HTTP", sum(run["errors"] for run in web["runs"]), 0))
+    verdicts = [(name, value, f"at most {most}", "met" if value <= most else "missed") for name, value, most in aims]
+    if web:
+        done, least = runs["rob, distinct pairs", 8]["per_second"], round(0.2 * web["raw_per_second"], 1)
+        verdicts.append(
+            ("POST, 8 clients, requests/s", done, f"at least {least}", "met" if done >= least else "missed")
+        )
+    return _rows(("target", "measured", "aim", ""), *verdicts)
+
+
+def _bytes(database: dict[str, Any]) -> list[str]:
+    year = database["year"]
+    return [
+        *_rows(
+            ("table", "rows", "bytes a row", "with indexes", "bytes of a promised row"),
+            *(
+                (name, row["rows"], row["bytes"], row["with_indexes"], row["promised_row"])
+                for name, row in database["storage"].items()
+            ),
+        ),
+        f"A year of the promised use: {year['rows_mb']} MB of rows, {year['with_indexes_mb']} MB with indexes.",
+        "",
+    ]
+
+
+def _plans(database: dict[str, Any]) -> list[str]:
+    return [
+        *_rows(
+            ("query", "ms, planning included", "reads"),
+            *((name, plan["ms"], ", ".join(plan["reads"])) for name, plan in database["plans"].items()),
+        ),
+        *_rows(
+            ("index", "MB", "queries that read it"),
+            *((name, index["mb"], ", ".join(index["queries"])) for name, index in database["indexes"].items()),
+        ),
+    ]
+
+
+def _growth(worlds: dict[str, Any]) -> list[str]:
+    """Each service in each world, and its time in the largest as a multiple of that in the smallest."""
+    sizes = sorted(worlds, key=int)
+    times = {
+        name: [worlds[size]["service"][name]["service_ms"] for size in sizes] for name in worlds[sizes[0]]["service"]
+    }
+    times["rejection"] = [worlds[size]["service"]["execution"]["rejection_ms"] for size in sizes]
+    return _rows(
+        ("ms", *(f"{int(size):,} heists" for size in sizes), "x the smallest"),
+        *((name, *row, round(row[-1] / row[0], 2)) for name, row in times.items()),
+    )
 
 
 def comparison(earlier: dict[str, Any], now: dict[str, Any]) -> str:

@@ -14,12 +14,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from heists import preview
-from heists.api.heists import HistoryPage, history
+from heists.api.heists import HistoryPage
 from heists.api.token import SHOWN
 from heists.choices import HeistStatus
 from heists.conf import rules
 from heists.economy import get_economy
-from heists.models import HeistNotification, HeistToken, RuleSet
+from heists.models import Heist, HeistNotification, HeistToken, RuleSet
 from heists.services import execute_heist
 
 from . import raw
@@ -79,7 +79,7 @@ def _reads(bare: Any, players: list[int]) -> dict[str, tuple[Callable[[int], Any
     def history_page(me: int) -> Any:
         page = HistoryPage()
         page.request = SimpleNamespace(user=SimpleNamespace(pk=me))
-        return page.take(history(me).newest_first(), 20, False)
+        return page.take(Heist.objects.newest_first(), 20, False)
 
     def other(me: int) -> int:
         return players[0] if me != players[0] else players[-1]

@@ -116,7 +116,11 @@ else:
     _database["CONN_MAX_AGE"] = 0 if _pool else env.int("DATABASE_CONN_MAX_AGE", default=60)
     _database["CONN_HEALTH_CHECKS"] = True
     # For PgBouncer in transaction mode.
-    _database["DISABLE_SERVER_SIDE_CURSORS"] = env.bool("DATABASE_DISABLE_SERVER_SIDE_CURSORS", default=False)
+    _bouncer = env.bool("DATABASE_DISABLE_SERVER_SIDE_CURSORS", default=False)
+    _database["DISABLE_SERVER_SIDE_CURSORS"] = _bouncer
+    if env.bool("DATABASE_PREPARED_STATEMENTS", default=not _bouncer):
+        # PostgreSQL takes longer to plan our joins than to run them; a connection plans what it repeats only once.
+        _database.setdefault("OPTIONS", {}).update(server_side_binding=True, prepare_threshold=5)
     if _pool:
         _size = env.int("DATABASE_POOL_SIZE", default=10)
         _database.setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": _size, "timeout": 10}

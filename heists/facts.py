@@ -31,8 +31,8 @@ class Player:
     monthly_points: int
     token: HeistToken | None
     shield_id: int | None
-    raids: dict[int, rules.Raid] = field(default_factory=dict)
-    losses: dict[int, rules.Loss] = field(default_factory=dict)
+    raids: list[rules.Raid] = field(default_factory=list)
+    losses: list[rules.Loss] = field(default_factory=list)
 
     @property
     def active(self) -> bool:
@@ -40,10 +40,10 @@ class Player:
 
     def as_attacker(self) -> rules.Attacker:
         balance, spent = (self.token.balance, self.token.last_spent_at) if self.token else (0, None)
-        return rules.Attacker(self.user.pk, balance, spent, tuple(self.raids.values()))
+        return rules.Attacker(self.user.pk, balance, spent, tuple(self.raids))
 
     def as_victim(self) -> rules.Victim:
-        return rules.Victim(self.user.pk, self.active, self.monthly_points, tuple(self.losses.values()))
+        return rules.Victim(self.user.pk, self.active, self.monthly_points, tuple(self.losses))
 
 
 @dataclass(slots=True)
@@ -81,6 +81,7 @@ class Question:
     attacker_id: Any
     numbers: rules.Rules
     rows: QuerySet[Any]
+    of_oneself: bool
 
     def ask(self, now: dt.datetime) -> Facts:
         """Read the facts at `now`, in one statement.
@@ -96,12 +97,16 @@ class Question:
                 live = user.shield_expires_at is not None and user.shield_expires_at > now
                 player = Player(user, user.monthly_points, token, user.shield_id if live else None)
                 players[user.pk] = player
-            if user.raid_id is not None:
-                player.raids[user.raid_id] = rules.Raid(user.raid_victim_id, user.raid_at)
-            if user.loss_id is not None:
-                player.losses[user.loss_id] = rules.Loss(user.loss_points, user.loss_at)
+            if user.raid_at is not None:
+                player.raids.append(rules.Raid(user.raid_victim_id, user.raid_at))
+            if user.loss_at is not None:
+                player.losses.append(rules.Loss(user.loss_points, user.loss_at))
         if self.attacker_id not in players:
             raise UnknownPlayer
+        if self.of_oneself:
+            # Only here are raids and losses joined to the same row, each raid with each loss.
+            me = players[self.attacker_id]
+            me.raids, me.losses = list(dict.fromkeys(me.raids)), list(dict.fromkeys(me.losses))
         return Facts(self.numbers, now, players[self.attacker_id], players)
 
 
@@ -143,17 +148,15 @@ def question(
             ),
         )
         .annotate(
-            raid_id=F("raid__pk"),
             raid_victim_id=F("raid__victim"),
             raid_at=F("raid__created_at"),
-            loss_id=F("loss__pk"),
             loss_points=F("loss__points_stolen"),
             loss_at=F("loss__created_at"),
             shield_id=F("shield__pk"),
             shield_expires_at=F("shield__expires_at"),
         )
     )
-    return Question(attacker_id, numbers, rows)
+    return Question(attacker_id, numbers, rows, of_oneself=attacker_id in victim_ids)
 
 
 def read(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -12,6 +13,11 @@ from django.db.models import Count, Sum
 from . import conf, rules
 from .choices import HeistStatus
 from .models import Heist
+from .remembered import remembered
+
+# As many as anybody may ask for, and how long they stand where adding them up takes long.
+RANKED = 100
+RANKING_LIFE = dt.timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +75,27 @@ def _by_status(heists: Any) -> dict[str, tuple[int, int]]:
 
 
 def leaders(*, now: dt.datetime, limit: int) -> list[Leader]:
-    """Return this calendar month's best attackers by points stolen, in two statements; ties by heists, then by key."""
+    """Return this calendar month's best attackers by points stolen; ties by heists, then by key.
+
+    Summing a busy month takes longer than a page may, so there the ranking is up to a minute old.
+    """
+    since = rules.month_start(conf.rules(), now)
+    ranking = remembered(f"leaders:{since:%Y%m%d%z}", partial(_ranking, since), RANKING_LIFE)[:limit]
+    to_key = get_user_model()._meta.pk.to_python
+    rows = [(to_key(key), heists, points) for key, heists, points in ranking]
+    players = get_user_model()._default_manager.in_bulk([key for key, _heists, _points in rows])
+    # An account may have been deleted since.
+    rows = [row for row in rows if row[0] in players]
+    return [Leader(rank, players[key], heists, points) for rank, (key, heists, points) in enumerate(rows, 1)]
+
+
+def _ranking(since: dt.datetime) -> list[list[Any]]:
     best = (
         Heist.objects.successful()
-        .filter(created_at__gte=rules.month_start(conf.rules(), now))
+        .filter(created_at__gte=since)
         .order_by()
         .values_list("attacker")
         .annotate(heists=Count("pk"), points=Sum("points_stolen"))
-        .order_by("-points", "-heists", "attacker")[:limit]
+        .order_by("-points", "-heists", "attacker")[:RANKED]
     )
-    rows = list(best)
-    players = get_user_model()._default_manager.in_bulk([player_id for player_id, _, _ in rows])
-    # An account may be deleted between the two statements.
-    rows = [row for row in rows if row[0] in players]
-    return [
-        Leader(rank, players[player_id], heists, points) for rank, (player_id, heists, points) in enumerate(rows, 1)
-    ]
+    return [[str(key), heists, points] for key, heists, points in best]

@@ -8,22 +8,19 @@ between seconds and milliseconds.
 from __future__ import annotations
 
 import datetime as dt
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from zlib import crc32
 
 from django.contrib.auth import get_user_model
-from django.core.cache import cache
-from django.db import connections, router
 from django.db.models import Count, F, Min, Sum, Window
 from django.db.models.functions import Lag, TruncDate
 from django.utils import timezone
 
 from .choices import HeistStatus, LetterState
 from .models import Heist, HeistToken, Letter, Shield
+from .remembered import remembered
 
 DAY = dt.timedelta(days=1)
 # The warnings of spec section 7: more rejections of one player in an hour, more attacks on one victim in a day.
@@ -34,8 +31,6 @@ NAMED = 10
 CANDIDATES = 100
 # A day is closed this long after its midnight: a heist that is being committed just then still counts.
 GRACE = dt.timedelta(hours=1)
-# A site whose numbers take less than this, in seconds, never shows remembered ones.
-QUICK = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +107,11 @@ def period(days: int, now: dt.datetime) -> Period:
     closed_until = max(start, dt.datetime.combine((now - GRACE).astimezone(zone).date(), dt.time(), zone))
     newest = Heist.objects.filter(created_at__lt=closed_until).newest_first().values_list("pk", flat=True).first()
 
-    def remembered(name: str, compute: Callable[[], Any]) -> Any:
-        # The newest closed heist is in the key: a database that is filled anew is another one.
-        return _remembered(f"heists:{name}:{days}:{closed_until:%Y%m%d%z}:{newest}:{_database()}", compute, DAY)
+    def closed_part(name: str, compute: Callable[[], Any]) -> Any:
+        # The newest closed heist is in the name: a database that is filled anew is another one.
+        return remembered(f"{name}:{days}:{closed_until:%Y%m%d%z}:{newest}", compute, DAY)
 
-    tallies = remembered("days", partial(_tallies, start, closed_until, zone)) + _tallies(closed_until, None, zone)
+    tallies = closed_part("days", partial(_tallies, start, closed_until, zone)) + _tallies(closed_until, None, zone)
     by_date: dict[str, tuple[dict[str, int], int]] = {}
     for date, status, count, points in tallies:
         counts, moved = by_date.get(date, ({}, 0))
@@ -124,7 +119,7 @@ def period(days: int, now: dt.datetime) -> Period:
     dates = [first + number * DAY for number in range(days)]
     tops = {}
     for role in ("attacker", "victim"):
-        closed = remembered(role, partial(_ranks, role, start, closed_until))
+        closed = closed_part(role, partial(_ranks, role, start, closed_until))
         tops[role] = _top(role, closed, start, closed_until)
     people = get_user_model()._default_manager.in_bulk({key for top in tops.values() for key, _h, _p in top})
     ranks = {role: [Rank(people.get(key), heists, points) for key, heists, points in top] for role, top in tops.items()}
@@ -142,7 +137,7 @@ def token_distribution() -> list[tuple[int, int]]:
         rows = HeistToken.objects.values_list("balance").annotate(players=Count("*")).order_by("balance")
         return [list(row) for row in rows]
 
-    found = _remembered(f"heists:tokens:{_database()}", count, dt.timedelta(minutes=5))
+    found = remembered("tokens", count, dt.timedelta(minutes=5))
     return [(balance, players) for balance, players in found]
 
 
@@ -224,19 +219,3 @@ def _top(role: str, closed: list[Any], since: dt.datetime, closed_until: dt.date
     to_key = get_user_model()._meta.pk.to_python
     best = sorted(totals.items(), key=lambda item: (-item[1][1], item[0]))[:NAMED]
     return [(to_key(key), heists, points) for key, (heists, points) in best]
-
-
-def _database() -> int:
-    """A number that tells databases apart which share a cache."""
-    return crc32(str(connections[router.db_for_read(Heist)].settings_dict["NAME"]).encode())
-
-
-def _remembered(key: str, compute: Callable[[], Any], life: dt.timedelta) -> Any:
-    """Return what is remembered under this key; else compute it, and remember it so long where that took long."""
-    if (found := cache.get(key)) is not None:
-        return found
-    started = time.monotonic()
-    computed = compute()
-    if time.monotonic() - started > QUICK:
-        cache.set(key, computed, timeout=int(life.total_seconds()))
-    return computed

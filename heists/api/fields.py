@@ -43,6 +43,14 @@ class TimeField(serializers.DateTimeField):
         super().__init__(default_timezone=dt.UTC, **kwargs)
 
 
+def moment(value: dt.datetime | None) -> str | None:
+    """Return a moment as `TimeField` writes it."""
+    if value is None:
+        return None
+    text = value.astimezone(dt.UTC).isoformat()
+    return f"{text[:-6]}Z" if text.endswith("+00:00") else text
+
+
 class PlayerIdSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
     target_class = PlayerIdField
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import Any
 
 from django.http import Http404
@@ -36,32 +35,35 @@ HEISTS = ["heists"]
 LOOKUPS = {"status": "status", "created_after": "created_at__gte", "created_before": "created_at__lt"}
 
 
-def history(player_id: Any, role: str | None = None) -> HeistQuerySet:
-    """Return what a player may read of the heists, with the names; of one part they played, or of both."""
-    heists = Heist.objects.visible_to(player_id).select_related("attacker", "victim")
+def history(heists: HeistQuerySet, player_id: Any, role: str) -> HeistQuerySet:
+    """Return those of the heists in which a player played this part and which they may read, with the other player."""
     if role == ATTACKER:
-        return heists.filter(attacker=player_id)
-    if role == VICTIM:
-        # The condition of the index heists_heist_losses, in its own words.
-        return heists.filter(victim=player_id, token_spent=True)
-    return heists
+        return heists.filter(attacker=player_id).select_related("victim")
+    # The condition of the index heists_heist_losses, in its own words.
+    return heists.filter(victim=player_id, token_spent=True).select_related("attacker")
 
 
 class HistoryPage(PageCursor):
-    """A page of both parts at once is merged from a page of each.
+    """A page of the heists of whoever asks; of both parts at once, it is merged from a page of each.
 
     One query for "attacker or victim" has no index to walk: PostgreSQL would sort the player's whole history, or
     worse, walk everybody's.
     """
 
+    def __init__(self, role: str | None = None) -> None:
+        self.roles = (role,) if role else (ATTACKER, VICTIM)
+
     def take(self, queryset: Any, count: int, backwards: bool) -> list[Any]:
-        player_id = self.request.user.pk
-        sides = (
-            queryset.filter(attacker=player_id)[:count],
-            queryset.filter(victim=player_id, token_spent=True)[:count],
-        )
-        merged = sorted(chain(*sides), key=lambda heist: (heist.created_at, heist.pk), reverse=not backwards)
-        return merged[:count]
+        me: Any = self.request.user
+        rows = []
+        for role in self.roles:
+            part: Any = Heist._meta.get_field(role)
+            for heist in history(queryset, me.pk, role)[:count]:
+                # Who asks is known already. Not assigned: they may have been read from another replica.
+                part.set_cached_value(heist, me)
+                rows.append(heist)
+        rows.sort(key=lambda heist: (heist.created_at, heist.pk), reverse=not backwards)
+        return rows[:count]
 
 
 class HeistsView(AttemptMixin, PlayerView):
@@ -69,7 +71,7 @@ class HeistsView(AttemptMixin, PlayerView):
     pagination_class = HistoryPage
 
     def get_queryset(self) -> HeistQuerySet:
-        return history(self.player_id)
+        return Heist.objects.visible_to(self.player_id)
 
     @extend_schema(
         operation_id="heists_list",
@@ -86,9 +88,8 @@ class HeistsView(AttemptMixin, PlayerView):
         wanted = query.validated_data
         role = wanted.pop("role", None)
         lookups = {LOOKUPS[name]: value for name, value in wanted.items()}
-        heists = history(self.player_id, role).filter(**lookups)
-        pages = PageCursor() if role else HistoryPage()
-        page: Any = pages.paginate_queryset(heists, request, self)
+        pages = HistoryPage(role)
+        page: Any = pages.paginate_queryset(Heist.objects.filter(**lookups), request, self)
         return pages.get_paginated_response(HeistSerializer(page, many=True, context=self.context()).data)
 
     @extend_schema(
@@ -148,7 +149,8 @@ class HeistView(PlayerView):
         responses={200: HeistSerializer} | schema.problems("not_found"),
     )
     def get(self, request: Request, heist_id: str) -> Response:
-        heist = history(self.player_id).filter(pk=self.row_id(heist_id)).first()
+        mine = Heist.objects.visible_to(self.player_id).select_related("attacker", "victim")
+        heist = mine.filter(pk=self.row_id(heist_id)).first()
         if heist is None:
             raise Http404
         return Response(HeistSerializer(heist, context={"player_id": self.player_id}).data)

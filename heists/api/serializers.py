@@ -1,20 +1,26 @@
-"""What goes in and out of the API (spec section 6): the shape of requests, and what each side may see."""
+"""What goes in and out of the API (spec section 6): the shape of requests, and what each side may see.
+
+The rows of the long lists are written by `to_representation` outright, and their fields say what OpenAPI tells of it:
+asking each field for its value took longer than the queries (docs/performance.md).
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
-from .. import notifications, rules
+from .. import notifications, rules, standings
 from ..choices import FailureCode, HeistNotificationType, HeistStatus
-from ..economy import get_economy
+from ..economy import Economy, get_economy
 from ..errors import FeatureDisabled
 from ..models import Heist, HeistNotification
+from ..preview import Prospect, Reason
 from ..sentences import refusal_sentence
 from ..services.robbery import success_message
-from .fields import PlayerIdField, TimeField, WordField
+from . import player_ids
+from .fields import PlayerIdField, TimeField, WordField, moment
 
 ATTACKER, VICTIM = "attacker", "victim"
 ROLES = [(ATTACKER, "I robbed"), (VICTIM, "I was robbed")]
@@ -29,10 +35,15 @@ class PlayerSerializer(serializers.Serializer[Any]):
     """A player, as others may know them."""
 
     id = PlayerIdField(source="pk", read_only=True)
-    name = serializers.SerializerMethodField()
+    name = serializers.CharField(read_only=True)
 
-    def get_name(self, player: Any) -> str:
-        return get_economy().name(player)
+    def to_representation(self, player: Any) -> dict[str, Any]:
+        return named(player, get_economy())
+
+
+def named(player: Any, economy: Economy) -> dict[str, Any]:
+    """Return a player as others may know them."""
+    return {"id": player_ids.to_json(player.pk), "name": economy.name(player)}
 
 
 class HeistRequestSerializer(serializers.Serializer[Any]):
@@ -56,48 +67,53 @@ class HeistSerializer(serializers.Serializer[Heist]):
     """A heist, as the player who asks may see it: either side reads its own points only."""
 
     id = serializers.IntegerField(source="pk")
-    role = serializers.SerializerMethodField()
+    role = WordField(ROLES, component="HeistRole", read_only=True)
     attacker = PlayerSerializer()
     victim = PlayerSerializer()
     status = WordField(HeistStatus.choices, component="HeistStatus")
     failure_code = WordField(FailureCode.choices, component="HeistFailureCode", allow_null=True)
-    failure_reason = serializers.SerializerMethodField(help_text="`failure_code` as a sentence, in your language.")
+    failure_reason = serializers.CharField(
+        read_only=True, allow_null=True, help_text="`failure_code` as a sentence, in your language."
+    )
     points_stolen = serializers.IntegerField()
     token_spent = serializers.BooleanField()
-    my_points_before = serializers.SerializerMethodField()
-    my_points_after = serializers.SerializerMethodField()
+    my_points_before = serializers.IntegerField(read_only=True)
+    my_points_after = serializers.IntegerField(read_only=True)
     created_at = TimeField()
 
-    @extend_schema_field(WordField(ROLES, component="HeistRole"))
-    def get_role(self, heist: Heist) -> str:
-        return ATTACKER if heist.attacker_id == self.context["player_id"] else VICTIM
-
-    def get_failure_reason(self, heist: Heist) -> str | None:
-        return refusal_sentence(heist.failure_code, heist.retry_at) if heist.failure_code else None
-
-    def get_my_points_before(self, heist: Heist) -> int:
-        mine = self.get_role(heist) == ATTACKER
-        return heist.attacker_points_before if mine else heist.victim_points_before
-
-    def get_my_points_after(self, heist: Heist) -> int:
-        mine = self.get_role(heist) == ATTACKER
-        return heist.attacker_points_after if mine else heist.victim_points_after
+    def to_representation(self, heist: Heist) -> dict[str, Any]:
+        economy, code = get_economy(), heist.failure_code
+        robbed = heist.attacker_id == self.context["player_id"]
+        return {
+            "id": heist.pk,
+            "role": ATTACKER if robbed else VICTIM,
+            "attacker": named(heist.attacker, economy),
+            "victim": named(heist.victim, economy),
+            "status": str(heist.status),
+            "failure_code": str(code) if code else None,
+            "failure_reason": refusal_sentence(code, heist.retry_at) if code else None,
+            "points_stolen": heist.points_stolen,
+            "token_spent": heist.token_spent,
+            "my_points_before": heist.attacker_points_before if robbed else heist.victim_points_before,
+            "my_points_after": heist.attacker_points_after if robbed else heist.victim_points_after,
+            "created_at": moment(heist.created_at),
+        }
 
 
 class NewHeistSerializer(HeistSerializer):
     """A heist that was just carried out, and where that leaves the attacker."""
 
     tokens_remaining = serializers.IntegerField(source="attacker_token.balance")
-    cooldown_ends_at = serializers.SerializerMethodField()
-    message = serializers.SerializerMethodField()
+    cooldown_ends_at = TimeField(read_only=True, allow_null=True)
+    message = serializers.CharField(read_only=True)
 
-    @extend_schema_field(TimeField(allow_null=True))
-    def get_cooldown_ends_at(self, heist: Heist) -> str | None:
+    def to_representation(self, heist: Heist) -> dict[str, Any]:
         ends = rules.cooldown_ends_at(heist.rules.rules, heist.created_at)
-        return TimeField().to_representation(ends) if ends and ends > heist.created_at else None
-
-    def get_message(self, heist: Heist) -> str:
-        return success_message(heist, get_economy())
+        return super().to_representation(heist) | {
+            "tokens_remaining": heist.attacker_token.balance,
+            "cooldown_ends_at": moment(ends) if ends and ends > heist.created_at else None,
+            "message": success_message(heist, get_economy()),
+        }
 
 
 class TokenSerializer(serializers.Serializer[Any]):
@@ -149,6 +165,16 @@ class TargetSerializer(serializers.Serializer[Any]):
     potential_points = serializers.IntegerField(help_text="What a heist would take from this player's points now.")
     retry_at = TimeField(allow_null=True, help_text="When `code` stops standing in the way, where time decides.")
 
+    def to_representation(self, prospect: Prospect) -> dict[str, Any]:
+        return {
+            "player": named(prospect.player, get_economy()),
+            "monthly_points": prospect.monthly_points,
+            "eligible": prospect.eligible,
+            "code": prospect.code,
+            "potential_points": prospect.potential_points,
+            "retry_at": moment(prospect.retry_at),
+        }
+
 
 class ReasonSerializer(serializers.Serializer[Any]):
     """One rule that stands in the way."""
@@ -156,22 +182,29 @@ class ReasonSerializer(serializers.Serializer[Any]):
     code = WordField(PREVIEW_CODES, component="HeistPreviewCode")
     detail = serializers.CharField(help_text="A sentence, in your language.")
     retry_at = TimeField(allow_null=True)
-    required = serializers.SerializerMethodField(  # type: ignore[assignment]
-        help_text="How many tokens or points it takes, where that decides."
+    required = serializers.IntegerField(  # type: ignore[assignment]
+        read_only=True, allow_null=True, help_text="How many tokens or points it takes, where that decides."
     )
-    available = serializers.SerializerMethodField(help_text="How many there are.")
+    available = serializers.IntegerField(read_only=True, allow_null=True, help_text="How many there are.")
 
-    def get_required(self, reason: Any) -> int | None:
-        return reason.numbers.get("required")  # type: ignore[no-any-return]
-
-    def get_available(self, reason: Any) -> int | None:
-        return reason.numbers.get("available")  # type: ignore[no-any-return]
+    def to_representation(self, reason: Reason) -> dict[str, Any]:
+        return {
+            "code": reason.code,
+            "detail": reason.detail,
+            "retry_at": moment(reason.retry_at),
+            "required": reason.numbers.get("required"),
+            "available": reason.numbers.get("available"),
+        }
 
 
 class PreviewSerializer(TargetSerializer):
     """A possible victim, with everything that stands in the way."""
 
     reasons = ReasonSerializer(many=True, help_text="Every rule that says no; the first is `code`.")
+
+    def to_representation(self, prospect: Prospect) -> dict[str, Any]:
+        reasons = ReasonSerializer(prospect.reasons, many=True).data
+        return super().to_representation(prospect) | {"reasons": reasons}
 
 
 class NotificationQuerySerializer(serializers.Serializer[Any]):
@@ -188,17 +221,22 @@ class NotificationSerializer(serializers.Serializer[HeistNotification]):
 
     id = serializers.IntegerField(source="pk")
     type = WordField(HeistNotificationType.choices, component="HeistNotificationType")
-    message = serializers.SerializerMethodField(help_text="In your language.")
+    message = serializers.CharField(read_only=True, help_text="In your language.")
     heist = serializers.IntegerField(source="heist_id", allow_null=True, help_text="The heist it tells of.")
-    metadata = serializers.SerializerMethodField(help_text="Ids, names and numbers that belong to the type.")
+    metadata = serializers.DictField(read_only=True, help_text="Ids, names and numbers that belong to the type.")
     read = serializers.BooleanField()
     created_at = TimeField()
 
-    def get_message(self, notification: HeistNotification) -> str:
-        return notifications.sentence(notification.type, notification.metadata) or notification.message
-
-    def get_metadata(self, notification: HeistNotification) -> dict[str, Any]:
-        return notification.metadata or {}
+    def to_representation(self, notification: HeistNotification) -> dict[str, Any]:
+        return {
+            "id": notification.pk,
+            "type": notification.type,
+            "message": notifications.sentence(notification.type, notification.metadata) or notification.message,
+            "heist": notification.heist_id,
+            "metadata": notification.metadata or {},
+            "read": notification.read,
+            "created_at": moment(notification.created_at),
+        }
 
 
 class MarkedSerializer(serializers.Serializer[Any]):
@@ -211,7 +249,7 @@ class MarkedSerializer(serializers.Serializer[Any]):
 class LeaderboardQuerySerializer(serializers.Serializer[Any]):
     """How much of the leaderboard."""
 
-    limit = serializers.IntegerField(min_value=1, max_value=100, default=10)
+    limit = serializers.IntegerField(min_value=1, max_value=standings.RANKED, default=10)
 
 
 class LeaderSerializer(serializers.Serializer[Any]):

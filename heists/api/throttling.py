@@ -49,15 +49,12 @@ class PlayerThrottle(BaseThrottle):
         """Count one more request under this key, and return how many there are now."""
         cache = caches[conf.throttle_cache()]
         try:
-            return self.counted(cache, key)
+            # All but the first request of a minute need no more than this.
+            return int(cache.incr(key))
         except ValueError:
-            # Evicted between the two calls.
-            return self.counted(cache, key)
-
-    def counted(self, cache: Any, key: str) -> int:
-        # The key outlives its window, so that it does not expire while it still counts.
-        cache.add(key, 0, timeout=2 * WINDOW)
-        return int(cache.incr(key))
+            # The key outlives its window, so that it does not expire while it still counts.
+            cache.add(key, 0, timeout=2 * WINDOW)
+            return int(cache.incr(key))
 
     def wait(self) -> float:
         return self.seconds_left

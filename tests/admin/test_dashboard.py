@@ -49,7 +49,7 @@ def rejection(attacker: Any, victim: Any, at: dt.datetime) -> None:
 
 @pytest.mark.parametrize("remembering", [False, True])
 def test_the_period_adds_up_also_where_it_is_remembered(monkeypatch: pytest.MonkeyPatch, remembering: bool) -> None:
-    monkeypatch.setattr(statistics, "QUICK", 0 if remembering else 3600)
+    monkeypatch.setattr("heists.remembered.QUICK", 0 if remembering else 3600)
     alice, bob, cid = player("alice"), player("bob"), player("cid")
     success(alice, bob, 30, NOON - dt.timedelta(days=2))
     success(bob, cid, 50, NOON - dt.timedelta(days=1))
@@ -68,7 +68,7 @@ def test_the_period_adds_up_also_where_it_is_remembered(monkeypatch: pytest.Monk
 
 
 def test_the_closed_days_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "QUICK", 0)
+    monkeypatch.setattr("heists.remembered.QUICK", 0)
     success(player("alice"), player("bob"), 30, NOON - dt.timedelta(days=2))
 
     with CaptureQueriesContext(connection) as first:

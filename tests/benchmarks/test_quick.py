@@ -36,4 +36,5 @@ def test_a_quick_run_reports_every_figure(tmp_path: Path) -> None:
     assert world["service"]["execution"]["rejection_statements"] <= 4
     assert world["service"]["balance"]["statements"] == 1
     assert {"heists_heist", "heists_heisttoken", "heists_heistnotification"} == set(world["database"]["storage"])
-    assert "rob, distinct pairs" in done.stdout
+    assert "| rob, distinct pairs | 8 |" in done.stdout
+    assert output.with_suffix(".md").read_text().strip() in done.stdout

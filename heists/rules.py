@@ -177,7 +177,10 @@ def day_frees_at(rules: Rules, attacker: Attacker, now: dt.datetime) -> dt.datet
     """When enough of the day's heists have left the rolling day for one more; None where the day is not full."""
     today = sorted(raid.at for raid in attacker.raids if raid.at > now - DAY)
     surplus = len(today) - rules.max_heists_per_day
-    return today[surplus] + DAY if surplus >= 0 else None
+    if surplus < 0:
+        return None
+    # A limit of 0 lets nobody in, on an empty day either.
+    return (today[surplus] if today else now) + DAY
 
 
 def month_start(rules: Rules, now: dt.datetime) -> dt.datetime:

@@ -115,6 +115,10 @@ def test_a_lowered_daily_limit_waits_until_enough_heists_have_left_the_day() -> 
     assert refusal.retry_at == NOW + 19 * HOUR
 
 
+def test_a_daily_limit_of_nothing_lets_nobody_in() -> None:
+    assert codes(Rules(max_heists_per_day=0), attacker(), victim()) == ["daily_limit"]
+
+
 def test_the_pair_cooldown_looks_at_this_victim_alone_and_is_off_by_default() -> None:
     met = attacker(raids=raids(30, on="bob"))
 

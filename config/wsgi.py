@@ -6,10 +6,26 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import BadRequest
+from django.core.handlers.wsgi import WSGIRequest
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 _django = get_wsgi_application()
+
+
+class _Malformed(Exception):
+    pass
+
+
+class _Request(WSGIRequest):
+    def __init__(self, environ: dict[str, Any]) -> None:
+        try:
+            super().__init__(environ)
+        except (BadRequest, ValueError) as error:  # Django 6.1 raises the one, 6.0 the other
+            raise _Malformed from error
+
+
+_django.request_class = _Request
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -19,7 +35,7 @@ def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]
     """
     try:
         return _django(environ, start_response)
-    except BadRequest:
+    except _Malformed:
         from .errors import problem
 
         answer = problem(HTTPStatus.BAD_REQUEST, "bad_request", "The request is malformed.")

@@ -5,7 +5,8 @@ import os
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 worker_class = "gthread"
-workers = int(os.environ.get("WEB_CONCURRENCY", min(2 * multiprocessing.cpu_count() + 1, 9)))
+# A heist is processor time, in the worker as in the database: more of either only get in one another's way.
+workers = int(os.environ.get("WEB_CONCURRENCY", max(2, multiprocessing.cpu_count())))
 threads = int(os.environ.get("WEB_THREADS", 4))
 # A worker that leaks is replaced before it hurts; the jitter keeps them from going all at once.
 max_requests = 10_000

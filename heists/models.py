@@ -315,9 +315,9 @@ class Heist(models.Model):
             models.Index(fields=["attacker", "status"], name="heists_heist_attacker_status"),
             # API: my history as victim by status; stats of a victim.
             models.Index(fields=["victim", "status"], name="heists_heist_victim_status"),
-            # facts.read: what the attacker did lately. Without its condition, a day of rejections would be read too.
+            # facts.question: what the attacker did lately. Without its condition, a day of rejections would be read.
             models.Index(fields=["attacker", "created_at"], condition=Q(token_spent=True), name="heists_heist_raids"),
-            # facts.read: what the victim lost lately; API: my history as victim.
+            # facts.question: what the victim lost lately; API: my history as victim.
             models.Index(fields=["victim", "created_at"], condition=Q(token_spent=True), name="heists_heist_losses"),
             # API: this month's leaderboard; admin: the status filter, newest first.
             models.Index(fields=["status", "created_at"], name="heists_heist_status_created"),

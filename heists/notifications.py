@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -35,12 +36,17 @@ SENTENCES: dict[str, str] = {
 }
 
 
-def sentence(type: str, metadata: dict[str, Any] | None) -> str | None:
-    """Return the notification's sentence in the language of the moment; None where the metadata does not tell it."""
+def sentence(
+    type: str, metadata: dict[str, Any] | None, gettext: Callable[[str], str] = translation.gettext
+) -> str | None:
+    """Return the notification's sentence in the language of the moment; None where the metadata does not tell it.
+
+    Whoever needs thousands of them in one language brings a `gettext` that remembers.
+    """
     details = metadata or {}
     key = details.get("reason", "") if type == HeistNotificationType.TOKEN_EARNED else type
     try:
-        return translation.gettext(SENTENCES[key]) % details
+        return gettext(SENTENCES[key]) % details
     except KeyError:
         return None
 

@@ -15,6 +15,22 @@ from django.db.models import Max
 # Rows of one executemany: enough to be quick, few enough to stay small.
 CHUNK = 5000
 
+# How to drop, and how to make again, each index of a table that belongs to no constraint, and each foreign key.
+POSTGRESQL_LAWS = """
+    SELECT format('ALTER TABLE %%s DROP CONSTRAINT %%I', conrelid::regclass, conname),
+           format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', conrelid::regclass, conname, pg_get_constraintdef(oid))
+      FROM pg_constraint WHERE contype = 'f' AND conrelid = %(table)s::regclass
+    UNION ALL
+    SELECT format('DROP INDEX %%s', indexrelid::regclass), pg_get_indexdef(indexrelid)
+      FROM pg_index
+     WHERE indrelid = %(table)s::regclass
+       AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
+"""
+SQLITE_LAWS = """
+    SELECT 'DROP INDEX "' || name || '"', sql
+      FROM sqlite_master WHERE type = 'index' AND tbl_name = %(table)s AND sql <> ''
+"""
+
 
 class Bulk:
     """Inserts rows past the ORM's objects: no `save`, no signals, and no default of a column that is left out.
@@ -27,6 +43,8 @@ class Bulk:
         self.connection: Any = connections[using]
         self._touched: dict[type[models.Model], None] = {}
         self._numbered: dict[type[models.Model], None] = {}
+        # What puts the laws of a table back; None while they stand.
+        self._put_off: list[str] | None = None
 
     def next_id(self, model: type[models.Model]) -> int:
         """Return the first free number of a model whose rows the caller numbers; see `reset_sequences`."""
@@ -35,6 +53,8 @@ class Bulk:
 
     def insert(self, model: type[models.Model], fields: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Insert rows whose values stand in the order of `fields`."""
+        if self._put_off is not None and model not in self._touched:
+            self._drop_laws(model, self._put_off)
         self._touched[model] = None
         quote = self.connection.ops.quote_name
         meta: Any = model._meta
@@ -63,38 +83,32 @@ class Bulk:
         return values
 
     @contextmanager
-    def indexes_last(self, *loaded: type[models.Model]) -> Iterator[None]:
-        """Drop the indexes of those tables that are empty, and build them after the block.
+    def laws_last(self) -> Iterator[None]:
+        """Drop the indexes and foreign keys of tables that were empty, and put them back after the block.
 
-        Sorting once beats finding a place for each row. Nobody else can read these tables until the transaction ends.
+        Sorting once beats finding a place for each row, and one join beats a look-up for each key; a wrong key raises
+        IntegrityError at the end. Primary keys and constraints stay. Nobody else can read these tables until the
+        transaction ends.
         """
-        # Only a writer of SQL here: entered, SQLite's would refuse to work inside a transaction.
-        editor = self.connection.schema_editor()
-        empty = [model for model in loaded if not model._base_manager.using(self.using).exists()]
-        indexes = [(model, index) for model in empty for index in model._meta.indexes]
-        with self.connection.cursor() as cursor:
-            for _model, index in indexes:
-                cursor.execute(f"DROP INDEX {self.connection.ops.quote_name(index.name)}")
+        self._put_off = []
         yield
+        laws, self._put_off = self._put_off, None
         with self.connection.cursor() as cursor:
-            for model, index in indexes:
-                cursor.execute(str(index.create_sql(model, editor)))
+            if self.connection.vendor == "postgresql":
+                cursor.execute("SET LOCAL maintenance_work_mem = '256MB'")
+            for law in laws:
+                cursor.execute(law)
 
-    def check_keys_as_they_come(self, *, except_for: Sequence[str] = ()) -> None:
-        """Let PostgreSQL check foreign keys at each statement: deferred checks would pile up in its memory.
-
-        `except_for` names constraints whose rows come last; `check_keys` looks at them.
-        """
-        if self.connection.vendor == "postgresql":
-            with self.connection.cursor() as cursor:
-                cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-                for name in except_for:
-                    cursor.execute(f"SET CONSTRAINTS {self.connection.ops.quote_name(name)} DEFERRED")
-
-    def check_keys(self) -> None:
-        """Look at every foreign key that is still to be checked. Raises IntegrityError."""
-        if self.connection.vendor == "postgresql":
-            self.connection.check_constraints()
+    def _drop_laws(self, model: type[models.Model], put_off: list[str]) -> None:
+        """Drop what an empty table's rows would be checked by and sorted into, and remember how to put it back."""
+        find = {"postgresql": POSTGRESQL_LAWS, "sqlite": SQLITE_LAWS}.get(self.connection.vendor)
+        if find is None or model._base_manager.using(self.using).exists():
+            return
+        with self.connection.cursor() as cursor:
+            cursor.execute(find, {"table": model._meta.db_table})
+            for drop, create in cursor.fetchall():
+                cursor.execute(drop)
+                put_off.append(create)
 
     def reset_sequences(self) -> None:
         """Let the next row that the database numbers come after those that the caller numbered."""

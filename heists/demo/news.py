@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from random import Random
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
+from django.utils import translation
 
 from .. import notifications
 from ..choices import HeistNotificationType, LetterState
+from ..rules import Refusal
+from ..sentences import refusal_sentence
 from .batch import Batch
 from .host import DemoPlayer
 
@@ -30,6 +34,9 @@ class Newsroom:
         self._now = now
         self._letters = letters
         self._random = random
+        # Of the one language that a story is told in.
+        self._gettext = functools.cache(translation.gettext)
+        self._refusal_sentence = functools.lru_cache(refusal_sentence)
 
     def tell(
         self,
@@ -51,7 +58,7 @@ class Newsroom:
                 player.key,
                 heist_id,
                 type.value,
-                notifications.sentence(type, metadata) or type.value,
+                notifications.sentence(type, metadata, self._gettext) or type.value,
                 _encode(metadata),
                 read,
                 sent_at is not None,
@@ -59,6 +66,11 @@ class Newsroom:
                 at,
             )
         )
+
+    def reason(self, refusal: Refusal) -> str:
+        """Return what the audit row says of a refusal: the sentence tells the minute, which many of them share."""
+        minute = refusal.retry_at.replace(second=0, microsecond=0) if refusal.retry_at else None
+        return self._refusal_sentence(refusal.code, minute)
 
     def _letter(self, batch: Batch, number: int, player: DemoPlayer, at: dt.datetime) -> dt.datetime | None:
         """Write a letter while the outbox would still hold it, and return when it was sent, if it was."""

@@ -13,7 +13,6 @@ from typing import Any
 
 from .. import rules
 from ..choices import FailureCode, GrantReason, HeistNotificationType, HeistStatus
-from ..sentences import refusal_sentence
 from . import script
 from .batch import Batch
 from .host import DemoPlayer, DemoPurchase, DemoShield, DemoTransfer
@@ -248,7 +247,7 @@ class World:
                 status in HeistStatus.outcomes(),
                 status.value,
                 refusal.code.value if refusal else None,
-                refusal_sentence(refusal.code, refusal.retry_at) if refusal else None,
+                self._newsroom.reason(refusal) if refusal else None,
                 refusal.retry_at if refusal else None,
                 f"203.0.113.{dice.randrange(1, 255)}",
                 f"{dice.getrandbits(128):032x}" if dice.random() < 0.5 else None,

@@ -8,12 +8,14 @@ import pytest
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 
 from gamification.models import PlayerProfile, PointEventTypeMaster
 from heists import facts
 from heists.choices import GrantReason, HeistNotificationType, HeistStatus, LetterState
 from heists.conf import rules
+from heists.demo import batch as columns
+from heists.demo.bulk import Bulk
 from heists.economy import Economy, get_economy
 from heists.errors import DemoRefused
 from heists.models import Heist, HeistNotification, HeistToken, Letter, RuleSet, Shield, TokenGrant
@@ -29,6 +31,20 @@ NOW = dt.datetime(2026, 3, 14, 15, 9, 26, tzinfo=dt.UTC)
 
 class HostWithoutDemo(Economy):
     pass
+
+
+def laws() -> set[Any]:
+    """Return every index and constraint of this database, in the words that make it."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute(
+                "SELECT name, sql FROM sqlite_master WHERE type IN ('index', 'table') AND name <> 'sqlite_stat1'"
+            )
+            return set(cursor.fetchall())
+        cursor.execute("SELECT pg_get_indexdef(indexrelid) FROM pg_index")
+        indexes = set(cursor.fetchall())
+        cursor.execute("SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint")
+        return indexes | set(cursor.fetchall())
 
 
 def world() -> list[list[tuple[Any, ...]]]:
@@ -89,18 +105,26 @@ def test_the_smallest_world_of_any_seed_balances_too(seed: int) -> None:
     assert set(HeistNotification.objects.values_list("type", flat=True)) == set(HeistNotificationType.values)
 
 
-def test_a_large_world_has_its_indexes_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    def indexes() -> set[str]:
-        with connection.cursor() as cursor:
-            return set(connection.introspection.get_constraints(cursor, Heist._meta.db_table))
-
-    before = indexes()
+def test_a_large_world_has_its_indexes_and_keys_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = laws()
     monkeypatch.setattr("heists.services.demo.LARGE", LEAST_HEISTS)
 
     seed_demo(players=LEAST_PLAYERS, heists=LEAST_HEISTS, now=NOW)
 
-    assert indexes() == before
+    assert laws() == before
     assert_books_balance()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_key_of_nobody_does_not_get_into_a_large_world() -> None:
+    before = laws()
+    bulk = Bulk(connection.alias)
+
+    with pytest.raises(IntegrityError), transaction.atomic(), bulk.laws_last():
+        bulk.insert(HeistToken, columns.TOKEN_COLUMNS, [(4711, 1, 1, 0, NOW, None, NOW, NOW)])
+
+    assert laws() == before
+    assert not HeistToken.objects.exists()
 
 
 def test_other_rules_make_another_world_that_balances(settings: Any) -> None:

@@ -26,11 +26,16 @@ DAY = dt.timedelta(days=1)
 # The warnings of spec section 7: more rejections of one player in an hour, more attacks on one victim in a day.
 REJECTIONS_AN_HOUR = 10
 ATTACKS_A_DAY = 5
+ROLES = ("attacker", "victim")
 # How many players a list names, and how many are kept as candidates for it.
 NAMED = 10
 CANDIDATES = 100
+# The periods of the dashboard, in days.
+PERIODS = (7, 30, 90)
 # A day is closed this long after its midnight: a heist that is being committed just then still counts.
 GRACE = dt.timedelta(hours=1)
+# Pages take a day as closed only so much later: in between, `summarize` adds it up and nobody has to wait for it.
+AHEAD = dt.timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,26 +106,17 @@ class Warning:
 def period(days: int, now: dt.datetime) -> Period:
     """Return the last `days` days of the site's time zone, today included."""
     zone = timezone.get_default_timezone()
-    today = now.astimezone(zone).date()
-    first = today - (days - 1) * DAY
-    start = dt.datetime.combine(first, dt.time(), zone)
-    closed_until = max(start, dt.datetime.combine((now - GRACE).astimezone(zone).date(), dt.time(), zone))
-    newest = Heist.objects.filter(created_at__lt=closed_until).newest_first().values_list("pk", flat=True).first()
-
-    def closed_part(name: str, compute: Callable[[], Any]) -> Any:
-        # The newest closed heist is in the name: a database that is filled anew is another one.
-        return remembered(f"{name}:{days}:{closed_until:%Y%m%d%z}:{newest}", compute, DAY)
-
-    tallies = closed_part("days", partial(_tallies, start, closed_until, zone)) + _tallies(closed_until, None, zone)
+    first = now.astimezone(zone).date() - (days - 1) * DAY
+    closed = _closed(first, (now - GRACE - AHEAD).astimezone(zone).date(), zone)
+    tallies = closed.tallies + _tallies(closed.until, None, zone)
     by_date: dict[str, tuple[dict[str, int], int]] = {}
     for date, status, count, points in tallies:
         counts, moved = by_date.get(date, ({}, 0))
         by_date[date] = ({**counts, status: counts.get(status, 0) + count}, moved + points)
     dates = [first + number * DAY for number in range(days)]
     tops = {}
-    for role in ("attacker", "victim"):
-        closed = closed_part(role, partial(_ranks, role, start, closed_until))
-        tops[role] = _top(role, closed, start, closed_until)
+    for role in ROLES:
+        tops[role] = _top(role, closed)
     people = get_user_model()._default_manager.in_bulk({key for top in tops.values() for key, _h, _p in top})
     ranks = {role: [Rank(people.get(key), heists, points) for key, heists, points in top] for role, top in tops.items()}
     return Period(
@@ -128,6 +124,18 @@ def period(days: int, now: dt.datetime) -> Period:
         attackers=ranks["attacker"],
         victims=ranks["victim"],
     )
+
+
+def summarize(now: dt.datetime) -> None:
+    """Add up the closed days before a page asks for them: once a day, one to two hours after the site's midnight.
+
+    That is what pages of each period look back on until the next midnight, and in the two hours after it.
+    """
+    zone = timezone.get_default_timezone()
+    until = (now - GRACE).astimezone(zone).date()
+    for days in PERIODS:
+        for today in (until, until + DAY):
+            _closed(today - (days - 1) * DAY, until, zone)
 
 
 def token_distribution() -> list[tuple[int, int]]:
@@ -179,6 +187,35 @@ def _warnings(heists: Any, role: str, more_than: int) -> list[Warning]:
     return [Warning(people.get(key), count) for key, count in worst]
 
 
+@dataclass(frozen=True, slots=True)
+class _Closed:
+    """What the closed days of a period hold: its tallies, and the best of each role."""
+
+    start: dt.datetime
+    until: dt.datetime
+    tallies: list[list[Any]]
+    best: dict[str, list[list[Any]]]
+
+
+def _closed(first: dt.date, until: dt.date, zone: dt.tzinfo) -> _Closed:
+    """Add up the days from the first one up to, and without, `until`; or remember what they came to."""
+    start = dt.datetime.combine(first, dt.time(), zone)
+    end = max(start, dt.datetime.combine(until, dt.time(), zone))
+    # The newest closed heist is in the name: a database that is filled anew is another one.
+    newest = Heist.objects.filter(created_at__lt=end).newest_first().values_list("pk", flat=True).first()
+    days = f"{start:%Y%m%d%z}:{end:%Y%m%d%z}:{newest}"
+
+    def part(name: str, compute: Callable[[], list[Any]]) -> list[Any]:
+        return remembered(f"{name}:{days}", compute, 2 * DAY)
+
+    return _Closed(
+        start,
+        end,
+        part("days", partial(_tallies, start, end, zone)),
+        {role: part(role, partial(_ranks, role, start, end)) for role in ROLES},
+    )
+
+
 def _tallies(since: dt.datetime, until: dt.datetime | None, zone: dt.tzinfo) -> list[list[Any]]:
     """Attempts and points by date and status, as JSON can keep them."""
     rows = Heist.objects.filter(created_at__gte=since)
@@ -205,14 +242,14 @@ def _ranks(role: str, since: dt.datetime, until: dt.datetime | None, only: list[
     return [[str(key), heists, points] for key, heists, points in (ranked if only is not None else ranked[:CANDIDATES])]
 
 
-def _top(role: str, closed: list[Any], since: dt.datetime, closed_until: dt.datetime) -> list[tuple[Any, int, int]]:
+def _top(role: str, closed: _Closed) -> list[tuple[Any, int, int]]:
     """Add what is still open to the closed part: of the best of both, whatever the other part holds of them."""
-    opened = _ranks(role, closed_until, None)
-    totals = {key: (heists, points) for key, heists, points in closed}
+    opened = _ranks(role, closed.until, None)
+    totals = {key: (heists, points) for key, heists, points in closed.best[role]}
     newcomers = [key for key, _heists, _points in opened if key not in totals]
     known = {key for key, _heists, _points in opened}
-    late = _ranks(role, since, closed_until, only=newcomers) if newcomers else []
-    rest = _ranks(role, closed_until, None, only=[key for key in totals if key not in known]) if opened else []
+    late = _ranks(role, closed.start, closed.until, only=newcomers) if newcomers else []
+    rest = _ranks(role, closed.until, None, only=[key for key in totals if key not in known]) if opened else []
     for key, heists, points in (*opened, *late, *rest):
         before = totals.get(key, (0, 0))
         totals[key] = (before[0] + heists, before[1] + points)

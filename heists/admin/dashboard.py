@@ -22,7 +22,6 @@ from . import charts, links
 if TYPE_CHECKING:
     from .readonly import ReadOnlyAdmin
 
-PERIODS = (7, 30, 90)
 # The order of the stack, from the bottom: what reached a victim first.
 STATUSES = (*HeistStatus.outcomes(), *(status for status in HeistStatus if status not in HeistStatus.outcomes()))
 # Balances from here on share a column.
@@ -35,7 +34,7 @@ def view(model_admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     site, now = model_admin.admin_site, timezone.now()
     asked = request.GET.get("days", "")
-    days = int(asked) if asked in map(str, PERIODS) else 30
+    days = int(asked) if asked in map(str, statistics.PERIODS) else 30
     period = statistics.period(days, now)
     tokens = _token_columns()
     context = {
@@ -44,7 +43,7 @@ def view(model_admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
         "opts": model_admin.opts,
         "media": model_admin.media,
         "days": days,
-        "periods": PERIODS,
+        "periods": statistics.PERIODS,
         "now": now,
         "tiles": _tiles(site, request, period, now),
         "statuses": [(status.label, charts.swatch("heists", number)) for number, status in enumerate(STATUSES)],

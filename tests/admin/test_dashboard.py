@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import xml.etree.ElementTree as ET
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -77,6 +79,46 @@ def test_the_closed_days_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
         statistics.period(7, NOON)
 
     assert len(second) == len(first) - 3
+
+
+@pytest.mark.parametrize("later", [30, 8 * 60, 22 * 60, 23 * 60 + 59], ids="minutes={}".format)
+@pytest.mark.parametrize("days", statistics.PERIODS)
+def test_after_summarizing_no_page_adds_up_closed_days_for_a_day(
+    monkeypatch: pytest.MonkeyPatch, days: int, later: int
+) -> None:
+    monkeypatch.setattr("heists.remembered.QUICK", 0)
+    alice, bob = player("alice"), player("bob")
+    for ago in (1, days - 1, days):
+        success(alice, bob, 30, NOON - ago * statistics.DAY)
+    night = NOON.replace(hour=1, minute=30)
+    page_at = night + dt.timedelta(hours=1, minutes=later - 30)
+    statistics.summarize(night)
+
+    with CaptureQueriesContext(connection) as queries:
+        shown = statistics.period(days, page_at)
+
+    monkeypatch.setattr("heists.statistics.remembered", lambda name, compute, life: compute())
+    with CaptureQueriesContext(connection) as more:
+        assert statistics.period(days, page_at) == shown
+    assert len(more) == len(queries) + 3
+
+
+def test_what_is_remembered_of_a_day_is_not_taken_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("heists.remembered.QUICK", 0)
+    success(player("alice"), player("bob"), 30, NOON - 6 * statistics.DAY)
+
+    assert statistics.period(7, NOON).attackers
+    assert not statistics.period(7, NOON.replace(hour=0) + statistics.DAY).attackers
+
+
+def test_the_command_summarizes_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[dt.datetime] = []
+    monkeypatch.setattr(statistics, "summarize", told.append)
+    out = StringIO()
+
+    call_command("summarize_heists", stdout=out)
+
+    assert len(told) == 1 and "7, 30, 90" in out.getvalue()
 
 
 def test_the_distribution_counts_players_by_balance() -> None:

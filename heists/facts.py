@@ -9,15 +9,18 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import get_user_model
-from django.db.models import F, FilteredRelation, Q, QuerySet
+from django.core.exceptions import EmptyResultSet
+from django.db.models import DateTimeField, F, FilteredRelation, Q, QuerySet
 
 from . import rules
 from .choices import HeistStatus
 from .errors import UnknownPlayer
 from .models import HeistToken
+from .prepared import Given, Prepared
 
 if TYPE_CHECKING:
     from .economy import Economy
@@ -73,14 +76,12 @@ class Facts:
 
 @dataclass(slots=True)
 class Question:
-    """The query for the facts about an attacker and possible victims, built once, to be asked as often as needed.
-
-    Building it costs more than the database takes to answer it, and the execution asks twice.
-    """
+    """The query for the facts about an attacker and possible victims, to be asked as often as needed."""
 
     attacker_id: Any
     numbers: rules.Rules
-    rows: QuerySet[Any]
+    statement: Prepared
+    values: dict[str, Any]
     of_oneself: bool
 
     def ask(self, now: dt.datetime) -> Facts:
@@ -90,7 +91,7 @@ class Question:
         """
         players: dict[Any, Player] = {}
         # A player stands in as many rows as there are raids and losses to tell of.
-        for user in self.rows.all():
+        for user in self.statement.ask(self.values):
             player = players.get(user.pk)
             if player is None:
                 token = getattr(user, "heist_token", None)
@@ -119,28 +120,66 @@ def question(
     now: dt.datetime,
     using: str,
 ) -> Question:
-    """Return the query for an attacker and any number of victims, to be asked at `now` or later."""
+    """Return the query for an attacker and any number of victims, to be asked at `now` or later.
+
+    Raises UnknownPlayer where the economy knows beforehand that there are no players at all.
+    """
+    values = {
+        "attacker": attacker_id,
+        "victims": [*victim_ids],
+        "players": [attacker_id, *victim_ids],
+        "raids since": rules.raids_since(numbers, now),
+        "losses since": rules.losses_since(numbers, now),
+    }
+    try:
+        players = _Players(economy.players(), using)
+    except EmptyResultSet:
+        raise UnknownPlayer from None
+    statement = _statement(players, len(victim_ids))
+    return Question(attacker_id, numbers, statement, values, of_oneself=attacker_id in victim_ids)
+
+
+class _Players:
+    """The economy's players as a key: equal where they are read by the same SQL with the same values.
+
+    A host's query set may hold values that change, say the season that counts; each gets a statement of its own.
+    """
+
+    def __init__(self, rows: QuerySet[Any], using: str) -> None:
+        self.rows, self.using = rows, using
+        sql, params = rows.query.get_compiler(using).as_sql()
+        self.key = (using, rows.model, sql, repr(params))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Players) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+@lru_cache(maxsize=256)
+def _statement(players: _Players, victims: int) -> Prepared:
+    """Return the query of the facts about an attacker and so many victims, compiled."""
+    key, moment = get_user_model()._meta.pk, DateTimeField()
     rows = (
-        economy.players()
-        .using(using)
-        .filter(pk__in={attacker_id, *victim_ids})
+        players.rows.filter(pk__in=Given("players", key, length=1 + victims))
         .select_related("heist_token")
         .annotate(
             raid=FilteredRelation(
                 "heists_as_attacker",
                 condition=Q(
-                    heists_as_attacker__attacker=attacker_id,
+                    heists_as_attacker__attacker=Given("attacker", key),
                     heists_as_attacker__token_spent=True,
-                    heists_as_attacker__created_at__gte=rules.raids_since(numbers, now),
+                    heists_as_attacker__created_at__gte=Given("raids since", moment),
                 ),
             ),
             loss=FilteredRelation(
                 "heists_as_victim",
                 condition=Q(
-                    heists_as_victim__victim__in=victim_ids,
+                    heists_as_victim__victim__in=Given("victims", key, length=victims),
                     heists_as_victim__token_spent=True,
                     heists_as_victim__status=HeistStatus.SUCCESS,
-                    heists_as_victim__created_at__gte=rules.losses_since(numbers, now),
+                    heists_as_victim__created_at__gte=Given("losses since", moment),
                 ),
             ),
             shield=FilteredRelation(
@@ -156,7 +195,7 @@ def question(
             shield_expires_at=F("shield__expires_at"),
         )
     )
-    return Question(attacker_id, numbers, rows, of_oneself=attacker_id in victim_ids)
+    return Prepared(rows, players.using)
 
 
 def read(

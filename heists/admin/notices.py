@@ -75,7 +75,7 @@ class LetterAdmin(ReadOnlyAdmin):
 
     @admin.action(description=_("Send again"), permissions=["send_again"])
     def send_again(self, request: HttpRequest, queryset: QuerySet[Letter]) -> None:
-        """Put the chosen letters that did not go out back into the outbox, and log it."""
+        """Put the chosen letters back into the outbox, also those that were sent, and log it."""
         letters = list(queryset.order_by("pk")[: MOST_LETTERS + 1])
         if len(letters) > MOST_LETTERS:
             text = gettext("Select at most %(most)s letters.") % {"most": MOST_LETTERS}
@@ -91,8 +91,8 @@ class LetterAdmin(ReadOnlyAdmin):
             self.message_user(request, text % {"count": len(put_back)}, messages.SUCCESS)
         if left := len(letters) - len(put_back):
             text = ngettext(
-                "%(count)s letter was left alone: it is sent already, or on its way just now.",
-                "%(count)s letters were left alone: they are sent already, or on their way just now.",
+                "%(count)s letter was left alone: it is on its way just now.",
+                "%(count)s letters were left alone: they are on their way just now.",
                 left,
             )
             self.message_user(request, text % {"count": left}, messages.WARNING)

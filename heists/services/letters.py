@@ -79,13 +79,19 @@ def deliver_due_letters(*, batch: int = BATCH, stop: Callable[[], bool] = lambda
 
 
 def send_again(letter: Letter) -> bool:
-    """Put a letter that was not sent back into the outbox, as if it were new; False where there is nothing to do."""
-    idle = Q(leased_until=None) | Q(leased_until__lte=timezone.now())
-    return bool(
-        Letter.objects.filter(idle, pk=letter.pk)
-        .exclude(state=LetterState.SENT)
-        .update(state=LetterState.WAITING, due_at=timezone.now(), attempts=0, lease=None, leased_until=None)
-    )
+    """Put a letter back into the outbox, as if it were new, sent or not; False where a worker has it in hand just now.
+
+    It keeps its Message-ID: a mailbox that still holds the first copy may show one only.
+    """
+    using, now = router.db_for_write(Letter), timezone.now()
+    with transaction.atomic(using=using, durable=True):
+        idle = Letter.objects.using(using).filter(Q(leased_until=None) | Q(leased_until__lte=now), pk=letter.pk)
+        back = idle.update(state=LetterState.WAITING, due_at=now, attempts=0, lease=None, leased_until=None)
+        if back:
+            HeistNotification.objects.using(using).filter(pk=letter.notification_id).update(
+                email_sent=False, email_sent_at=None
+            )
+    return bool(back)
 
 
 def _deliver(which: Callable[[LetterQuerySet], LetterQuerySet], batch: int, stop: Callable[[], bool]) -> Tally:

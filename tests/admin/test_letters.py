@@ -1,7 +1,8 @@
-"""Staff send a letter again that did not go out; with the permission to, and never one that did."""
+"""Staff send letters again, with the permission to."""
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from heists.choices import LetterState
 from heists.models import Letter
@@ -31,17 +33,18 @@ def send_again(client: Client, *letters: Letter) -> str:
     return client.post(reverse(LIST), chosen, follow=True).content.decode()
 
 
-def test_a_letter_given_up_goes_back_into_the_outbox(client: Client, boss: Any) -> None:
-    failed, sent = letter(LetterState.FAILED), letter(LetterState.SENT)
+def test_letters_go_back_into_the_outbox_but_for_one_on_its_way(client: Client, boss: Any) -> None:
+    failed, sent, leaving = letter(LetterState.FAILED), letter(LetterState.SENT), letter(LetterState.WAITING)
+    Letter.objects.filter(pk=leaving.pk).update(leased_until=timezone.now() + dt.timedelta(minutes=1))
 
-    page = send_again(client, failed, sent)
+    page = send_again(client, failed, sent, leaving)
 
-    failed.refresh_from_db()
-    sent.refresh_from_db()
-    assert (failed.state, failed.attempts) == (LetterState.WAITING, 0)
-    assert (sent.state, sent.attempts) == (LetterState.SENT, 5)
-    assert "1 letter will be sent again." in page and "1 letter was left alone" in page
-    assert [entry.object_id for entry in LogEntry.objects.filter(user=boss)] == [str(failed.pk)]
+    for row in (failed, sent, leaving):
+        row.refresh_from_db()
+    assert [(row.state, row.attempts) for row in (failed, sent)] == [(LetterState.WAITING, 0)] * 2
+    assert leaving.attempts == 5
+    assert "2 letters will be sent again." in page and "1 letter was left alone" in page
+    assert {entry.object_id for entry in LogEntry.objects.filter(user=boss)} == {str(failed.pk), str(sent.pk)}
 
 
 def test_sending_again_needs_its_own_permission(client: Client, auditor: Any) -> None:

@@ -111,6 +111,24 @@ def test_a_letter_refused_too_often_is_given_up_and_staff_can_send_it_again(mail
     assert send_again(letter)
     assert deliver_due_letters().sent == 1
     assert (state_of(letter), is_marked_sent(letter)) == ("SENT", True)
+
+
+def test_a_letter_that_was_sent_is_sent_again_when_staff_say_so(mail_server, letter_to):
+    letter = letter_to(bob())
+    deliver_due_letters()
+
+    assert send_again(letter)
+
+    assert (state_of(letter), is_marked_sent(letter)) == ("WAITING", False)
+    assert deliver_due_letters().sent == 1
+    assert (state_of(letter), is_marked_sent(letter)) == ("SENT", True)
+    assert len(mail_server.arrived) == 2
+
+
+def test_a_letter_that_a_worker_has_in_hand_is_not_put_back(letter_to):
+    letter = letter_to(bob())
+    Letter.objects.update(leased_until=timezone.now() + dt.timedelta(minutes=1))
+
     assert not send_again(letter)
 
 

@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from heists import facts, standings
+from heists import facts, standings, statistics
 from heists.api.heists import history
 from heists.conf import rules
 from heists.economy import get_economy
@@ -48,6 +48,9 @@ def hot_queries() -> dict[str, Callable[[], Any]]:
         "history, attacker": lambda: list(history(heists.all(), me, "attacker").newest_first()[:21]),
         "history, victim": lambda: list(history(heists.all(), me, "victim").newest_first()[:21]),
         "history, status": lambda: list(history(heists.filter(status="SUCCESS"), me, "attacker").newest_first()[:21]),
+        "history, victim, status": lambda: list(
+            history(heists.filter(status="FAILED_SHIELD"), me, "victim").newest_first()[:21]
+        ),
         "stats": lambda: standings.totals(me),
         # What stands for a minute on a busy site: its page costs the second only.
         "leaderboard, counted": lambda: standings._ranking(month_start(rules(), now)),
@@ -57,12 +60,19 @@ def hot_queries() -> dict[str, Callable[[], Any]]:
         "letters due": lambda: list(Letter.objects.due(now).order_by("due_at")[:100]),
         "admin: heists": lambda: list(heists.newest_first()[:100]),
         "admin: by status": lambda: list(heists.filter(status="FAILED_SHIELD").newest_first()[:100]),
+        "admin: by rare status": lambda: list(heists.filter(status="FAILED_INVALID_TARGET").newest_first()[:100]),
         "admin: victim": lambda: list(heists.filter(victim=me).newest_first()[:100]),
         "admin: address": lambda: list(heists.filter(ip_address=address).newest_first()[:100]),
         "admin: grants": lambda: list(TokenGrant.objects.order_by("-created_at")[:100]),
         "admin: news": lambda: list(HeistNotification.objects.order_by("-created_at")[:100]),
+        "admin: news by rare type": lambda: list(
+            HeistNotification.objects.filter(type="SHIELD_ACTIVATED").order_by("-created_at")[:100]
+        ),
         "admin: tokens": lambda: list(HeistToken.objects.order_by("-last_spent_at")[:100]),
         "grants of a player": lambda: list(TokenGrant.objects.filter(player=me).order_by("-created_at")[:21]),
+        "dashboard, today": lambda: statistics._tallies(now - dt.timedelta(hours=24), None, dt.UTC),
+        "dashboard, hasty players": lambda: statistics.hasty_players(now),
+        "dashboard, besieged players": lambda: statistics.besieged_players(now),
         "retention": lambda: list(
             HeistNotification.objects.filter(created_at__lt=now - 12 * month).values_list("pk")[:1000]
         ),

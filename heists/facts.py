@@ -148,7 +148,12 @@ class _Players:
     def __init__(self, rows: QuerySet[Any], using: str) -> None:
         self.rows, self.using = rows, using
         sql, params = rows.query.get_compiler(using).as_sql()
-        self.key = (using, rows.model, sql, repr(params))
+        self.key: Any = (using, rows.model, sql, tuple((type(value), value) for value in params))
+        try:
+            hash(self.key)
+        except TypeError:
+            # A value that can't be compared, say a list: only itself is the same.
+            self.key = object()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Players) and self.key == other.key

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
-from django.db.models import F, Value
+from django.db.models import F, JSONField, Value
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -32,6 +32,16 @@ class Season(GamificationEconomy):
     def players(self) -> Any:
         rows = super().players().annotate(earned=F("monthly_points") + Value(self.bonus))
         return rows.exclude(username=f"banned in {self.bonus}")
+
+
+class Lists(GamificationEconomy):
+    """A host whose query set holds a value without a hash."""
+
+    names: list[str] = []
+
+    def players(self) -> Any:
+        names = Value(self.names, output_field=JSONField())
+        return super().players().annotate(names=names)
 
 
 class Nobody(GamificationEconomy):
@@ -82,6 +92,14 @@ def test_a_host_whose_query_set_changes_is_asked_anew() -> None:
         seen = read(alice, bob, economy=economy)
         assert seen.attacker.user.earned == 100 + bonus
         assert (bob.pk in seen.players) == (bonus != 7)
+
+
+def test_a_host_whose_values_have_no_hash_is_asked_anew() -> None:
+    economy, alice, bob = Lists(), player(), player()
+
+    for names in (["a" * 100 + "b"], ["a" * 100 + "c"]):
+        economy.names = names
+        assert read(alice, bob, economy=economy).attacker.user.names == names
 
 
 def test_a_host_without_players_knows_nobody() -> None:

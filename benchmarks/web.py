@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import multiprocessing
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -164,27 +164,53 @@ def _run(what: str, server: psutil.Process, port: int, clients: int, calls: list
 
 
 class _Client:
-    """One connection, kept open; opened again where the server closed it while it was idle."""
+    """One connection, kept open; opened again where the server closed it while it was idle.
+
+    Bytes over a socket: the load generator shares the processors with what it measures.
+    """
 
     def __init__(self, port: int) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        self._port = port
+        self._socket: socket.socket | None = None
 
     def send(self, call: Call) -> tuple[int, bytes]:
-        headers = {"Authorization": f"Token {call.token}"}
-        body = None
+        body = b"" if call.body is None else json.dumps(call.body).encode()
+        lines = [f"{call.method} {call.path} HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Token {call.token}"]
         if call.body is not None:
-            headers |= {"Content-Type": "application/json", "Idempotency-Key": str(uuid.uuid4())}
-            body = json.dumps(call.body)
+            lines += ["Content-Type: application/json", f"Idempotency-Key: {uuid.uuid4()}"]
+        message = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
         for last in (False, True):
             try:
-                self._connection.request(call.method, call.path, body, headers)
-                response = self._connection.getresponse()
-                return response.status, response.read()
-            except (http.client.HTTPException, OSError) as error:
-                self._connection.close()
+                return self._exchange(message)
+            except OSError as error:
+                if self._socket:
+                    self._socket.close()
+                self._socket = None
                 if last:
                     return 0, repr(error).encode()
         raise AssertionError("unreachable")
+
+    def _exchange(self, message: bytes) -> tuple[int, bytes]:
+        if self._socket is None:
+            self._socket = socket.create_connection(("127.0.0.1", self._port), 60)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.sendall(message)
+        received = b""
+        while (end := received.find(b"\r\n\r\n")) < 0:
+            received += self._read()
+        length = re.search(rb"\r\ncontent-length: *(\d+)", received[: end + 2], re.IGNORECASE)
+        if length is None:
+            raise OSError("an answer of unknown length")
+        full = end + 4 + int(length[1])
+        while len(received) < full:
+            received += self._read()
+        return int(received.split(b" ", 2)[1]), received[end + 4 :]
+
+    def _read(self) -> bytes:
+        assert self._socket is not None
+        if not (some := self._socket.recv(65536)):
+            raise OSError("the connection was closed")
+        return some
 
 
 def _cpu(server: psutil.Process) -> float:

@@ -22,12 +22,18 @@ from .sentences import refusal_sentence
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One thing that stands in the way, in the language of the moment."""
+    """One thing that stands in the way."""
 
     code: str
-    detail: str
     retry_at: dt.datetime | None = None
     numbers: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def detail(self) -> str:
+        """The reason as a sentence, in the language and time zone of the moment."""
+        if self.code == FeatureDisabled.code:
+            return str(FeatureDisabled.sentence)
+        return refusal_sentence(self.code, self.retry_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +75,10 @@ def prospects(*, attacker_id: Any, victim_ids: Collection[Any], economy: Economy
         now=timezone.now(),
         using=router.db_for_read(Heist),
     )
-    closed = () if conf.enabled() else (Reason(FeatureDisabled.code, str(FeatureDisabled.sentence)),)
+    closed = () if conf.enabled() else (Reason(FeatureDisabled.code),)
     found = {}
     for victim_id in victim_ids:
         if victim := seen.players.get(victim_id):
-            refused = (
-                Reason(r.code.value, refusal_sentence(r.code, r.retry_at), r.retry_at, r.numbers)
-                for r in seen.refusals(victim)
-            )
+            refused = (Reason(r.code.value, r.retry_at, r.numbers) for r in seen.refusals(victim))
             found[victim_id] = Prospect(victim.user, victim.monthly_points, seen.amount(victim), (*closed, *refused))
     return found

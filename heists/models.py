@@ -160,7 +160,7 @@ class HeistToken(models.Model):
         indexes = [
             # Admin: players by tokens held; dashboard: the distribution of tokens.
             models.Index(fields=["balance"], name="heists_token_balance"),
-            # Of the design: who spent lately. Admin: the list's order by last spent.
+            # Of the design: who spent lately. Nothing of ours asks.
             models.Index(fields=["last_spent_at"], name="heists_token_last_spent"),
         ]
         constraints = [

@@ -1,8 +1,8 @@
 """The economy in plain numbers, for the dashboard. Reads only.
 
 What a closed day holds stays as it is, so the closed part of a period is computed once and remembered in Django's
-cache where that took long; what happened since is read anew each time. At ten million heists that is the difference
-between seconds and milliseconds.
+cache where that took long; what happened since is then at most a minute old. At ten million heists that is the
+difference between seconds and milliseconds.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ PERIODS = (7, 30, 90)
 GRACE = dt.timedelta(hours=1)
 # Pages take a day as closed only so much later: in between, `summarize` adds it up and nobody has to wait for it.
 AHEAD = dt.timedelta(hours=1)
+# How old what happened today may look, on a site where a day takes long to add up.
+MINUTE = dt.timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ def period(days: int, now: dt.datetime) -> Period:
     zone = timezone.get_default_timezone()
     first = now.astimezone(zone).date() - (days - 1) * DAY
     closed = _closed(first, (now - GRACE - AHEAD).astimezone(zone).date(), zone)
-    tallies = closed.tallies + _tallies(closed.until, None, zone)
+    tallies = closed.tallies + _opened("days", closed, partial(_tallies, closed.until, None, zone))
     by_date: dict[str, tuple[dict[str, int], int]] = {}
     for date, status, count, points in tallies:
         counts, moved = by_date.get(date, ({}, 0))
@@ -170,21 +172,27 @@ def hasty_players(now: dt.datetime) -> list[Warning]:
             Lag("created_at", REJECTIONS_AN_HOUR), partition_by=F("attacker"), order_by=[F("created_at"), F("pk")]
         )
     ).filter(tenth_before__gt=F("created_at") - dt.timedelta(hours=1))
-    hasty = set(eleventh.values_list("attacker", flat=True))
-    return _warnings(rejections.filter(attacker__in=hasty), "attacker", 0) if hasty else []
+    hasty = remembered("hasty", lambda: [*map(str, set(eleventh.values_list("attacker", flat=True)))], MINUTE)
+    return _warnings(_counted(rejections.filter(attacker__in=hasty), "attacker", 0)) if hasty else []
 
 
 def besieged_players(now: dt.datetime) -> list[Warning]:
     """Players whom others attacked over 5 times in the last 24 hours, rejections included."""
     attacks = Heist.objects.filter(created_at__gte=now - DAY, created_at__lte=now).exclude(attacker=F("victim"))
-    return _warnings(attacks, "victim", ATTACKS_A_DAY)
+    return _warnings(remembered("besieged", lambda: _counted(attacks, "victim", ATTACKS_A_DAY), MINUTE))
 
 
-def _warnings(heists: Any, role: str, more_than: int) -> list[Warning]:
+def _counted(heists: Any, role: str, more_than: int) -> list[list[Any]]:
+    """The players with the most of these heists, as [key, count]."""
     counted = heists.order_by().values_list(role).annotate(count=Count("*")).filter(count__gt=more_than)
-    worst = list(counted.order_by("-count", role)[:NAMED])
-    people = get_user_model()._default_manager.in_bulk([key for key, _count in worst])
-    return [Warning(people.get(key), count) for key, count in worst]
+    return [[str(key), count] for key, count in counted.order_by("-count", role)[:NAMED]]
+
+
+def _warnings(worst: list[list[Any]]) -> list[Warning]:
+    to_key = get_user_model()._meta.pk.to_python
+    counts = {to_key(key): count for key, count in worst}
+    people = get_user_model()._default_manager.in_bulk(counts)
+    return [Warning(people.get(key), count) for key, count in counts.items()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +224,11 @@ def _closed(first: dt.date, until: dt.date, zone: dt.tzinfo) -> _Closed:
     )
 
 
+def _opened(name: str, closed: _Closed, compute: Callable[[], list[Any]]) -> list[Any]:
+    """What came after the closed days; at most a minute old."""
+    return remembered(f"open-{name}:{closed.until:%Y%m%d%z}", compute, MINUTE)
+
+
 def _tallies(since: dt.datetime, until: dt.datetime | None, zone: dt.tzinfo) -> list[list[Any]]:
     """Attempts and points by date and status, as JSON can keep them."""
     rows = Heist.objects.filter(created_at__gte=since)
@@ -244,7 +257,7 @@ def _ranks(role: str, since: dt.datetime, until: dt.datetime | None, only: list[
 
 def _top(role: str, closed: _Closed) -> list[tuple[Any, int, int]]:
     """Add what is still open to the closed part: of the best of both, whatever the other part holds of them."""
-    opened = _ranks(role, closed.until, None)
+    opened = _opened(role, closed, partial(_ranks, role, closed.until, None))
     totals = {key: (heists, points) for key, heists, points in closed.best[role]}
     newcomers = [key for key, _heists, _points in opened if key not in totals]
     known = {key for key, _heists, _points in opened}

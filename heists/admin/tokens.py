@@ -51,10 +51,10 @@ class HeistTokenAdmin(ReadOnlyAdmin):
 
     change_form_template = "admin/heists/heisttoken/change_form.html"
     player_paths = ("user",)
-    list_display = ("player", "held", "total_earned", "total_spent", "spent", "last_earned_at")
+    list_display = ("player", "held", "total_earned", "total_spent", "last_spent_at", "last_earned_at")
     list_select_related = ("user",)
     ordering = ("-pk",)
-    sortable_by = ("held", "spent")
+    sortable_by = ("held",)
     actions = ("grant_tokens",)
 
     @admin.display(description=gettext_lazy("player"))
@@ -64,10 +64,6 @@ class HeistTokenAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("balance"), ordering="balance")
     def held(self, token: HeistToken) -> int:
         return token.balance
-
-    @admin.display(description=gettext_lazy("last spent"), ordering="last_spent_at")
-    def spent(self, token: HeistToken) -> Any:
-        return token.last_spent_at
 
     def has_grant_permission(self, request: HttpRequest) -> bool:
         """Whether this member of staff may give tokens away; seeing them is not enough."""

@@ -52,6 +52,7 @@ def rejection(attacker: Any, victim: Any, at: dt.datetime) -> None:
 @pytest.mark.parametrize("remembering", [False, True])
 def test_the_period_adds_up_also_where_it_is_remembered(monkeypatch: pytest.MonkeyPatch, remembering: bool) -> None:
     monkeypatch.setattr("heists.remembered.QUICK", 0 if remembering else 3600)
+    monkeypatch.setattr("heists.statistics.MINUTE", dt.timedelta())
     alice, bob, cid = player("alice"), player("bob"), player("cid")
     success(alice, bob, 30, NOON - dt.timedelta(days=2))
     success(bob, cid, 50, NOON - dt.timedelta(days=1))
@@ -69,8 +70,12 @@ def test_the_period_adds_up_also_where_it_is_remembered(monkeypatch: pytest.Monk
     assert [(rank.player, rank.points) for rank in period.victims] == [(cid, 75), (bob, 30)]
 
 
-def test_the_closed_days_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("opened_for", "spared"), [(dt.timedelta(), 3), (statistics.MINUTE, 6)])
+def test_the_closed_days_are_read_once_and_what_is_open_once_a_minute(
+    monkeypatch: pytest.MonkeyPatch, opened_for: dt.timedelta, spared: int
+) -> None:
     monkeypatch.setattr("heists.remembered.QUICK", 0)
+    monkeypatch.setattr("heists.statistics.MINUTE", opened_for)
     success(player("alice"), player("bob"), 30, NOON - dt.timedelta(days=2))
 
     with CaptureQueriesContext(connection) as first:
@@ -78,7 +83,7 @@ def test_the_closed_days_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with CaptureQueriesContext(connection) as second:
         statistics.period(7, NOON)
 
-    assert len(second) == len(first) - 3
+    assert len(second) == len(first) - spared
 
 
 @pytest.mark.parametrize("later", [30, 8 * 60, 22 * 60, 23 * 60 + 59], ids="minutes={}".format)
@@ -135,6 +140,17 @@ def test_days_are_those_of_the_sites_time_zone(settings: Any) -> None:
     period = statistics.period(7, NOON)
 
     assert [day.date.isoformat() for day in period.days if day.points] == ["2026-05-20"]
+
+
+def test_warnings_are_remembered_where_finding_them_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("heists.remembered.QUICK", 0)
+    hasty, bob = player("hasty"), player("bob")
+    for number in range(11):
+        rejection(hasty, bob, NOON - dt.timedelta(minutes=5 * number))
+
+    for _time in range(2):
+        assert [(warning.player, warning.count) for warning in statistics.hasty_players(NOON)] == [(hasty, 11)]
+        assert [(warning.player, warning.count) for warning in statistics.besieged_players(NOON)] == [(bob, 11)]
 
 
 def test_the_eleventh_rejection_in_an_hour_is_a_warning() -> None:

@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from heists import facts, standings, statistics
+from heists import days, facts, standings, statistics
 from heists.api.heists import history
 from heists.conf import rules
 from heists.economy import get_economy
@@ -52,8 +52,9 @@ def hot_queries() -> dict[str, Callable[[], Any]]:
             history(heists.filter(status="FAILED_SHIELD"), me, "victim").newest_first()[:21]
         ),
         "stats": lambda: standings.totals(me),
-        # What stands for a minute on a busy site: its page costs the second only.
-        "leaderboard, counted": lambda: standings._ranking(month_start(rules(), now)),
+        # Once a day, by `summarize_heists` at night; and once a minute.
+        "leaderboard, closed days": lambda: standings._ranks("attacker", month_start(rules(), now), now, limit=1000),
+        "leaderboard, today": lambda: standings._ranks("attacker", now - days.DAY, None, limit=1000),
         "leaderboard, named": lambda: get_user_model().objects.in_bulk(board[:10]),
         "my shields": lambda: list(Shield.objects.filter(player=me).order_by("-bought_at")[:21]),
         "shields due": lambda: list(Shield.objects.due(now)[:100]),
@@ -70,7 +71,7 @@ def hot_queries() -> dict[str, Callable[[], Any]]:
         ),
         "admin: tokens": lambda: list(HeistToken.objects.order_by("-last_spent_at")[:100]),
         "grants of a player": lambda: list(TokenGrant.objects.filter(player=me).order_by("-created_at")[:21]),
-        "dashboard, today": lambda: statistics._tallies(now - dt.timedelta(hours=24), None, dt.UTC),
+        "dashboard, today": lambda: statistics._tallies(dt.UTC, now - days.DAY, None),
         "dashboard, hasty players": lambda: statistics.hasty_players(now),
         "dashboard, besieged players": lambda: statistics.besieged_players(now),
         "retention": lambda: list(

@@ -6,18 +6,21 @@ import datetime as dt
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.contrib.auth import get_user_model
 from django.db.models import Count, Sum
 
 from . import conf, rules
 from .choices import HeistStatus
+from .days import Days
 from .models import Heist
-from .remembered import remembered
 
-# As many as anybody may ask for, and how long they stand where adding them up takes long.
+ATTACKER, VICTIM = "attacker", "victim"
+# As many as anybody may ask for.
 RANKED = 100
-RANKING_LIFE = dt.timedelta(minutes=1)
+# Candidates for each name on a list: whoever is among the best of two parts together is among these of one.
+CANDIDATES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,25 +80,55 @@ def _by_status(heists: Any) -> dict[str, tuple[int, int]]:
 def leaders(*, now: dt.datetime, limit: int) -> list[Leader]:
     """Return this calendar month's best attackers by points stolen; ties by heists, then by key.
 
-    Summing a busy month takes longer than a page may, so there the ranking is up to a minute old.
+    Where that takes long to add up, the ranking is up to a minute old.
     """
-    since = rules.month_start(conf.rules(), now)
-    ranking = remembered(f"leaders:{since:%Y%m%d%z}", partial(_ranking, since), RANKING_LIFE)[:limit]
-    to_key = get_user_model()._meta.pk.to_python
-    rows = [(to_key(key), heists, points) for key, heists, points in ranking]
+    month = rules.month_start(conf.rules(), now)
+    days = Days.up_to(now, month.date(), ZoneInfo(conf.rules().time_zone))
+    rows = best(days, ATTACKER, RANKED)[:limit]
     players = get_user_model()._default_manager.in_bulk([key for key, _heists, _points in rows])
     # An account may have been deleted since.
     rows = [row for row in rows if row[0] in players]
     return [Leader(rank, players[key], heists, points) for rank, (key, heists, points) in enumerate(rows, 1)]
 
 
-def _ranking(since: dt.datetime) -> list[list[Any]]:
-    best = (
-        Heist.objects.successful()
-        .filter(created_at__gte=since)
-        .order_by()
-        .values_list("attacker")
-        .annotate(heists=Count("pk"), points=Sum("points_stolen"))
-        .order_by("-points", "-heists", "attacker")[:RANKED]
-    )
-    return [[str(key), heists, points] for key, heists, points in best]
+def best(days: Days, role: str, named: int) -> list[tuple[Any, int, int]]:
+    """Return the players with the most points of successes as (key, heists, points), as attackers or as victims.
+
+    Of the best of the closed days and the best of what came since, whatever the other part holds of them.
+    """
+    closed = closed_best(days, role, named)
+    opened = days.opened(f"{role}-{named}", partial(_ranks, role, limit=CANDIDATES * named))
+    totals = {key: (heists, points) for key, heists, points in closed}
+    known = {key for key, _heists, _points in opened}
+    late = _ranks(role, days.start, days.until, only=[key for key in known if key not in totals])
+    rest = _ranks(role, days.until, None, only=[key for key in totals if key not in known]) if opened else []
+    for key, heists, points in (*opened, *late, *rest):
+        before = totals.get(key, (0, 0))
+        totals[key] = (before[0] + heists, before[1] + points)
+    to_key = get_user_model()._meta.pk.to_python
+    players = [(to_key(key), heists, points) for key, (heists, points) in totals.items()]
+    return sorted(players, key=lambda player: (-player[2], -player[1], player[0]))[:named]
+
+
+def closed_best(days: Days, role: str, named: int) -> list[Any]:
+    """Return who may be among the best so far, as [key, heists, points] of the closed days."""
+    return days.closed(f"{role}-{named}", partial(_ranks, role, limit=CANDIDATES * named))
+
+
+def _ranks(
+    role: str,
+    since: dt.datetime,
+    until: dt.datetime | None,
+    *,
+    only: list[Any] | None = None,
+    limit: int | None = None,
+) -> list[list[Any]]:
+    """Players with their successes, as [key, heists, points], most points first; so many, or only these."""
+    rows = Heist.objects.successful().filter(created_at__gte=since)
+    if until is not None:
+        rows = rows.filter(created_at__lt=until)
+    if only is not None:
+        rows = rows.filter(**{f"{role}__in": only})
+    summed = rows.order_by().values_list(role).annotate(heists=Count("*"), points=Sum("points_stolen"))
+    ranked = summed.order_by("-points", "-heists", role)[:limit]
+    return [[str(key), heists, points] for key, heists, points in ranked]

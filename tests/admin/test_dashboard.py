@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from heists import days as days_
 from heists import statistics
 from heists.admin import charts
 from heists.choices import HeistStatus
@@ -52,7 +53,7 @@ def rejection(attacker: Any, victim: Any, at: dt.datetime) -> None:
 @pytest.mark.parametrize("remembering", [False, True])
 def test_the_period_adds_up_also_where_it_is_remembered(monkeypatch: pytest.MonkeyPatch, remembering: bool) -> None:
     monkeypatch.setattr("heists.remembered.QUICK", 0 if remembering else 3600)
-    monkeypatch.setattr("heists.statistics.MINUTE", dt.timedelta())
+    monkeypatch.setattr("heists.days.MINUTE", dt.timedelta())
     alice, bob, cid = player("alice"), player("bob"), player("cid")
     success(alice, bob, 30, NOON - dt.timedelta(days=2))
     success(bob, cid, 50, NOON - dt.timedelta(days=1))
@@ -70,12 +71,12 @@ def test_the_period_adds_up_also_where_it_is_remembered(monkeypatch: pytest.Monk
     assert [(rank.player, rank.points) for rank in period.victims] == [(cid, 75), (bob, 30)]
 
 
-@pytest.mark.parametrize(("opened_for", "spared"), [(dt.timedelta(), 3), (statistics.MINUTE, 6)])
+@pytest.mark.parametrize(("opened_for", "spared"), [(dt.timedelta(), 3), (days_.MINUTE, 6)])
 def test_the_closed_days_are_read_once_and_what_is_open_once_a_minute(
     monkeypatch: pytest.MonkeyPatch, opened_for: dt.timedelta, spared: int
 ) -> None:
     monkeypatch.setattr("heists.remembered.QUICK", 0)
-    monkeypatch.setattr("heists.statistics.MINUTE", opened_for)
+    monkeypatch.setattr("heists.days.MINUTE", opened_for)
     success(player("alice"), player("bob"), 30, NOON - dt.timedelta(days=2))
 
     with CaptureQueriesContext(connection) as first:
@@ -94,7 +95,7 @@ def test_after_summarizing_no_page_adds_up_closed_days_for_a_day(
     monkeypatch.setattr("heists.remembered.QUICK", 0)
     alice, bob = player("alice"), player("bob")
     for ago in (1, days - 1, days):
-        success(alice, bob, 30, NOON - ago * statistics.DAY)
+        success(alice, bob, 30, NOON - ago * days_.DAY)
     night = NOON.replace(hour=1, minute=30)
     page_at = night + dt.timedelta(hours=1, minutes=later - 30)
     statistics.summarize(night)
@@ -102,7 +103,7 @@ def test_after_summarizing_no_page_adds_up_closed_days_for_a_day(
     with CaptureQueriesContext(connection) as queries:
         shown = statistics.period(days, page_at)
 
-    monkeypatch.setattr("heists.statistics.remembered", lambda name, compute, life: compute())
+    monkeypatch.setattr("heists.days.remembered", lambda name, compute, life: compute())
     with CaptureQueriesContext(connection) as more:
         assert statistics.period(days, page_at) == shown
     assert len(more) == len(queries) + 3
@@ -110,10 +111,10 @@ def test_after_summarizing_no_page_adds_up_closed_days_for_a_day(
 
 def test_what_is_remembered_of_a_day_is_not_taken_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("heists.remembered.QUICK", 0)
-    success(player("alice"), player("bob"), 30, NOON - 6 * statistics.DAY)
+    success(player("alice"), player("bob"), 30, NOON - 6 * days_.DAY)
 
     assert statistics.period(7, NOON).attackers
-    assert not statistics.period(7, NOON.replace(hour=0) + statistics.DAY).attackers
+    assert not statistics.period(7, NOON.replace(hour=0) + days_.DAY).attackers
 
 
 def test_the_command_summarizes_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .choices import FailureCode, GrantReason, HeistNotificationType, HeistStatus, LetterState
-from .rules import Rules
+from .rules import NUMBERS, Rules
 
 __all__ = [
     "FailureCode",
@@ -86,9 +86,7 @@ class RuleSetQuerySet(AppendOnlyQuerySet):
         key = (str(connection.settings_dict["NAME"]), rules)
         if found := self.known.get(key):
             return found
-        row: RuleSet = self.using(connection.alias).get_or_create(
-            **{name: getattr(rules, name) for name in rules.__slots__}
-        )[0]
+        row: RuleSet = self.using(connection.alias).get_or_create(**{name: getattr(rules, name) for name in NUMBERS})[0]
         # Only what is committed may be remembered: a row that an outer transaction rolls back would haunt the process.
         if not connection.in_atomic_block:
             self.known[key] = row
@@ -125,7 +123,7 @@ class RuleSet(AppendOnlyModel):
         verbose_name_plural = _("rule sets")
         constraints = [
             # Many processes may use new numbers at the same moment; one row remains.
-            models.UniqueConstraint(fields=list(Rules.__slots__), name="heists_ruleset_numbers_once"),
+            models.UniqueConstraint(fields=NUMBERS, name="heists_ruleset_numbers_once"),
         ]
 
     def __str__(self) -> str:
@@ -134,7 +132,7 @@ class RuleSet(AppendOnlyModel):
     @property
     def rules(self) -> Rules:
         """The numbers as `rules.py` takes them."""
-        return Rules(**{name: getattr(self, name) for name in Rules.__slots__})
+        return Rules(**{name: getattr(self, name) for name in NUMBERS})
 
 
 class HeistToken(models.Model):

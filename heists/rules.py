@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from .choices import FailureCode
@@ -16,7 +17,7 @@ from .choices import FailureCode
 DAY = dt.timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rules:
     """The numbers in force: one value of this class is one `RuleSet` row."""
 
@@ -34,21 +35,25 @@ class Rules:
     shield_days: int = 7
     time_zone: str = "UTC"
 
-    @property
+    @cached_property
     def cooldown(self) -> dt.timedelta:
         return dt.timedelta(hours=self.cooldown_hours)
 
-    @property
+    @cached_property
     def protection(self) -> dt.timedelta:
         return dt.timedelta(hours=self.target_cooldown_hours)
 
-    @property
+    @cached_property
     def pair_cooldown(self) -> dt.timedelta:
         return dt.timedelta(hours=self.pair_cooldown_hours)
 
-    @property
+    @cached_property
     def shield_life(self) -> dt.timedelta:
         return dt.timedelta(days=self.shield_days)
+
+
+# The names of all that a set of rules consists of.
+NUMBERS = tuple(number.name for number in fields(Rules))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +150,8 @@ def amount(rules: Rules, victim: Victim, now: dt.datetime) -> int:
 
 def lost_this_month(rules: Rules, victim: Victim, now: dt.datetime) -> int:
     """The points stolen from the victim in this calendar month of the site's time zone."""
+    if not victim.losses:
+        return 0
     start = month_start(rules, now)
     return sum(loss.points for loss in victim.losses if loss.at >= start)
 

@@ -26,7 +26,7 @@ from .choices import GrantReason, HeistStatus
 from .economy import Economy, get_economy
 from .errors import NoCoins
 from .models import Heist, HeistToken, RuleSet
-from .rules import Rules
+from .rules import NUMBERS, Rules
 from .services import execute_heist, grant_tokens
 from .services.event_types import seed_event_types
 
@@ -55,7 +55,7 @@ class EconomyConformance(Base):
         super().setUp()
         self.economy: Economy = get_economy()
         self.using = router.db_for_write(Heist)
-        rules = {name.upper(): getattr(Rules(), name) for name in Rules.__slots__ if name != "time_zone"}
+        rules = {name.upper(): getattr(Rules(), name) for name in NUMBERS if name != "time_zone"}
         overridden = self.settings(HEISTS={**settings.HEISTS, **rules, "ENABLED": True})
         overridden.enable()
         self.addCleanup(overridden.disable)

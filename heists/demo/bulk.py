@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -41,6 +42,8 @@ class Bulk:
     def __init__(self, using: str) -> None:
         self.using = using
         self.connection: Any = connections[using]
+        # The same moment stands in several rows: of a heist, its notifications, its point events.
+        self._moment = lru_cache(maxsize=65536)(self.connection.ops.adapt_datetimefield_value)
         self._touched: dict[type[models.Model], None] = {}
         self._numbered: dict[type[models.Model], None] = {}
         # What puts the laws of a table back; None while they stand.
@@ -79,7 +82,7 @@ class Bulk:
         values = list(row)
         for i in times:
             if isinstance(values[i], dt.datetime):
-                values[i] = self.connection.ops.adapt_datetimefield_value(values[i])
+                values[i] = self._moment(values[i])
         return values
 
     @contextmanager

@@ -169,6 +169,8 @@ def _statement(players: _Players, victims: int) -> Prepared:
     rows = (
         players.rows.filter(pk__in=Given("players", key, length=1 + victims))
         .select_related("heist_token")
+        # What no rule asks. Moments are slow to read.
+        .defer("heist_token__last_earned_at", "heist_token__created_at", "heist_token__updated_at")
         .annotate(
             raid=FilteredRelation(
                 "heists_as_attacker",

@@ -205,7 +205,15 @@ def test_the_rules_import_no_clock_no_orm_and_no_settings() -> None:
     with open(rules.__file__, encoding="utf-8") as source:
         imports = [line.split()[1] for line in source if line.startswith(("import ", "from "))]
 
-    assert set(imports) == {"__future__", "datetime", "collections.abc", "dataclasses", "functools", "zoneinfo", ".choices"}
+    assert set(imports) == {
+        "__future__",
+        "datetime",
+        "collections.abc",
+        "dataclasses",
+        "functools",
+        "zoneinfo",
+        ".choices",
+    }
 
 
 def test_a_window_of_no_hours_refuses_nobody_not_even_who_was_overtaken_on_the_way() -> None:

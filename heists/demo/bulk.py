@@ -104,11 +104,16 @@ class Bulk:
 
     def _drop_laws(self, model: type[models.Model], put_off: list[str]) -> None:
         """Drop what an empty table's rows would be checked by and sorted into, and remember how to put it back."""
-        find = {"postgresql": POSTGRESQL_LAWS, "sqlite": SQLITE_LAWS}.get(self.connection.vendor)
+        table = model._meta.db_table
+        find = {
+            "postgresql": (POSTGRESQL_LAWS, self.connection.ops.quote_name(table)),
+            "sqlite": (SQLITE_LAWS, table),
+        }.get(self.connection.vendor)
         if find is None or model._base_manager.using(self.using).exists():
             return
+        sql, name = find
         with self.connection.cursor() as cursor:
-            cursor.execute(find, {"table": model._meta.db_table})
+            cursor.execute(sql, {"table": name})
             for drop, create in cursor.fetchall():
                 cursor.execute(drop)
                 put_off.append(create)

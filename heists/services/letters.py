@@ -84,7 +84,7 @@ def send_again(letter: Letter) -> bool:
     It keeps its Message-ID: a mailbox that still holds the first copy may show one only.
     """
     using, now = router.db_for_write(Letter), timezone.now()
-    with transaction.atomic(using=using, durable=True):
+    with transaction.atomic(using=using):
         idle = Letter.objects.using(using).filter(Q(leased_until=None) | Q(leased_until__lte=now), pk=letter.pk)
         back = idle.update(state=LetterState.WAITING, due_at=now, attempts=0, lease=None, leased_until=None)
         if back:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -55,5 +56,18 @@ def test_sending_again_needs_its_own_permission(client: Client, auditor: Any) ->
 
     auditor.user_permissions.add(Permission.objects.get(codename="send_again", content_type__app_label="heists"))
     send_again(client, failed)
+    failed.refresh_from_db()
+    assert failed.state == LetterState.WAITING
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sending_again_works_inside_a_transaction_around_the_request(
+    client: Client, boss: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = letter(LetterState.FAILED)
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+
+    assert "1 letter will be sent again." in send_again(client, failed)
+
     failed.refresh_from_db()
     assert failed.state == LetterState.WAITING

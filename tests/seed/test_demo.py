@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from django.apps import apps
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, connection, models, transaction
 
 from gamification.models import PlayerProfile, PointEventTypeMaster
 from heists import facts
@@ -125,6 +126,35 @@ def test_a_key_of_nobody_does_not_get_into_a_large_world() -> None:
 
     assert laws() == before
     assert not HeistToken.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_host_may_name_its_tables_as_it_likes() -> None:
+    """Its indexes and keys are found under a name that has to be quoted, too."""
+
+    class Ledger(models.Model):  # noqa: DJ008 - shown to nobody
+        player = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+
+        class Meta:
+            app_label = "gamification"
+            db_table = "Ledger of Points"
+
+    try:
+        with connection.schema_editor() as editor:
+            editor.create_model(Ledger)
+        before, bulk, somebody = laws(), Bulk(connection.alias), player()
+
+        with transaction.atomic(), bulk.laws_last():
+            bulk.insert(Ledger, ("player",), [(somebody.pk,)])
+            assert laws() < before
+
+        assert laws() == before
+        assert Ledger.objects.get().player_id == somebody.pk
+    finally:
+        with connection.schema_editor() as editor:
+            editor.delete_model(Ledger)
+        del apps.all_models["gamification"]["ledger"]
+        apps.clear_cache()
 
 
 def test_other_rules_make_another_world_that_balances(settings: Any) -> None:

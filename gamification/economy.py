@@ -10,6 +10,7 @@ from django.contrib.auth import get_user_model
 from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
 
+from heists import prepared
 from heists.economy import Economy, PointEventRow
 from heists.errors import InsufficientCoins
 from heists.models import Heist
@@ -39,7 +40,7 @@ class GamificationEconomy(GamificationDemo, Economy):
         self._move(heist.victim_id, heist.victim_points_before, heist.victim_points_after)
         self._move(heist.attacker_id, heist.attacker_points_before, heist.attacker_points_after)
         gain, told = heist.points_stolen, {"reference": f"heist:{heist.pk}", "created_at": heist.created_at}
-        PointEvent.objects.bulk_create(
+        prepared.insert(
             [
                 PointEvent(user_id=heist.attacker_id, type_id="HEIST_GAIN", points=gain, **told),
                 PointEvent(user_id=heist.victim_id, type_id="HEIST_LOSS", points=-gain, **told),
@@ -47,7 +48,9 @@ class GamificationEconomy(GamificationDemo, Economy):
         )
 
     def _move(self, player_id: Any, before: int, after: int) -> None:
-        if not PlayerProfile.objects.filter(user_id=player_id, monthly_points=before).update(monthly_points=after):
+        if not prepared.update(
+            PlayerProfile, where={"user": player_id, "monthly_points": before}, to={"monthly_points": after}
+        ):
             raise errors.StaleBalance
 
     def coins(self, player_id: Any) -> int:

@@ -202,7 +202,7 @@ def _statement(players: _Players, victims: int) -> Prepared:
             shield_expires_at=F("shield__expires_at"),
         )
     )
-    return Prepared(rows, players.using)
+    return Prepared(rows.using(players.using))
 
 
 def read(

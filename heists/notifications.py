@@ -12,7 +12,7 @@ from django.utils import translation
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_noop
 
-from . import conf
+from . import conf, prepared
 from .choices import GrantReason, HeistNotificationType
 from .economy import Economy
 from .models import HeistNotification, Letter
@@ -67,13 +67,14 @@ def build(
 
 def send(*notifications: HeistNotification, economy: Economy, using: str) -> list[HeistNotification]:
     """Write notifications, and a letter for each whose player has an address. The caller holds the transaction."""
-    written: list[HeistNotification] = HeistNotification.objects.using(using).bulk_create(notifications)
+    prepared.insert(notifications, using=using)
     if conf.email_enabled():
-        letters = [Letter(notification=n, due_at=n.created_at) for n in written if economy.email(n.user)]
+        letters = [Letter(notification=n, due_at=n.created_at) for n in notifications if economy.email(n.user)]
         if letters:
-            keys = [letter.pk for letter in Letter.objects.using(using).bulk_create(letters)]
+            prepared.insert(letters, using=using)
+            keys = [letter.pk for letter in letters]
             if path := conf.email_delivery():
                 # After commit: a worker that is woken earlier would not find the rows. Robust: the deed is done, and
                 # the command delivers what the host's queue did not.
                 transaction.on_commit(lambda: import_string(path)(keys), using=using, robust=True)
-    return written
+    return [*notifications]

@@ -10,7 +10,7 @@ from django.db import IntegrityError, router, transaction
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
-from .. import conf, facts, notifications, request_id, signals
+from .. import conf, facts, notifications, prepared, request_id, signals
 from ..choices import FailureCode, HeistNotificationType, HeistStatus
 from ..economy import Economy, get_economy
 from ..errors import FeatureDisabled, IdempotencyKeyReused, InactiveAccount
@@ -147,17 +147,13 @@ def _spend_token(heist: Heist, seen: facts.Facts, using: str) -> None:
     token.balance -= price
     token.total_spent += price
     token.last_spent_at = token.updated_at = seen.now
-    spent = (
-        HeistToken.objects.using(using)
-        .filter(user=heist.attacker_id, **judged)
-        .update(
-            balance=token.balance,
-            total_spent=token.total_spent,
-            last_spent_at=seen.now,
-            updated_at=seen.now,
-        )
-    )
-    if not spent:
+    spent = {
+        "balance": token.balance,
+        "total_spent": token.total_spent,
+        "last_spent_at": seen.now,
+        "updated_at": seen.now,
+    }
+    if not prepared.update(HeistToken, where={"user": heist.attacker_id, **judged}, to=spent, using=using):
         raise Outdated
 
 

@@ -69,6 +69,9 @@ class Prepared:
         self._rows = rows.using(self._using)
         self._compiler = rows.query.get_compiler(self._using)
         self._statement = _Statement(*self._compiler.as_sql())
+        # Of what each column holds, which is the same every time.
+        columns = [column for column, _sql, _alias in self._compiler.select]
+        self._converters = self._compiler.get_converters(columns[: self._compiler.col_count])
 
     def ask(self, values: Mapping[Any, Any]) -> QuerySet[Any]:
         """Return a query set of the rows for these values. It can be iterated, but not changed any more."""
@@ -78,6 +81,7 @@ class Prepared:
         compiler: Any = copy(self._compiler)
         compiler.connection = connection
         compiler.as_sql = lambda: filled
+        compiler.get_converters = lambda expressions: self._converters
         rows: Any = self._rows.all()
         rows.query.get_compiler = lambda *args, **kwargs: compiler
         return rows  # type: ignore[no-any-return]
@@ -104,7 +108,7 @@ def _updating(
 ) -> _Statement:
     fields: Any = {name: model._meta.get_field(name) for name in (*where, *to)}
     wanted = {name: None if name in empty else Given(("where", name), fields[name]) for name in where}
-    query = model._base_manager.using(using).filter(**wanted).query.chain(UpdateQuery)
+    query: Any = model._base_manager.using(using).filter(**wanted).query.chain(UpdateQuery)
     query.add_update_values({name: Given(("to", name), fields[name]) for name in to})
     return _Statement(*query.get_compiler(using).as_sql())
 
@@ -120,7 +124,7 @@ def insert(rows: Sequence[Any], *, using: str | None = None) -> None:
 
 
 def _insert(rows: Sequence[Any], using: str | None) -> None:
-    model = type(rows[0])
+    model: Any = type(rows[0])
     using = using or router.db_for_write(model)
     numbered = rows[0].pk is None
     sql, fields = _inserting(model, len(rows), numbered, using)

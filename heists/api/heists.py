@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.http import Http404
@@ -17,7 +18,7 @@ from ..services import execute_heist
 from . import problems, schema
 from .base import AttemptMixin, PlayerView
 from .client_address import client_address
-from .pagination import PageCursor
+from .pagination import PreparedPage, Window
 from .serializers import (
     ATTACKER,
     VICTIM,
@@ -35,35 +36,45 @@ HEISTS = ["heists"]
 LOOKUPS = {"status": "status", "created_after": "created_at__gte", "created_before": "created_at__lt"}
 
 
-def history(heists: HeistQuerySet, player_id: Any, role: str) -> HeistQuerySet:
-    """Return those of the heists in which a player played this part and which they may read, with the other player."""
-    if role == ATTACKER:
-        return heists.filter(attacker=player_id).select_related("victim")
+# What an audit reads of a heist, and a player never.
+UNTOLD = ("failure_reason", "ip_address", "idempotency_key", "rules")
+
+
+def as_attacker() -> HeistQuerySet:
+    """Heists as their attacker may read them, each with the other player."""
+    return Heist.objects.defer(*UNTOLD).select_related("victim")
+
+
+def as_victim() -> HeistQuerySet:
+    """Heists as their victim may read them, each with the other player."""
     # The condition of the index heists_heist_losses, in its own words.
-    return heists.filter(victim=player_id, token_spent=True).select_related("attacker")
+    return Heist.objects.defer(*UNTOLD).filter(token_spent=True).select_related("attacker")
 
 
-class HistoryPage(PageCursor):
-    """A page of the heists of whoever asks; of both parts at once, it is merged from a page of each.
+class HistoryPage(PreparedPage):
+    """A page of a player's heists; of both parts at once, it is merged from a page of each.
 
     One query for "attacker or victim" has no index to walk: PostgreSQL would sort the player's whole history, or
     worse, walk everybody's.
     """
 
-    def __init__(self, role: str | None = None) -> None:
+    model = Heist
+    parts = {ATTACKER: as_attacker, VICTIM: as_victim}
+
+    def __init__(self, player: Any = None, role: str | None = None) -> None:
+        self.player = player
         self.roles = (role,) if role else (ATTACKER, VICTIM)
 
-    def take(self, queryset: Any, count: int, backwards: bool) -> list[Any]:
-        me: Any = self.request.user
+    def take(self, where: Mapping[str, Any], window: Window) -> list[Any]:
         rows = []
         for role in self.roles:
             part: Any = Heist._meta.get_field(role)
-            for heist in history(queryset, me.pk, role)[:count]:
+            for heist in self.ask(self.parts[role], {**where, role: self.player.pk}, window):
                 # Who asks is known already. Not assigned: they may have been read from another replica.
-                part.set_cached_value(heist, me)
+                part.set_cached_value(heist, self.player)
                 rows.append(heist)
-        rows.sort(key=lambda heist: (heist.created_at, heist.pk), reverse=not backwards)
-        return rows[:count]
+        rows.sort(key=lambda heist: (heist.created_at, heist.pk), reverse=not window.backwards)
+        return rows[: window.count]
 
 
 class HeistsView(AttemptMixin, PlayerView):
@@ -88,8 +99,8 @@ class HeistsView(AttemptMixin, PlayerView):
         wanted = query.validated_data
         role = wanted.pop("role", None)
         lookups = {LOOKUPS[name]: value for name, value in wanted.items()}
-        pages = HistoryPage(role)
-        page: Any = pages.paginate_queryset(Heist.objects.filter(**lookups), request, self)
+        pages = HistoryPage(request.user, role)
+        page: Any = pages.paginate(request, lookups)
         return pages.get_paginated_response(HeistSerializer(page, many=True, context=self.context()).data)
 
     @extend_schema(

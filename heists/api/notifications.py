@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from django.db.models import Count, Subquery
 from django.http import Http404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ..models import HeistNotification, HeistNotificationQuerySet
+from ..prepared import Given
 from ..services import mark_all_read, mark_read
 from . import schema
 from .base import PlayerView
-from .pagination import PageCursor
+from .pagination import PreparedPage, Window
 from .serializers import MarkedSerializer, NotificationQuerySerializer, NotificationSerializer
 
 NOTIFICATIONS = ["notifications"]
@@ -23,12 +26,29 @@ def inbox(player_id: Any) -> HeistNotificationQuerySet:
     return HeistNotification.objects.filter(user=player_id)
 
 
-class InboxPage(PageCursor):
-    """A page that also tells how many are unread in all."""
+def with_unread_count() -> HeistNotificationQuerySet:
+    """Notifications that each know how many of the player who is asked for are unread, counted once."""
+    user: Any = Given("user", HeistNotification._meta.get_field("user"))
+    unread = HeistNotification.objects.filter(user=user).unread().values("user").annotate(count=Count("*"))
+    return HeistNotification.objects.annotate(unread_count=Subquery(unread.values("count")))
+
+
+class InboxPage(PreparedPage):
+    """A page of a player's notifications, that also tells how many are unread in all."""
+
+    model = HeistNotification
+
+    def __init__(self, player: Any = None) -> None:
+        self.player = player
+
+    def take(self, where: Mapping[str, Any], window: Window) -> list[Any]:
+        rows = self.ask(with_unread_count, {**where, "user": self.player.pk}, window)
+        self.unread_count = rows[0].unread_count or 0 if rows else inbox(self.player.pk).unread().count()
+        return rows
 
     def get_paginated_response(self, data: Any) -> Response:
         response = super().get_paginated_response(data)
-        response.data["unread_count"] = inbox(self.request.user.pk).unread().count()
+        response.data["unread_count"] = self.unread_count
         return response
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
@@ -56,9 +76,9 @@ class NotificationsView(PlayerView):
     def get(self, request: Request) -> Response:
         query = NotificationQuerySerializer(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
-        wanted = query.validated_data
-        page: Any = self.paginate_queryset(self.get_queryset().filter(**wanted))
-        return self.get_paginated_response(NotificationSerializer(page, many=True).data)
+        pages = InboxPage(request.user)
+        page: Any = pages.paginate(request, query.validated_data)
+        return pages.get_paginated_response(NotificationSerializer(page, many=True).data)
 
 
 class NotificationReadView(PlayerView):

@@ -2,6 +2,9 @@
 
 DRF's own cursor counts rows of equal position by an offset and stops at 1000 of them; a leaderboard where 5000 players
 have no points yet needs the primary key in the cursor.
+
+`PageCursor` is for any rows, say a host's players. `PreparedPage` is for the lists that everybody reads all day: it
+compiles the query of a page once.
 """
 
 from __future__ import annotations
@@ -9,12 +12,14 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db import DataError
-from django.db.models import Q
+from django.db import DataError, router
+from django.db.models import Model, Q, QuerySet
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import ErrorDetail, NotFound, ValidationError
@@ -23,10 +28,22 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import remove_query_param
 
+from ..prepared import Given, Prepared
+
 DEFAULT_PAGE_SIZE = 20
 MAX_PAGE_SIZE = 100
 # Far more than any cursor that was handed out.
 MAX_CURSOR = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The part of a list that a page shows, and one row more, which tells whether there are further pages."""
+
+    count: int
+    backwards: bool
+    # The key and the primary key of the row it begins behind; None for the list's beginning.
+    position: tuple[Any, Any] | None
 
 
 class PageCursor(BasePagination):
@@ -41,17 +58,18 @@ class PageCursor(BasePagination):
     parse_key: Callable[[Any], Any] = staticmethod(parse_datetime)
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
-        """Return the page. Raises NotFound for a cursor that nobody handed out."""
+        """Return the page of these rows. Raises NotFound for a cursor that nobody handed out."""
+        return self.page(request, queryset.model, lambda window: list(self.within(queryset, window)))
+
+    def page(self, request: Request, model: type[Model], take: Callable[[Window], list[Any]]) -> list[Any]:
+        """Return the page whose rows of this model `take` reads. Raises NotFound like `paginate_queryset`."""
         self.request = request
         size = self.page_size()
         backwards, position = False, None
         if text := request.query_params.get("cursor"):
-            backwards, position = self.decode(text, queryset.model)
-        rows = queryset.order_by(*self.order(backwards))
-        if position:
-            rows = rows.filter(self.beyond(position, backwards))
+            backwards, position = self.decode(text, model)
         try:
-            page = self.take(rows, size + 1, backwards)
+            page = take(Window(size + 1, backwards, position))
         except (DataError, OverflowError, ValueError) as error:
             raise self.unknown_cursor() from error
         more, page = len(page) > size, page[:size]
@@ -62,9 +80,13 @@ class PageCursor(BasePagination):
         self.previous = self.link(True, page[0]) if page and has_previous else None
         return page
 
-    def take(self, queryset: Any, count: int, backwards: bool) -> list[Any]:
-        """Return the first so many rows of a queryset that is ordered and begins where the page begins."""
-        return list(queryset[:count])
+    @classmethod
+    def within(cls, rows: QuerySet[Any], window: Window) -> QuerySet[Any]:
+        """Return those of the rows that are in the window, in its order."""
+        rows = rows.order_by(*cls.order(window.backwards))
+        if window.position:
+            rows = rows.filter(cls.beyond(window.position, window.backwards))
+        return rows[: window.count]
 
     def page_size(self) -> int:
         """Return the page's length. Raises ValidationError for what is no positive number; more than 100 is 100."""
@@ -73,17 +95,19 @@ class PageCursor(BasePagination):
             raise ValidationError({"page_size": ErrorDetail(str(_("Write a number from 1 to 100.")), code="invalid")})
         return min(MAX_PAGE_SIZE, int(text))
 
-    def order(self, backwards: bool) -> tuple[str, str]:
-        key, pk = f"-{self.key}", "-pk" if self.pk_descending else "pk"
+    @classmethod
+    def order(cls, backwards: bool) -> tuple[str, str]:
+        key, pk = f"-{cls.key}", "-pk" if cls.pk_descending else "pk"
         return (_turned(key), _turned(pk)) if backwards else (key, pk)
 
-    def beyond(self, position: tuple[Any, Any], backwards: bool) -> Q:
+    @classmethod
+    def beyond(cls, position: tuple[Any, Any], backwards: bool) -> Q:
         """The rows behind a position. The first condition alone bounds the index; the second settles the ties."""
         key, pk = position
         key_side = "gt" if backwards else "lt"
-        pk_side = "lt" if self.pk_descending != backwards else "gt"
-        return Q(**{f"{self.key}__{key_side}e": key}) & (
-            Q(**{f"{self.key}__{key_side}": key}) | Q(**{f"pk__{pk_side}": pk})
+        pk_side = "lt" if cls.pk_descending != backwards else "gt"
+        return Q(**{f"{cls.key}__{key_side}e": key}) & (
+            Q(**{f"{cls.key}__{key_side}": key}) | Q(**{f"pk__{pk_side}": pk})
         )
 
     def link(self, backwards: bool, row: Any) -> str:
@@ -138,6 +162,47 @@ class PageCursor(BasePagination):
                 "schema": {"type": "integer", "minimum": 1, "default": DEFAULT_PAGE_SIZE},
             },
         ]
+
+
+class PreparedPage(PageCursor):
+    """Pages of rows of our own, by queries that are compiled once for each shape a page can have.
+
+    The shape is which look-ups are asked, which way the page goes and how long it is; the values are asked each time.
+    """
+
+    model: type[Model]
+
+    def paginate(self, request: Request, where: Mapping[str, Any]) -> list[Any]:
+        """Return the page of the rows for which these look-ups hold. Raises NotFound like `paginate_queryset`."""
+        return self.page(request, self.model, partial(self.take, where))
+
+    def take(self, where: Mapping[str, Any], window: Window) -> list[Any]:
+        """Return the rows in the window for which these look-ups hold."""
+        raise NotImplementedError
+
+    def ask(self, source: Callable[[], QuerySet[Any]], where: Mapping[str, Any], window: Window) -> list[Any]:
+        """Return the rows of `source`, always the same query set, in the window for which these look-ups hold."""
+        using = router.db_for_read(self.model)
+        shape = Window(window.count, window.backwards, window.position and (CURSOR_KEY, CURSOR_PK))
+        key, pk = window.position or (None, None)
+        pages: Any = type(self)
+        query = _page(pages, source, frozenset(where), shape, using)
+        return list(query.ask({**where, CURSOR_KEY: key, CURSOR_PK: pk}))
+
+
+CURSOR_KEY, CURSOR_PK = "the cursor's key", "the cursor's primary key"
+
+
+@lru_cache(maxsize=512)
+def _page(
+    pages: type[PreparedPage], source: Callable[[], QuerySet[Any]], lookups: frozenset[str], shape: Window, using: str
+) -> Prepared:
+    """Return the query of such a page, compiled."""
+    field: Any = pages.model._meta.get_field
+    asked = {lookup: Given(lookup, field(lookup.partition("__")[0])) for lookup in lookups}
+    position = (Given(CURSOR_KEY, field(pages.key)), Given(CURSOR_PK, pages.model._meta.pk)) if shape.position else None
+    window = Window(shape.count, shape.backwards, position)
+    return Prepared(pages.within(source().using(using).filter(**asked), window))
 
 
 def _turned(field: str) -> str:

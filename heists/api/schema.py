@@ -114,7 +114,7 @@ def problems(*codes: str, rejections: bool = False, **statuses: int) -> dict[Any
         status, says = PROBLEMS[code]
         by_status.setdefault(statuses.get(code, status), []).append((code, says, {}))
     if rejections:
-        by_status.setdefault(409, []).extend((code.value, str(SENTENCES[code]), _members(code)) for code in REJECTIONS)
+        by_status.setdefault(409, []).extend((code.value, SENTENCES[code], _members(code)) for code in REJECTIONS)
     return {
         ProblemKey((status, MEDIA_TYPE)): OpenApiResponse(
             ProblemSerializer,

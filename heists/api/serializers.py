@@ -6,8 +6,11 @@ asking each field for its value took longer than the queries (docs/performance.m
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache, cached_property
 from typing import Any
 
+from django.utils import translation
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
@@ -29,6 +32,19 @@ PREVIEW_CODES = [
     (FeatureDisabled.code, "Switched off"),
     *(c for c in FailureCode.choices if c[0] != FailureCode.SHIELD),
 ]
+
+
+class RowSerializer(serializers.Serializer[Any]):
+    """Writes the rows of a page, and looks up once what they have in common."""
+
+    @cached_property
+    def economy(self) -> Economy:
+        return get_economy()
+
+    @cached_property
+    def gettext(self) -> Callable[[str], str]:
+        # A page has the same few sentences over and over.
+        return cache(translation.gettext)
 
 
 class PlayerSerializer(serializers.Serializer[Any]):
@@ -63,7 +79,7 @@ class HeistQuerySerializer(serializers.Serializer[Any]):
     created_before = TimeField(required=False, help_text="Only heists before this moment.")
 
 
-class HeistSerializer(serializers.Serializer[Heist]):
+class HeistSerializer(RowSerializer):
     """A heist, as the player who asks may see it: either side reads its own points only."""
 
     id = serializers.IntegerField(source="pk")
@@ -82,16 +98,16 @@ class HeistSerializer(serializers.Serializer[Heist]):
     created_at = TimeField()
 
     def to_representation(self, heist: Heist) -> dict[str, Any]:
-        economy, code = get_economy(), heist.failure_code
+        code = heist.failure_code
         robbed = heist.attacker_id == self.context["player_id"]
         return {
             "id": heist.pk,
             "role": ATTACKER if robbed else VICTIM,
-            "attacker": named(heist.attacker, economy),
-            "victim": named(heist.victim, economy),
+            "attacker": named(heist.attacker, self.economy),
+            "victim": named(heist.victim, self.economy),
             "status": str(heist.status),
             "failure_code": str(code) if code else None,
-            "failure_reason": refusal_sentence(code, heist.retry_at) if code else None,
+            "failure_reason": refusal_sentence(code, heist.retry_at, self.gettext) if code else None,
             "points_stolen": heist.points_stolen,
             "token_spent": heist.token_spent,
             "my_points_before": heist.attacker_points_before if robbed else heist.victim_points_before,
@@ -112,7 +128,7 @@ class NewHeistSerializer(HeistSerializer):
         return super().to_representation(heist) | {
             "tokens_remaining": heist.attacker_token.balance,
             "cooldown_ends_at": moment(ends) if ends and ends > heist.created_at else None,
-            "message": success_message(heist, get_economy()),
+            "message": success_message(heist, self.economy),
         }
 
 
@@ -153,7 +169,7 @@ class StatsSerializer(serializers.Serializer[Any]):
     net_points = serializers.IntegerField(help_text="Points gained minus points lost.")
 
 
-class TargetSerializer(serializers.Serializer[Any]):
+class TargetSerializer(RowSerializer):
     """A possible victim."""
 
     player = PlayerSerializer()
@@ -167,7 +183,7 @@ class TargetSerializer(serializers.Serializer[Any]):
 
     def to_representation(self, prospect: Prospect) -> dict[str, Any]:
         return {
-            "player": named(prospect.player, get_economy()),
+            "player": named(prospect.player, self.economy),
             "monthly_points": prospect.monthly_points,
             "eligible": prospect.eligible,
             "code": prospect.code,
@@ -216,7 +232,7 @@ class NotificationQuerySerializer(serializers.Serializer[Any]):
     )
 
 
-class NotificationSerializer(serializers.Serializer[HeistNotification]):
+class NotificationSerializer(RowSerializer):
     """What I was told."""
 
     id = serializers.IntegerField(source="pk")
@@ -228,10 +244,11 @@ class NotificationSerializer(serializers.Serializer[HeistNotification]):
     created_at = TimeField()
 
     def to_representation(self, notification: HeistNotification) -> dict[str, Any]:
+        sentence = notifications.sentence(notification.type, notification.metadata, self.gettext)
         return {
             "id": notification.pk,
             "type": notification.type,
-            "message": notifications.sentence(notification.type, notification.metadata) or notification.message,
+            "message": sentence or notification.message,
             "heist": notification.heist_id,
             "metadata": notification.metadata or {},
             "read": notification.read,

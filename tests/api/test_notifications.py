@@ -95,10 +95,10 @@ def test_a_message_without_its_details_is_told_as_it_was_stored(signed_in: Any) 
     assert (row["message"], row["metadata"]) == ("As stored.", {})
 
 
-def test_the_feed_takes_two_statements(signed_in: Any) -> None:
+def test_the_feed_takes_one_statement_and_an_empty_page_a_second(signed_in: Any) -> None:
     me = player(tokens=1)
 
-    with CaptureQueriesContext(connection) as queries:
-        signed_in(me).get(URL)
-
-    assert len(queries) == 2
+    for query, statements in (({}, 1), ({"read": "true"}, 2)):
+        with CaptureQueriesContext(connection) as queries:
+            assert signed_in(me).get(URL, query).json()["unread_count"] == 1
+        assert len(queries) == statements

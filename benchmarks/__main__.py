@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--scale", default="10000", help="heists in each world, with commas: 10000,1000000,10000000")
     parser.add_argument("--rounds", type=int, default=5, help="the median of so many (default: %(default)s)")
     parser.add_argument("--calls", type=int, default=100, help="calls in each round (default: %(default)s)")
-    parser.add_argument("--requests", type=int, default=300, help="HTTP requests in each run (default: %(default)s)")
+    parser.add_argument("--requests", type=int, default=600, help="HTTP requests to an endpoint (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="a tiny world and one round: does everything work?")
     parser.add_argument("--no-http", action="store_true", help="leave the production server out")
     parser.add_argument("--output", type=Path, default=Path("var/bench.json"), help="where the figures go")

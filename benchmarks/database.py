@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -12,7 +13,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from heists import days, facts, standings, statistics
-from heists.api.heists import history
+from heists.api.heists import HistoryPage
+from heists.api.notifications import InboxPage, inbox
+from heists.api.pagination import Window
 from heists.conf import rules
 from heists.economy import get_economy
 from heists.models import Heist, HeistNotification, HeistToken, Letter, Shield, TokenGrant
@@ -21,6 +24,7 @@ from heists.rules import month_start
 from .world import veterans
 
 TABLES = ("heists_heisttoken", "heists_heist", "heists_heistnotification")
+FIRST_PAGE = Window(21, backwards=False, position=None)
 # A year of the promise (spec section 10): rows of each table.
 YEAR = {"heists_heisttoken": 10_000, "heists_heist": 600_000, "heists_heistnotification": 1_200_000}
 
@@ -30,7 +34,7 @@ def hot_queries() -> dict[str, Callable[[], Any]]:
     me, other = (veterans(40) * 2)[:2]
     now, economy = timezone.now(), get_economy()
     month = dt.timedelta(days=30)
-    heists, news = Heist.objects, HeistNotification.objects.filter(user=me)
+    heists, player = Heist.objects, SimpleNamespace(pk=me)
 
     def read(victims: list[Any]) -> Any:
         return facts.read(me, victims, economy=economy, numbers=rules(), now=now, using="default")
@@ -43,14 +47,12 @@ def hot_queries() -> dict[str, Callable[[], Any]]:
         "target list": lambda: list(economy.leaderboard().exclude(pk=me).filter(is_active=True)[:21]),
         "replay of a key": lambda: list(heists.filter(attacker=me, idempotency_key="none")),
         "balance": lambda: list(HeistToken.objects.filter(user=me).values_list("balance")),
-        "feed": lambda: list(news.newest_first()[:21]),
-        "unread count": lambda: news.unread().count(),
-        "history, attacker": lambda: list(history(heists.all(), me, "attacker").newest_first()[:21]),
-        "history, victim": lambda: list(history(heists.all(), me, "victim").newest_first()[:21]),
-        "history, status": lambda: list(history(heists.filter(status="SUCCESS"), me, "attacker").newest_first()[:21]),
-        "history, victim, status": lambda: list(
-            history(heists.filter(status="FAILED_SHIELD"), me, "victim").newest_first()[:21]
-        ),
+        "feed": lambda: InboxPage(player).take({}, FIRST_PAGE),
+        "unread count": lambda: inbox(me).unread().count(),
+        "history, attacker": lambda: HistoryPage(player, "attacker").take({}, FIRST_PAGE),
+        "history, victim": lambda: HistoryPage(player, "victim").take({}, FIRST_PAGE),
+        "history, status": lambda: HistoryPage(player, "attacker").take({"status": "SUCCESS"}, FIRST_PAGE),
+        "history, victim, status": lambda: HistoryPage(player, "victim").take({"status": "FAILED_SHIELD"}, FIRST_PAGE),
         "stats": lambda: standings.totals(me),
         # Once a day, by `summarize_heists` at night; and once a minute.
         "leaderboard, closed days": lambda: standings._ranks("attacker", month_start(rules(), now), now, limit=1000),

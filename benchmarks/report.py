@@ -53,12 +53,12 @@ def _services(service: dict[str, Any]) -> list[str]:
 
 
 def _http(web: dict[str, Any]) -> list[str]:
-    figures = ("what", "clients", "per_second", "p50_ms", "p95_ms", "p99_ms", "errors", "cpu_ms")
+    figures = ("what", "clients", "per_second", "p50_ms", "p95_ms", "p99_ms", "errors", "cpu_ms", "x_bare")
     return [
         f"Two processes of raw SQL, 8 connections: {web['raw_per_second']} heists a second.",
         "",
         *_rows(
-            ("HTTP", "clients", "requests/s", "p50 ms", "p95 ms", "p99 ms", "errors", "CPU ms a request"),
+            ("HTTP", "clients", "requests/s", "p50 ms", "p95 ms", "p99 ms", "errors", "CPU ms a request", "x bare"),
             *(tuple(run[figure] for figure in figures) for run in web["runs"]),
         ),
     ]
@@ -78,16 +78,16 @@ def _targets(world: dict[str, Any]) -> list[str]:
         aims.append((f"{name}: 3 x raw + 1 ms", service[name]["service_ms"], round(3 * service[name]["raw_ms"] + 1, 2)))
     if web := world.get("web"):
         runs = {(run["what"], run["clients"]): run for run in web["runs"]}
-        limit = round(1.5 * runs["bare", 8]["cpu_ms"], 2)
         for name in ("balance", "feed", "history"):
-            aims.append((f"{name} over HTTP: 1.5 x a bare view's CPU, ms", runs[name, 8]["cpu_ms"], limit))
+            aims.append((f"{name} over HTTP, 8 clients, x a bare view's CPU", runs[name, 8]["x_bare"], 1.5))
         aims.append(("errors over HTTP", sum(run["errors"] for run in web["runs"]), 0))
     verdicts = [(name, value, f"at most {most}", "met" if value <= most else "missed") for name, value, most in aims]
     if web:
-        done, least = runs["rob, distinct pairs", 8]["per_second"], round(0.2 * web["raw_per_second"], 1)
-        verdicts.append(
-            ("POST, 8 clients, requests/s", done, f"at least {least}", "met" if done >= least else "missed")
-        )
+        distinct, hot = (runs[f"rob, {kind}", 8]["per_second"] for kind in ("distinct pairs", "one hot victim"))
+        leasts = [("POST, 8 clients, x raw", web["x_raw"], 0.2), ("POST on a hot victim, 8 clients, /s", hot, distinct)]
+        verdicts += [
+            (name, value, f"at least {least}", "met" if value >= least else "missed") for name, value, least in leasts
+        ]
     return _rows(("target", "measured", "aim", ""), *verdicts)
 
 

@@ -15,15 +15,19 @@ from django.test.utils import CaptureQueriesContext
 
 from heists import preview
 from heists.api.heists import HistoryPage
+from heists.api.notifications import InboxPage
+from heists.api.pagination import Window
 from heists.api.token import SHOWN
 from heists.choices import HeistStatus
 from heists.conf import rules
 from heists.economy import get_economy
-from heists.models import Heist, HeistNotification, HeistToken, RuleSet
+from heists.models import HeistToken, RuleSet
 from heists.services import execute_heist
 
 from . import raw
 from .world import Recruits, veterans
+
+FIRST_PAGE = Window(20, backwards=False, position=None)
 
 
 def measure(url: str, *, rounds: int, calls: int) -> dict[str, Any]:
@@ -77,9 +81,10 @@ def _reads(bare: Any, players: list[int]) -> dict[str, tuple[Callable[[int], Any
     board = [row[0] for row in bare.execute(raw.BOARD)]
 
     def history_page(me: int) -> Any:
-        page = HistoryPage()
-        page.request = SimpleNamespace(user=SimpleNamespace(pk=me))
-        return page.take(Heist.objects.newest_first(), 20, False)
+        return HistoryPage(SimpleNamespace(pk=me)).take({}, FIRST_PAGE)
+
+    def feed(me: int) -> Any:
+        return InboxPage(SimpleNamespace(pk=me)).take({}, FIRST_PAGE)
 
     def other(me: int) -> int:
         return players[0] if me != players[0] else players[-1]
@@ -104,7 +109,7 @@ def _reads(bare: Any, players: list[int]) -> dict[str, tuple[Callable[[int], Any
             lambda me: bare.execute(raw.PREVIEW, raw.window(me, [other(me)])).fetchall(),
         ),
         "feed": (
-            lambda me: list(HeistNotification.objects.filter(user=me).newest_first()[:20]),
+            feed,
             plain(raw.FEED),
         ),
         "history": (

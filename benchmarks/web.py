@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import quantiles
+from statistics import median, quantiles
 from typing import Any, NamedTuple
 
 import psutil
@@ -29,7 +29,15 @@ from . import raw
 from .world import Recruits, veterans
 
 CLIENTS = (1, 8, 32)
-READS = {"balance": "/api/heists/token/", "feed": "/api/heists/notifications/", "history": "/api/heists/"}
+ROUNDS = 3
+BARE, DISTINCT, HOT = "bare", "rob, distinct pairs", "rob, one hot victim"
+READS = {
+    BARE: "/bare/",
+    "balance": "/api/heists/token/",
+    "feed": "/api/heists/notifications/",
+    "history": "/api/heists/",
+    "targets": "/api/heists/targets/",
+}
 READERS = 16
 
 
@@ -43,25 +51,68 @@ class Call(NamedTuple):
     right: tuple[int, ...] = (200,)
 
 
+class Run(NamedTuple):
+    """What came of one endpoint's requests in one round; `taken` has each one's milliseconds."""
+
+    per_second: float
+    cpu_ms: float
+    errors: int
+    taken: list[float]
+
+
 def measure(url: str, *, requests: int) -> dict[str, Any]:
-    """Return requests a second, latencies, errors and CPU of each endpoint, for 1, 8 and 32 clients."""
-    recruits, runs = Recruits(), []
+    """Return requests a second, latencies, errors and CPU of each endpoint, for 1, 8 and 32 clients.
+
+    The endpoints take turns, round by round, with each other and with the raw SQL: of two figures that are compared,
+    neither has a moment of the machine to itself.
+    """
+    recruits = Recruits()
     readers = [(key, _token(key)) for key in veterans(READERS * 2)[:READERS]]
+    rounds: dict[int, list[dict[str, Run]]] = {clients: [] for clients in CLIENTS}
+    raw_per_second = []
     with _gunicorn() as (server, port):
-        for clients in CLIENTS:
-            count = max(requests, clients)
-            runs.append(_run("bare", server, port, clients, _gets("/bare/", readers, count)))
-            for name, path in READS.items():
-                runs.append(_run(name, server, port, clients, _gets(path, readers, count)))
-            aims = [(path, token) for (key, token), path in zip(readers, _targets(readers), strict=True)]
-            runs.append(_run("preview", server, port, clients, [_get(*aims[n % len(aims)]) for n in range(count)]))
-            runs.append(_run("targets", server, port, clients, _gets("/api/heists/targets/", readers, count)))
-            robberies = [_rob(attacker, victim, (201,)) for attacker, victim in recruits.pairs(count)]
-            runs.append(_run("rob, distinct pairs", server, port, clients, robberies))
-            attackers, (hot,) = recruits.take(count), recruits.take(1)
-            hot_calls = [_rob(attacker, hot, (201, 409)) for attacker in attackers]
-            runs.append(_run("rob, one hot victim", server, port, clients, hot_calls))
-    return {"runs": runs, "raw_per_second": _raw_per_second(url, recruits, requests)}
+        for _round in range(ROUNDS):
+            for clients in CLIENTS:
+                calls = _calls(recruits, readers, max(requests // ROUNDS, clients))
+                rounds[clients].append({what: _run(what, server, port, clients, some) for what, some in calls.items()})
+            raw_per_second.append(_raw_per_second(url, recruits, requests // ROUNDS))
+    runs = [_figures(what, clients, some) for clients, some in rounds.items() for what in some[0]]
+    robberies = [some[DISTINCT].per_second for some in rounds[8]]
+    return {
+        "runs": runs,
+        "raw_per_second": round(median(raw_per_second), 1),
+        "x_raw": round(median(ours / raw for ours, raw in zip(robberies, raw_per_second, strict=True)), 3),
+    }
+
+
+def _calls(recruits: Recruits, readers: list[tuple[int, str]], count: int) -> dict[str, list[Call]]:
+    """Return so many requests to each endpoint, by name."""
+    aims = [(path, token) for (key, token), path in zip(readers, _targets(readers), strict=True)]
+    attackers, (hot,) = recruits.take(count), recruits.take(1)
+    return {
+        **{name: _gets(path, readers, count) for name, path in READS.items()},
+        "preview": [_get(*aims[n % len(aims)]) for n in range(count)],
+        DISTINCT: [_rob(attacker, victim, (201,)) for attacker, victim in recruits.pairs(count)],
+        HOT: [_rob(attacker, hot, (201, 409)) for attacker in attackers],
+    }
+
+
+def _figures(what: str, clients: int, rounds: list[dict[str, Run]]) -> dict[str, Any]:
+    """Return the figures of one endpoint: medians of its rounds, and quantiles of all its requests."""
+    runs = [some[what] for some in rounds]
+    taken = [ms for run in runs for ms in run.taken]
+    cuts = quantiles(taken, n=100, method="inclusive")
+    return {
+        "what": what,
+        "clients": clients,
+        "per_second": round(median(run.per_second for run in runs), 1),
+        "p50_ms": round(cuts[49], 2),
+        "p95_ms": round(cuts[94], 2),
+        "p99_ms": round(cuts[98], 2),
+        "errors": sum(run.errors for run in runs),
+        "cpu_ms": round(median(run.cpu_ms for run in runs), 2),
+        "x_bare": round(median(some[what].cpu_ms / (some[BARE].cpu_ms or 1) for some in rounds), 2),
+    }
 
 
 def _token(player: int) -> str:
@@ -118,7 +169,7 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     raise RuntimeError(f"the server did not start: {log.read_text()}")
 
 
-def _run(what: str, server: psutil.Process, port: int, clients: int, calls: list[Call]) -> dict[str, Any]:
+def _run(what: str, server: psutil.Process, port: int, clients: int, calls: list[Call]) -> Run:
     """Send the calls through so many clients at once."""
     for call in calls[:8] if calls[0].method == "GET" else []:
         _Client(port).send(call)
@@ -150,17 +201,12 @@ def _run(what: str, server: psutil.Process, port: int, clients: int, calls: list
     seconds = time.perf_counter() - begun
     if wrong:
         print(f"{what}: {wrong[0]}", file=sys.stderr)
-    cuts = quantiles(taken, n=100, method="inclusive") if len(taken) > 1 else taken * 99
-    return {
-        "what": what,
-        "clients": clients,
-        "per_second": round(len(calls) / seconds, 1),
-        "p50_ms": round(cuts[49], 2),
-        "p95_ms": round(cuts[94], 2),
-        "p99_ms": round(cuts[98], 2),
-        "errors": len(wrong) + len(calls) - len(taken),
-        "cpu_ms": round((_cpu(server) - cpu) / len(calls) * 1000, 2),
-    }
+    return Run(
+        per_second=len(calls) / seconds,
+        cpu_ms=(_cpu(server) - cpu) / len(calls) * 1000,
+        errors=len(wrong) + len(calls) - len(taken),
+        taken=taken,
+    )
 
 
 class _Client:
@@ -238,4 +284,4 @@ def _raw_per_second(url: str, recruits: Recruits, requests: int) -> float:
     seconds = time.perf_counter() - begun
     for process in processes:
         process.join()
-    return round(2 * requests / seconds, 1)
+    return 2 * requests / seconds

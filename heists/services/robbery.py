@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -15,6 +16,7 @@ from ..choices import FailureCode, HeistNotificationType, HeistStatus
 from ..economy import Economy, get_economy
 from ..errors import FeatureDisabled, IdempotencyKeyReused, InactiveAccount
 from ..models import Heist, HeistToken, RuleSet, Shield
+from ..prepared import Given, Prepared
 from ..retry import Outdated, retried, transacted
 from ..rules import Refusal
 from ..sentences import refusal_sentence
@@ -189,15 +191,19 @@ def _replay(attacker_id: Any, victim_id: Any, key: str | None, using: str) -> He
     """Return the heist this key stands for, if there is one. Raises IdempotencyKeyReused for another victim."""
     if key is None:
         return None
-    found = (
-        Heist.objects.using(using)
-        .select_related("attacker", "victim", "attacker_token", "rules")
-        .filter(attacker=attacker_id, idempotency_key=key)
-        .first()
-    )
+    found = next(iter(_heists_of_a_key(using).ask({"attacker": attacker_id, "key": key})), None)
     if found and found.victim_id != victim_id:
         raise IdempotencyKeyReused
     return found
+
+
+@cache
+def _heists_of_a_key(using: str) -> Prepared:
+    """Return the query for the one heist that an attacker's key stands for, with all that an answer tells of it."""
+    attacker: Any = Given("attacker", Heist._meta.get_field("attacker"))
+    key: Any = Given("key", Heist._meta.get_field("idempotency_key"))
+    told = Heist.objects.using(using).select_related("attacker", "victim", "attacker_token", "rules")
+    return Prepared(told.filter(attacker=attacker, idempotency_key=key))
 
 
 def _announce(heist: Heist, using: str) -> None:

@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from .choices import FailureCode
@@ -56,24 +57,21 @@ class Rules:
 NUMBERS = tuple(number.name for number in fields(Rules))
 
 
-@dataclass(frozen=True, slots=True)
-class Raid:
+class Raid(NamedTuple):
     """An outcome the attacker had lately: the token went, whether points came or a shield stood in the way."""
 
     victim_id: object
     at: dt.datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Loss:
+class Loss(NamedTuple):
     """A success somebody had against the victim lately."""
 
     points: int
     at: dt.datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Attacker:
+class Attacker(NamedTuple):
     """What the rules know of who robs; `raids` reach back to `raids_since`."""
 
     id: object
@@ -82,8 +80,7 @@ class Attacker:
     raids: tuple[Raid, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Victim:
+class Victim(NamedTuple):
     """What the rules know of who is robbed; `losses` reach back to `losses_since`."""
 
     id: object

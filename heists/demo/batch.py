@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .host import DemoPurchase, DemoTransfer
+from .host import DemoPlayer, DemoPurchase, DemoTransfer
 
 HEIST_COLUMNS = (
     "id",
@@ -66,3 +67,19 @@ class Batch:
     letters: list[Row] = field(default_factory=list)
     transfers: list[DemoTransfer] = field(default_factory=list)
     purchases: list[DemoPurchase] = field(default_factory=list)
+
+    def with_keys(self) -> Batch:
+        """Return the batch with players' keys in their places, to be sent to another process."""
+        return replace(
+            self,
+            transfers=[t._replace(attacker=t.attacker.key, victim=t.victim.key) for t in self.transfers],
+            purchases=[p._replace(player=p.player.key) for p in self.purchases],
+        )
+
+    def with_players(self, players: Mapping[Any, DemoPlayer]) -> Batch:
+        """Return the batch with players in the places of their keys."""
+        return replace(
+            self,
+            transfers=[t._replace(attacker=players[t.attacker], victim=players[t.victim]) for t in self.transfers],
+            purchases=[p._replace(player=players[p.player]) for p in self.purchases],
+        )

@@ -22,6 +22,8 @@ OUTBOX = dt.timedelta(days=7)
 JUST_NOW = dt.timedelta(hours=1)
 UNREAD = dt.timedelta(days=3)
 BOUNCES, MUTED = "carol", "frank"
+# Reasons to remember: most tell a minute, which several rejections of a large world share.
+REASONS = 65536
 
 _encode = DjangoJSONEncoder().encode
 
@@ -36,7 +38,7 @@ class Newsroom:
         self._random = random
         # Of the one language that a story is told in.
         self._gettext = functools.cache(translation.gettext)
-        self._refusal_sentence = functools.lru_cache(refusal_sentence)
+        self._refusal_sentence = functools.lru_cache(REASONS)(refusal_sentence)
 
     def tell(
         self,
@@ -70,7 +72,7 @@ class Newsroom:
     def reason(self, refusal: Refusal) -> str:
         """Return what the audit row says of a refusal: the sentence tells the minute, which many of them share."""
         minute = refusal.retry_at.replace(second=0, microsecond=0) if refusal.retry_at else None
-        return self._refusal_sentence(refusal.code, minute)
+        return self._refusal_sentence(refusal.code, minute, self._gettext)
 
     def _letter(self, batch: Batch, number: int, player: DemoPlayer, at: dt.datetime) -> dt.datetime | None:
         """Write a letter while the outbox would still hold it, and return when it was sent, if it was."""

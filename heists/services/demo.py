@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from random import Random
@@ -16,6 +15,7 @@ from django.utils import timezone, translation
 from .. import conf
 from ..demo import batch as columns
 from ..demo import people, script
+from ..demo.ahead import ahead
 from ..demo.bulk import Bulk
 from ..demo.host import DemoEconomy, DemoPlayer
 from ..demo.news import MUTED, Newsroom
@@ -33,7 +33,7 @@ LEAST_DAYS, MOST_DAYS = 60, 3650
 ATTEMPTS_A_PLAYER_AND_DAY = 0.25
 # Heists held in memory at a time.
 BATCH = 10_000
-# From here on, dropping indexes and foreign keys and making them again at the end is quicker.
+# From here on it is quicker to invent in a process of its own, and to make indexes and foreign keys at the end.
 LARGE = 50_000
 
 
@@ -75,7 +75,8 @@ def seed_demo(
         raise DemoRefused("This database has players already. Use --force to put the demo world beside them.")
 
     bulk = Bulk(using)
-    with transaction.atomic(using=using), bulk.laws_last() if heists >= LARGE else nullcontext():
+    laws = bulk.laws_last() if heists >= LARGE else nullcontext()
+    with transaction.atomic(using=using), laws, translation.override(settings.LANGUAGE_CODE):
         built = _build(economy, bulk, players, heists, Random(seed), now, days, progress)  # noqa: S311 - a story
     bulk.analyze()
     return built
@@ -133,7 +134,8 @@ def _build(
         first_shield_id=bulk.next_id(Shield),
     )
     told = 0
-    for batch in _ahead(world.batches(BATCH)):
+    batches = world.batches(BATCH)
+    for batch in ahead(batches, everybody) if heists >= LARGE else batches:
         _write(batch, economy, bulk)
         told += len(batch.notifications)
         progress(len(batch.heists))
@@ -147,15 +149,6 @@ def _build(
     )
     bulk.reset_sequences()
     return Seeded(players, heists, told, days, bool(staff))
-
-
-def _ahead(batches: Iterator[columns.Batch]) -> Iterator[columns.Batch]:
-    """Invent the next batch in a thread while the database is busy with this one."""
-    with ThreadPoolExecutor(1, initializer=translation.activate, initargs=(settings.LANGUAGE_CODE,)) as inventor:
-        coming = inventor.submit(next, batches, None)
-        while batch := coming.result():
-            coming = inventor.submit(next, batches, None)
-            yield batch
 
 
 def _write(batch: columns.Batch, economy: DemoEconomy, bulk: Bulk) -> None:

@@ -5,7 +5,6 @@ Each public deed is one durable transaction; locks are taken on profiles, in the
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from django.contrib.auth import get_user_model, password_validation
@@ -19,7 +18,6 @@ from knox.models import get_token_model
 
 import heists.conf
 from heists.choices import GrantReason
-from heists.prepared import Given, Prepared
 from heists.services import add_tokens
 
 from .errors import (
@@ -54,7 +52,8 @@ def lock_profiles(*user_ids: Any) -> None:
     The caller holds the transaction. Profiles that are missing are created; without such, this is one statement.
     """
     for _attempt in range(CODE_ATTEMPTS):
-        missing = set(user_ids).difference(_locking(len(user_ids)).ask({"users": user_ids}))
+        rows = PlayerProfile.objects.select_for_update().filter(user_id__in=user_ids).order_by("user_id")
+        missing = set(user_ids).difference(rows.values_list("user_id", flat=True))
         if not missing:
             return
         # Another transaction may create the same one; an equal referral code passes by too, and is tried again.
@@ -63,14 +62,6 @@ def lock_profiles(*user_ids: Any) -> None:
             ignore_conflicts=True,
         )
     raise RuntimeError(f"No profile could be made for the users {sorted(missing)}.")
-
-
-@cache
-def _locking(count: int) -> Prepared:
-    """Return the query that locks so many profiles, and reads whose they are."""
-    users: Any = Given("users", PlayerProfile._meta.get_field("user"), length=count)
-    rows = PlayerProfile.objects.select_for_update().filter(user_id__in=users).order_by("user_id")
-    return Prepared(rows.values_list("user_id", flat=True))
 
 
 def award_points(*, player: Any, type_name: str, points: int, reference: str = "") -> PointEvent:

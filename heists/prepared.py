@@ -1,11 +1,11 @@
 """Statements that are compiled once and run often, each time with other values.
 
 Django turns a query set into SQL anew at each use. For what a heist does that takes several times as long as the
-database needs to do it (docs/performance.md), and it is always the same SQL. What happens at every heist and on every
-page of a list goes through here; Django's own compilers still write the SQL.
+database needs to do it (docs/performance.md), and it is always the same SQL. So most statements of a heist, and the
+pages of history and notifications, are compiled once, here, by Django's own compilers.
 
-    rows = Prepared(Heist.objects.filter(victim=Given("victim", key)))    once
-    rows.ask({"victim": 12})                                              a query set, each time
+    heists = Prepared(Heist.objects.filter(victim=Given("victim", key)))    once
+    heists.ask({"victim": 12})                                              a list, each time
     update(HeistToken, where={"user": 12, "balance": 3}, to={"balance": 2})
     insert([HeistNotification(...), HeistNotification(...)])
 """
@@ -26,7 +26,10 @@ ROWS_AT_ONCE = 50
 
 
 class Given(Expression):
-    """Stands in a query set for a value, or for so many values of a list, given when the query is asked."""
+    """Stands in a query set for a value, or for so many values of a list, given when the query is asked.
+
+    None is not such a value: in SQL nothing equals it.
+    """
 
     def __init__(self, name: Hashable, output_field: Field[Any, Any], *, length: int | None = None) -> None:
         super().__init__(output_field=output_field)
@@ -62,36 +65,36 @@ class _Statement(NamedTuple):
 
 
 class Prepared:
-    """A query set with `Given`s, compiled for its database. Safe to share between threads."""
+    """A query set with `Given`s that reads without a lock, compiled for its database. Threads may share it."""
 
     def __init__(self, rows: QuerySet[Any]) -> None:
         self._using = rows.db
         self._rows = rows.using(self._using)
-        self._compiler = rows.query.get_compiler(self._using)
+        self._compiler: Any = rows.query.get_compiler(self._using)
         self._statement = _Statement(*self._compiler.as_sql())
-        # Of what each column holds, which is the same every time.
-        columns = [column for column, _sql, _alias in self._compiler.select]
-        self._converters = self._compiler.get_converters(columns[: self._compiler.col_count])
+        # It belongs to a thread, which may end long before the statement is forgotten.
+        self._compiler.connection = None
 
-    def ask(self, values: Mapping[Any, Any]) -> QuerySet[Any]:
-        """Return a query set of the rows for these values. It can be iterated, but not changed any more."""
+    def ask(self, values: Mapping[Any, Any]) -> list[Any]:
+        """Return the rows for these values."""
         connection = connections[self._using]
         filled = self._statement.fill(values, connection)
-        # A compiler belongs to a connection, and that to a thread.
-        compiler: Any = copy(self._compiler)
+        compiler = copy(self._compiler)
         compiler.connection = connection
         compiler.as_sql = lambda: filled
-        compiler.get_converters = lambda expressions: self._converters
         rows: Any = self._rows.all()
         rows.query.get_compiler = lambda *args, **kwargs: compiler
-        return rows  # type: ignore[no-any-return]
+        return list(rows)
 
 
 def update(model: type[Model], *, where: Mapping[str, Any], to: Mapping[str, Any], using: str | None = None) -> int:
     """Give the fields in `to` new values in the rows where those in `where` have theirs; return how many rows.
 
-    `filter(**where).update(**to)` for plain values of the model's own fields.
+    `filter(**where).update(**to)` for plain values of the model's own fields: keys, not instances. Raises ValueError
+    where either is empty, which would mean every row, or no change.
     """
+    if not (where and to):
+        raise ValueError("update() needs to know which rows, and what to change.")
     using = using or router.db_for_write(model)
     empty = frozenset(name for name, value in where.items() if value is None)
     statement = _updating(model, tuple(where), empty, tuple(to), using)
@@ -117,8 +120,10 @@ def insert(rows: Sequence[Any], *, using: str | None = None) -> None:
     """Write new rows of one model, and fill in the primary keys that the database gives them.
 
     `bulk_create(rows)` for plain values; like it, it sends no signals. The caller holds the transaction where they are
-    more than `ROWS_AT_ONCE`.
+    more than `ROWS_AT_ONCE`. Raises ValueError where some rows bring a primary key and others do not.
     """
+    if len({row.pk is None for row in rows}) > 1:
+        raise ValueError("insert() takes rows with primary keys, or rows without.")
     for start in range(0, len(rows), ROWS_AT_ONCE):
         _insert(rows[start : start + ROWS_AT_ONCE], using)
 

@@ -43,7 +43,7 @@ class InboxPage(PreparedPage):
 
     def take(self, where: Mapping[str, Any], window: Window) -> list[Any]:
         rows = self.ask(with_unread_count, {**where, "user": self.player.pk}, window)
-        self.unread_count = rows[0].unread_count or 0 if rows else inbox(self.player.pk).unread().count()
+        self.unread_count = (rows[0].unread_count or 0) if rows else inbox(self.player.pk).unread().count()
         return rows
 
     def get_paginated_response(self, data: Any) -> Response:

@@ -34,6 +34,8 @@ DEFAULT_PAGE_SIZE = 20
 MAX_PAGE_SIZE = 100
 # Far more than any cursor that was handed out.
 MAX_CURSOR = 1000
+# What the two halves of a position are called among the values of a prepared page.
+CURSOR = ("the cursor's key", "the cursor's primary key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,26 +184,28 @@ class PreparedPage(PageCursor):
 
     def ask(self, source: Callable[[], QuerySet[Any]], where: Mapping[str, Any], window: Window) -> list[Any]:
         """Return the rows of `source`, always the same query set, in the window for which these look-ups hold."""
-        using = router.db_for_read(self.model)
-        shape = Window(window.count, window.backwards, window.position and (CURSOR_KEY, CURSOR_PK))
-        key, pk = window.position or (None, None)
         pages: Any = type(self)
-        query = _page(pages, source, frozenset(where), shape, using)
-        return list(query.ask({**where, CURSOR_KEY: key, CURSOR_PK: pk}))
-
-
-CURSOR_KEY, CURSOR_PK = "the cursor's key", "the cursor's primary key"
+        using = router.db_for_read(self.model)
+        begun = window.position is not None
+        query = _page(pages, source, frozenset(where), window.count, window.backwards, begun, using)
+        return query.ask({**where, **dict(zip(CURSOR, window.position or (), strict=False))})
 
 
 @lru_cache(maxsize=512)
 def _page(
-    pages: type[PreparedPage], source: Callable[[], QuerySet[Any]], lookups: frozenset[str], shape: Window, using: str
+    pages: type[PreparedPage],
+    source: Callable[[], QuerySet[Any]],
+    lookups: frozenset[str],
+    count: int,
+    backwards: bool,
+    begun: bool,
+    using: str,
 ) -> Prepared:
-    """Return the query of such a page, compiled."""
-    field: Any = pages.model._meta.get_field
-    asked = {lookup: Given(lookup, field(lookup.partition("__")[0])) for lookup in lookups}
-    position = (Given(CURSOR_KEY, field(pages.key)), Given(CURSOR_PK, pages.model._meta.pk)) if shape.position else None
-    window = Window(shape.count, shape.backwards, position)
+    """Return the query of such a page, compiled; `begun` tells whether it begins behind a row."""
+    meta: Any = pages.model._meta
+    asked = {lookup: Given(lookup, meta.get_field(lookup.partition("__")[0])) for lookup in lookups}
+    key, pk = (Given(name, field) for name, field in zip(CURSOR, (meta.get_field(pages.key), meta.pk), strict=True))
+    window = Window(count, backwards, (key, pk) if begun else None)
     return Prepared(pages.within(source().using(using).filter(**asked), window))
 
 

@@ -76,7 +76,10 @@ def test_inactive_event_types_give_no_points(alice: Any, profile: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "code", ["", "  ", "NOBODYSCODE0", "short", "x" * 1000, "\x00" * 12, "\ud800" * 12, "ÅÅÅÅÅÅÅÅÅÅÅÅ"]
+    "code",
+    ["", "  ", "NOBODYSCODE0", "short", "x" * 1000, "\x00" * 12, "\ud800" * 12, "ÅÅÅÅÅÅÅÅÅÅÅÅ"],
+    # Half a character is no text that every environment can print.
+    ids=["empty", "blank", "nobodys", "short", "long", "nul", "half a character", "foreign"],
 )
 def test_a_code_that_is_nobodys_opens_no_account(code: str) -> None:
     with pytest.raises(errors.UnknownReferralCode):

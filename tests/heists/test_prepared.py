@@ -91,8 +91,20 @@ def test_rows_that_bring_their_keys_keep_them() -> None:
     alice = player()
 
     insert([notice(alice, pk=4711), notice(alice, pk=4712)])
+    with pytest.raises(ValueError, match="primary keys"):
+        insert([notice(alice, pk=4713), notice(alice)])
 
     assert set(HeistNotification.objects.values_list("pk", flat=True)) == {4711, 4712}
+
+
+@pytest.mark.parametrize(("where", "to"), [({}, {"balance": 0}), ({"balance": 1}, {})])
+def test_an_update_of_every_row_or_of_nothing_is_refused(where: dict[str, Any], to: dict[str, Any]) -> None:
+    player(tokens=1)
+
+    with pytest.raises(ValueError, match="which rows"):
+        update(HeistToken, where=where, to=to)
+
+    assert HeistToken.objects.get().balance == 1
 
 
 @pytest.mark.parametrize("write", ["insert", "update"])
@@ -116,6 +128,6 @@ def test_a_query_is_compiled_once_and_asked_with_other_values(monkeypatch: pytes
     points = Prepared(PlayerProfile.objects.filter(user=Given("user", key)).values_list("monthly_points", flat=True))
     monkeypatch.setattr("django.db.models.sql.compiler.SQLCompiler.get_select", None)
 
-    assert [*points.ask({"user": alice.pk})] == [10]
-    assert [*points.ask({"user": bob.pk})] == [20]
-    assert [*points.ask({"user": 0})] == []
+    assert points.ask({"user": alice.pk}) == [10]
+    assert points.ask({"user": bob.pk}) == [20]
+    assert points.ask({"user": 0}) == []

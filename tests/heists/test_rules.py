@@ -211,6 +211,7 @@ def test_the_rules_import_no_clock_no_orm_and_no_settings() -> None:
         "collections.abc",
         "dataclasses",
         "functools",
+        "typing",
         "zoneinfo",
         ".choices",
     }

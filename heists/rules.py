@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -189,7 +189,13 @@ def day_frees_at(rules: Rules, attacker: Attacker, now: dt.datetime) -> dt.datet
 
 def month_start(rules: Rules, now: dt.datetime) -> dt.datetime:
     """The first moment of this calendar month in the site's time zone."""
-    return now.astimezone(ZoneInfo(rules.time_zone)).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return _month_start(rules.time_zone, now)
+
+
+@lru_cache(maxsize=64)
+def _month_start(time_zone: str, now: dt.datetime) -> dt.datetime:
+    # Several questions about one attempt ask for it.
+    return now.astimezone(ZoneInfo(time_zone)).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
 
 def next_month(rules: Rules, now: dt.datetime) -> dt.datetime:

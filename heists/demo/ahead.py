@@ -13,9 +13,6 @@ from multiprocessing.connection import Connection
 from operator import attrgetter
 from typing import Any
 
-from django.conf import settings
-from django.utils import translation
-
 from .batch import Batch
 from .host import DemoPlayer
 
@@ -66,7 +63,6 @@ def _invent(batches: Iterator[Batch], players: Sequence[DemoPlayer], sending: Co
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # There is no cycle among the rows, and looking for one among so many players takes long.
     gc.disable()
-    translation.activate(settings.LANGUAGE_CODE)
     for batch in batches:
         sending.send(batch.with_keys())
     sending.send(None)

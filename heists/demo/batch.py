@@ -1,4 +1,8 @@
-"""The rows of one stretch of the story, in the order of the columns named here."""
+"""The rows of one stretch of the story, in the order of the columns named here.
+
+Two columns are put into words only when they are written (`news.Words`): a heist's `failure_reason` is a refusal until
+then, a notification's `message` is empty and its `metadata` a dictionary.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,14 @@
-"""What the invented players are told: notifications in the words of the real ones, and their letters."""
+"""What the invented players are told: notifications in the words of the real ones, and their letters.
+
+`Newsroom` notes what there is to tell while the story is invented; `Words` says it when the rows are written, which may
+be in another process.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import functools
+from collections.abc import Iterable, Iterator
 from random import Random
 from typing import Any
 
@@ -14,7 +19,7 @@ from .. import notifications
 from ..choices import HeistNotificationType, LetterState
 from ..rules import Refusal
 from ..sentences import refusal_sentence
-from .batch import Batch
+from .batch import HEIST_COLUMNS, NOTIFICATION_COLUMNS, Batch, Row
 from .host import DemoPlayer
 
 # Sent letters leave the outbox after a while; older notifications only remember that they were sent.
@@ -36,9 +41,6 @@ class Newsroom:
         self._now = now
         self._letters = letters
         self._random = random
-        # Of the one language that a story is told in.
-        self._gettext = functools.cache(translation.gettext)
-        self._refusal_sentence = functools.lru_cache(REASONS)(refusal_sentence)
 
     def tell(
         self,
@@ -49,7 +51,7 @@ class Newsroom:
         heist_id: int | None = None,
         **metadata: Any,
     ) -> None:
-        """Write one notification, with its letter where the player has an address."""
+        """Note one notification, with its letter where the player has an address."""
         number, self._next_id = self._next_id, self._next_id + 1
         sent_at = self._letter(batch, number, player, at) if player.email and self._letters else None
         age = self._now - at
@@ -60,19 +62,14 @@ class Newsroom:
                 player.key,
                 heist_id,
                 type.value,
-                notifications.sentence(type, metadata, self._gettext) or type.value,
-                _encode(metadata),
+                None,
+                metadata,
                 read,
                 sent_at is not None,
                 sent_at,
                 at,
             )
         )
-
-    def reason(self, refusal: Refusal) -> str:
-        """Return what the audit row says of a refusal: the sentence tells the minute, which many of them share."""
-        minute = refusal.retry_at.replace(second=0, microsecond=0) if refusal.retry_at else None
-        return self._refusal_sentence(refusal.code, minute, self._gettext)
 
     def _letter(self, batch: Batch, number: int, player: DemoPlayer, at: dt.datetime) -> dt.datetime | None:
         """Write a letter while the outbox would still hold it, and return when it was sent, if it was."""
@@ -88,3 +85,31 @@ class Newsroom:
         if age < OUTBOX:
             batch.letters.append((number, state.value, at, attempts, error, at))
         return sent_at
+
+
+class Words:
+    """The sentences of the language of the moment, each looked up once."""
+
+    def __init__(self) -> None:
+        self._gettext = functools.cache(translation.gettext)
+        self._refusal_sentence = functools.lru_cache(REASONS)(refusal_sentence)
+
+    def heists(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Yield the rows of heists with a sentence in place of each refusal."""
+        place = HEIST_COLUMNS.index("failure_reason")
+        for row in rows:
+            refusal = row[place]
+            yield (*row[:place], self._reason(refusal), *row[place + 1 :]) if refusal else row
+
+    def notifications(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Yield the rows of notifications with their sentence, and their details as JSON."""
+        place = NOTIFICATION_COLUMNS.index("message")
+        for row in rows:
+            type, message, details = row[place - 1 : place + 2]
+            message = notifications.sentence(type, details, self._gettext) or type
+            yield (*row[:place], message, _encode(details), *row[place + 2 :])
+
+    def _reason(self, refusal: Refusal) -> str:
+        # The sentence tells the minute, which many of them share.
+        minute = refusal.retry_at.replace(second=0, microsecond=0) if refusal.retry_at else None
+        return self._refusal_sentence(refusal.code, minute, self._gettext)

@@ -18,7 +18,7 @@ from ..demo import people, script
 from ..demo.ahead import ahead
 from ..demo.bulk import Bulk
 from ..demo.host import DemoEconomy, DemoPlayer
-from ..demo.news import MUTED, Newsroom
+from ..demo.news import MUTED, Newsroom, Words
 from ..demo.world import World
 from ..economy import Economy, get_economy
 from ..errors import DemoRefused
@@ -133,10 +133,10 @@ def _build(
         first_grant_id=bulk.next_id(TokenGrant),
         first_shield_id=bulk.next_id(Shield),
     )
-    told = 0
+    words, told = Words(), 0
     batches = world.batches(BATCH)
     for batch in ahead(batches, everybody) if heists >= LARGE else batches:
-        _write(batch, economy, bulk)
+        _write(batch, words, economy, bulk)
         told += len(batch.notifications)
         progress(len(batch.heists))
     _write_tokens(everybody, bulk)
@@ -151,11 +151,11 @@ def _build(
     return Seeded(players, heists, told, days, bool(staff))
 
 
-def _write(batch: columns.Batch, economy: DemoEconomy, bulk: Bulk) -> None:
-    bulk.insert(Heist, columns.HEIST_COLUMNS, batch.heists)
+def _write(batch: columns.Batch, words: Words, economy: DemoEconomy, bulk: Bulk) -> None:
+    bulk.insert(Heist, columns.HEIST_COLUMNS, words.heists(batch.heists))
     bulk.insert(TokenGrant, columns.GRANT_COLUMNS, batch.grants)
     bulk.insert(Shield, columns.SHIELD_COLUMNS, batch.shields)
-    bulk.insert(HeistNotification, columns.NOTIFICATION_COLUMNS, batch.notifications)
+    bulk.insert(HeistNotification, columns.NOTIFICATION_COLUMNS, words.notifications(batch.notifications))
     bulk.insert(Letter, columns.LETTER_COLUMNS, batch.letters)
     if batch.transfers:
         economy.record_demo_transfers(batch.transfers, bulk)

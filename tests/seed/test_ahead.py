@@ -71,7 +71,7 @@ def test_another_process_invents_it(large: None, monkeypatch: pytest.MonkeyPatch
             yield batch
 
     monkeypatch.setattr(World, "batches", told_by)
-    monkeypatch.setattr("heists.services.demo._write", lambda batch, economy, bulk: writers.extend(batch.letters))
+    monkeypatch.setattr("heists.services.demo._write", lambda batch, *rest: writers.extend(batch.letters))
     seed_demo(players=LEAST_PLAYERS, heists=LEAST_HEISTS, now=NOW)
 
     assert writers and os.getpid() not in {pid for (pid,) in writers}

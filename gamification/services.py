@@ -5,19 +5,21 @@ Each public deed is one durable transaction; locks are taken on profiles, in the
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from django.contrib.auth import get_user_model, password_validation
 from django.contrib.auth.backends import AllowAllUsersModelBackend
 from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, router, transaction
 from django.http import HttpRequest
 from django.utils import timezone
 from knox.models import get_token_model
 
 import heists.conf
 from heists.choices import GrantReason
+from heists.prepared import Given, Prepared
 from heists.services import add_tokens
 
 from .errors import (
@@ -51,9 +53,9 @@ def lock_profiles(*user_ids: Any) -> None:
 
     The caller holds the transaction. Profiles that are missing are created; without such, this is one statement.
     """
+    lock = _lock(len(user_ids), router.db_for_write(PlayerProfile))
     for _attempt in range(CODE_ATTEMPTS):
-        rows = PlayerProfile.objects.select_for_update().filter(user_id__in=user_ids).order_by("user_id")
-        missing = set(user_ids).difference(rows.values_list("user_id", flat=True))
+        missing = set(user_ids).difference(lock.ask({"users": user_ids}))
         if not missing:
             return
         # Another transaction may create the same one; an equal referral code passes by too, and is tried again.
@@ -62,6 +64,14 @@ def lock_profiles(*user_ids: Any) -> None:
             ignore_conflicts=True,
         )
     raise RuntimeError(f"No profile could be made for the users {sorted(missing)}.")
+
+
+@lru_cache(maxsize=16)
+def _lock(count: int, using: str) -> Prepared:
+    """Return the query that locks the profiles of so many users, and tells whose there are."""
+    users: Any = Given("users", PlayerProfile._meta.get_field("user"), length=count)
+    rows = PlayerProfile.objects.using(using).select_for_update().filter(user_id__in=users).order_by("user_id")
+    return Prepared(rows.values_list("user_id", flat=True))
 
 
 def award_points(*, player: Any, type_name: str, points: int, reference: str = "") -> PointEvent:

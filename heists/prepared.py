@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from django.db import connections, router, transaction
 from django.db.models import Expression, Field, Model, QuerySet
 from django.db.models.sql import InsertQuery, UpdateQuery
+from django.db.transaction import TransactionManagementError
 
 # Rows of one INSERT: SQLite knows but so many parameters, and each number of rows is a statement that is remembered.
 ROWS_AT_ONCE = 50
@@ -65,19 +66,23 @@ class _Statement(NamedTuple):
 
 
 class Prepared:
-    """A query set with `Given`s that reads without a lock, compiled for its database. Threads may share it."""
+    """A query set with `Given`s, compiled for its database. Threads may share it."""
 
     def __init__(self, rows: QuerySet[Any]) -> None:
         self._using = rows.db
         self._rows = rows.using(self._using)
         self._compiler: Any = rows.query.get_compiler(self._using)
         self._statement = _Statement(*self._compiler.as_sql())
+        self._locks = rows.query.select_for_update and self._compiler.connection.features.has_select_for_update
         # It belongs to a thread, which may end long before the statement is forgotten.
         self._compiler.connection = None
 
     def ask(self, values: Mapping[Any, Any]) -> list[Any]:
-        """Return the rows for these values."""
+        """Return the rows for these values. Raises TransactionManagementError for a lock outside a transaction."""
         connection = connections[self._using]
+        if self._locks and connection.get_autocommit():
+            # Django asks while it compiles, which is not now.
+            raise TransactionManagementError("select_for_update cannot be used outside of a transaction.")
         filled = self._statement.fill(values, connection)
         compiler = copy(self._compiler)
         compiler.connection = connection

@@ -36,19 +36,15 @@ HEISTS = ["heists"]
 LOOKUPS = {"status": "status", "created_after": "created_at__gte", "created_before": "created_at__lt"}
 
 
-# What an audit reads of a heist, and a player never.
-UNTOLD = ("failure_reason", "ip_address", "idempotency_key", "rules")
-
-
 def as_attacker() -> HeistQuerySet:
     """Heists as their attacker may read them, each with the other player."""
-    return Heist.objects.defer(*UNTOLD).select_related("victim")
+    return Heist.objects.select_related("victim")
 
 
 def as_victim() -> HeistQuerySet:
     """Heists as their victim may read them, each with the other player."""
     # The condition of the index heists_heist_losses, in its own words.
-    return Heist.objects.defer(*UNTOLD).filter(token_spent=True).select_related("attacker")
+    return Heist.objects.filter(token_spent=True).select_related("attacker")
 
 
 class HistoryPage(PreparedPage):

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, connection, connections, transaction
 from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from gamification.models import PlayerProfile
+from gamification.services import lock_profiles
 from heists import prepared
 from heists.choices import HeistNotificationType
 from heists.models import HeistNotification, HeistToken
@@ -131,3 +135,30 @@ def test_a_query_is_compiled_once_and_asked_with_other_values(monkeypatch: pytes
     assert points.ask({"user": alice.pk}) == [10]
     assert points.ask({"user": bob.pk}) == [20]
     assert points.ask({"user": 0}) == []
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_a_lock_outside_a_transaction_is_refused_each_time() -> None:
+    alice = player(points=10)
+    with transaction.atomic():
+        lock_profiles(alice.pk)
+
+    for _time in range(2):
+        with pytest.raises(TransactionManagementError):
+            lock_profiles(alice.pk)
+
+
+def test_a_statement_lets_go_of_the_thread_that_compiled_it() -> None:
+    key: Any = PlayerProfile._meta.get_field("user")
+
+    def compiled() -> tuple[Prepared, weakref.ref[Any]]:
+        points = PlayerProfile.objects.filter(user=Given("user", key)).values_list("monthly_points", flat=True)
+        return Prepared(points), weakref.ref(connections["default"])
+
+    with ThreadPoolExecutor(1) as threads:
+        statement, its_connection = threads.submit(compiled).result()
+    gc.collect()
+
+    assert its_connection() is None
+    assert statement.ask({"user": player(points=7).pk}) == [7]

@@ -5,7 +5,6 @@ A thread would not do: inventing and writing are both work of Python's own, whic
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import signal
 from collections.abc import Iterator, Sequence
@@ -61,8 +60,6 @@ def _invent(batches: Iterator[Batch], players: Sequence[DemoPlayer], sending: Co
     """Send each batch, None, and each player's state. Never touches the database, whose connection is the caller's."""
     # An interrupt is the caller's to answer.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # There is no cycle among the rows, and looking for one among so many players takes long.
-    gc.disable()
     for batch in batches:
         sending.send(batch.with_keys())
     sending.send(None)

@@ -17,7 +17,6 @@ from django.utils import translation
 
 from .. import notifications
 from ..choices import HeistNotificationType, LetterState
-from ..rules import Refusal
 from ..sentences import refusal_sentence
 from .batch import HEIST_COLUMNS, NOTIFICATION_COLUMNS, Batch, Row
 from .host import DemoPlayer
@@ -95,11 +94,11 @@ class Words:
         self._refusal_sentence = functools.lru_cache(REASONS)(refusal_sentence)
 
     def heists(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """Yield the rows of heists with a sentence in place of each refusal."""
+        """Yield the rows of heists with their reasons as sentences."""
         place = HEIST_COLUMNS.index("failure_reason")
         for row in rows:
-            refusal = row[place]
-            yield (*row[:place], self._reason(refusal), *row[place + 1 :]) if refusal else row
+            reason = row[place]
+            yield (*row[:place], self._reason(*reason), *row[place + 1 :]) if reason else row
 
     def notifications(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Yield the rows of notifications with their sentence, and their details as JSON."""
@@ -109,7 +108,7 @@ class Words:
             message = notifications.sentence(type, details, self._gettext) or type
             yield (*row[:place], message, _encode(details), *row[place + 2 :])
 
-    def _reason(self, refusal: Refusal) -> str:
+    def _reason(self, code: str, retry_at: dt.datetime | None) -> str:
         # The sentence tells the minute, which many of them share.
-        minute = refusal.retry_at.replace(second=0, microsecond=0) if refusal.retry_at else None
-        return self._refusal_sentence(refusal.code, minute, self._gettext)
+        minute = retry_at.replace(second=0, microsecond=0) if retry_at else None
+        return self._refusal_sentence(code, minute, self._gettext)

@@ -247,7 +247,7 @@ class World:
                 status in HeistStatus.outcomes(),
                 status.value,
                 refusal.code.value if refusal else None,
-                refusal,
+                (refusal.code.value, refusal.retry_at) if refusal else None,
                 refusal.retry_at if refusal else None,
                 f"203.0.113.{dice.randrange(1, 255)}",
                 f"{dice.getrandbits(128):032x}" if dice.random() < 0.5 else None,

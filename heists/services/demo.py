@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from random import Random
 
@@ -76,10 +77,22 @@ def seed_demo(
 
     bulk = Bulk(using)
     laws = bulk.laws_last() if heists >= LARGE else nullcontext()
-    with transaction.atomic(using=using), laws, translation.override(settings.LANGUAGE_CODE):
+    with _no_collection(), transaction.atomic(using=using), laws, translation.override(settings.LANGUAGE_CODE):
         built = _build(economy, bulk, players, heists, Random(seed), now, days, progress)  # noqa: S311 - a story
     bulk.analyze()
     return built
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Switch the garbage collector off: millions of rows hold no cycle, and to look for one takes long."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _days(players: int, heists: int) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from copy import copy
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -35,10 +34,6 @@ class WordField(serializers.ChoiceField):
     def __init__(self, choices: Any, *, component: str, **kwargs: Any) -> None:
         super().__init__(choices, **kwargs)
         self.component = component
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> WordField:
-        # DRF would write each request's list of choices anew, which took longer than all else about a query.
-        return copy(self)
 
 
 class TimeField(serializers.DateTimeField):

@@ -7,6 +7,7 @@ asking each field for its value took longer than the queries (docs/performance.m
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from functools import cache, cached_property
 from typing import Any
 
@@ -32,6 +33,14 @@ PREVIEW_CODES = [
     (FeatureDisabled.code, "Switched off"),
     *(c for c in FailureCode.choices if c[0] != FailureCode.SHIELD),
 ]
+
+
+class RequestSerializer(serializers.Serializer[Any]):
+    """Reads a request."""
+
+    def get_fields(self) -> dict[str, Any]:
+        # DRF makes deep copies, which build every field anew at every request; being bound is all that they need.
+        return {name: copy(field) for name, field in self._declared_fields.items()}
 
 
 class RowSerializer(serializers.Serializer[Any]):
@@ -62,13 +71,13 @@ def named(player: Any, economy: Economy) -> dict[str, Any]:
     return {"id": player_ids.to_json(player.pk), "name": economy.name(player)}
 
 
-class HeistRequestSerializer(serializers.Serializer[Any]):
+class HeistRequestSerializer(RequestSerializer):
     """Whom to rob."""
 
     victim = PlayerIdField(help_text="The player's id, as the target list has it.")
 
 
-class HeistQuerySerializer(serializers.Serializer[Any]):
+class HeistQuerySerializer(RequestSerializer):
     """What of my history to list."""
 
     role = WordField(ROLES, component="HeistRole", required=False, help_text="Only heists where this was my part.")
@@ -223,7 +232,7 @@ class PreviewSerializer(TargetSerializer):
         return super().to_representation(prospect) | {"reasons": reasons}
 
 
-class NotificationQuerySerializer(serializers.Serializer[Any]):
+class NotificationQuerySerializer(RequestSerializer):
     """Which of my notifications to list."""
 
     read = serializers.BooleanField(required=False, help_text="Only read ones, or only unread ones.")
@@ -263,7 +272,7 @@ class MarkedSerializer(serializers.Serializer[Any]):
     unread_count = serializers.IntegerField()
 
 
-class LeaderboardQuerySerializer(serializers.Serializer[Any]):
+class LeaderboardQuerySerializer(RequestSerializer):
     """How much of the leaderboard."""
 
     limit = serializers.IntegerField(min_value=1, max_value=standings.RANKED, default=10)

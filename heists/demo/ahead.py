@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from operator import attrgetter
 from typing import Any
@@ -39,9 +40,9 @@ def ahead(batches: Iterator[Batch], players: Sequence[DemoPlayer]) -> Iterator[B
     # Forked, so that the story begins with the very players that the caller holds; nothing of them is sent there.
     context: Any = multiprocessing.get_context("fork")
     receiving, sending = context.Pipe(duplex=False)
-    inventor = context.Process(target=_invent, args=(batches, players, sending), daemon=True)
+    inventor = context.Process(target=_invent, args=(batches, players, receiving, sending), daemon=True)
     inventor.start()
-    # The only end that is left open is the inventor's: if that dies, so does the pipe.
+    # Each side keeps its own end only, so that neither waits for one that was killed.
     sending.close()
     by_key = {player.key: player for player in players}
     try:
@@ -56,11 +57,16 @@ def ahead(batches: Iterator[Batch], players: Sequence[DemoPlayer]) -> Iterator[B
         receiving.close()
 
 
-def _invent(batches: Iterator[Batch], players: Sequence[DemoPlayer], sending: Connection) -> None:
+def _invent(
+    batches: Iterator[Batch], players: Sequence[DemoPlayer], receiving: Connection, sending: Connection
+) -> None:
     """Send each batch, None, and each player's state. Never touches the database, whose connection is the caller's."""
     # An interrupt is the caller's to answer.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for batch in batches:
-        sending.send(batch.with_keys())
-    sending.send(None)
-    sending.send([*map(attrgetter(*STATE), players)])
+    receiving.close()
+    # Broken where the writer is gone, and with it whoever wanted to hear the story.
+    with suppress(BrokenPipeError):
+        for batch in batches:
+            sending.send(batch.with_keys())
+        sending.send(None)
+        sending.send([*map(attrgetter(*STATE), players)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 from django.db import transaction
 
 from gamification.models import CoinEntry, PlayerProfile, PointEvent
+from heists.demo.ahead import _invent
 from heists.demo.batch import Batch
 from heists.demo.world import World
 from heists.models import Heist, HeistNotification, HeistToken, Shield, TokenGrant
@@ -92,6 +94,24 @@ def test_an_inventor_that_is_killed_leaves_nothing_behind(large: None, monkeypat
 
     assert not any(model.objects.exists() for model in WRITTEN)
     assert not multiprocessing.active_children()
+
+
+def test_an_inventor_ends_where_its_writer_is_gone() -> None:
+    context = multiprocessing.get_context("fork")
+    receiving, sending = context.Pipe(duplex=False)
+    endless = itertools.repeat(Batch(heists=[("row",)] * 100_000))
+    inventor = context.Process(target=_invent, args=(endless, [], receiving, sending), daemon=True)
+    inventor.start()
+    try:
+        sending.close()
+        receiving.recv()
+        # What a kill does to the writer's end.
+        receiving.close()
+        inventor.join(30)
+        assert inventor.exitcode == 0
+    finally:
+        inventor.kill()
+        inventor.join()
 
 
 def test_a_writer_that_fails_ends_the_inventor(large: None, monkeypatch: pytest.MonkeyPatch) -> None:

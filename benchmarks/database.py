@@ -12,13 +12,13 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from heists import days, facts, standings, statistics
 from heists.api.heists import HistoryPage
 from heists.api.notifications import InboxPage, inbox
 from heists.api.pagination import Window
 from heists.conf import rules
 from heists.economy import get_economy
-from heists.models import Heist, HeistNotification, HeistToken, Letter, Shield, TokenGrant
+from heists.models import Heist, HeistNotification, HeistToken, OutboxEmail, Shield, TokenGrant
+from heists.queries import dashboard, facts, leaderboard, rollups
 from heists.rules import month_start
 
 from .world import veterans
@@ -37,7 +37,7 @@ def hot_queries() -> dict[str, Callable[[], Any]]:
     heists, player = Heist.objects, SimpleNamespace(pk=me)
 
     def read(victims: list[Any]) -> Any:
-        return facts.read(me, victims, economy=economy, numbers=rules(), now=now, using="default")
+        return facts.read(me, victims, economy=economy, rules=rules(), now=now, using="default")
 
     board = [player.pk for player in economy.leaderboard()[:20]]
     address = heists.filter(ip_address__isnull=False).values_list("ip_address", flat=True).first()
@@ -53,14 +53,14 @@ def hot_queries() -> dict[str, Callable[[], Any]]:
         "history, victim": lambda: HistoryPage(player, "victim").take({}, FIRST_PAGE),
         "history, status": lambda: HistoryPage(player, "attacker").take({"status": "SUCCESS"}, FIRST_PAGE),
         "history, victim, status": lambda: HistoryPage(player, "victim").take({"status": "FAILED_SHIELD"}, FIRST_PAGE),
-        "stats": lambda: standings.totals(me),
+        "stats": lambda: leaderboard.totals(me),
         # Once a day, by `summarize_heists` at night; and once a minute.
-        "leaderboard, closed days": lambda: standings._ranks("attacker", month_start(rules(), now), now, limit=1000),
-        "leaderboard, today": lambda: standings._ranks("attacker", now - days.DAY, None, limit=1000),
+        "leaderboard, closed days": lambda: leaderboard._ranks("attacker", month_start(rules(), now), now, limit=1000),
+        "leaderboard, today": lambda: leaderboard._ranks("attacker", now - rollups.DAY, None, limit=1000),
         "leaderboard, named": lambda: get_user_model().objects.in_bulk(board[:10]),
         "my shields": lambda: list(Shield.objects.filter(player=me).order_by("-bought_at")[:21]),
         "shields due": lambda: list(Shield.objects.due(now)[:100]),
-        "letters due": lambda: list(Letter.objects.due(now).order_by("due_at")[:100]),
+        "emails due": lambda: list(OutboxEmail.objects.due(now).order_by("due_at")[:100]),
         "admin: heists": lambda: list(heists.newest_first()[:100]),
         "admin: by status": lambda: list(heists.filter(status="FAILED_SHIELD").newest_first()[:100]),
         "admin: by rare status": lambda: list(heists.filter(status="FAILED_INVALID_TARGET").newest_first()[:100]),
@@ -73,9 +73,9 @@ def hot_queries() -> dict[str, Callable[[], Any]]:
         ),
         "admin: tokens": lambda: list(HeistToken.objects.order_by("-last_spent_at")[:100]),
         "grants of a player": lambda: list(TokenGrant.objects.filter(player=me).order_by("-created_at")[:21]),
-        "dashboard, today": lambda: statistics._tallies(dt.UTC, now - days.DAY, None),
-        "dashboard, hasty players": lambda: statistics.hasty_players(now),
-        "dashboard, besieged players": lambda: statistics.besieged_players(now),
+        "dashboard, today": lambda: dashboard._tallies(dt.UTC, now - rollups.DAY, None),
+        "dashboard, hasty players": lambda: dashboard.players_with_many_rejections(now),
+        "dashboard, besieged players": lambda: dashboard.players_attacked_often(now),
         "retention": lambda: list(
             HeistNotification.objects.filter(created_at__lt=now - 12 * month).values_list("pk")[:1000]
         ),

@@ -24,14 +24,14 @@ PLAYERS = """
     WHERE u.id IN (%s, %s)
 """
 HISTORY = """
-    SELECT 'raid', created_at, 0 FROM heists_heist WHERE attacker_id = %s AND token_spent AND created_at >= %s
+    SELECT 'outcome', created_at, 0 FROM heists_heist WHERE attacker_id = %s AND token_spent AND created_at >= %s
     UNION ALL
     SELECT 'loss', created_at, points_stolen FROM heists_heist
     WHERE victim_id = %s AND token_spent AND status = 'SUCCESS' AND created_at >= %s
 """
 HEIST = """
     INSERT INTO heists_heist (attacker_id, victim_id, points_stolen, victim_points_before, victim_points_after,
-        attacker_points_before, attacker_points_after, token_spent, status, ip_address, idempotency_key, rules_id,
+        attacker_points_before, attacker_points_after, token_spent, status, ip_address, idempotency_key, rule_set_id,
         created_at)
     VALUES (%s, %s, %s, %s, %s, %s, %s, true, 'SUCCESS', %s, %s, %s, %s) RETURNING id
 """
@@ -80,7 +80,9 @@ class Refused(Exception):
     """A rule said no."""
 
 
-def rob(connection: psycopg.Connection[Any], attacker: int, victim: int, rules_id: int, key: str | None = None) -> int:
+def rob(
+    connection: psycopg.Connection[Any], attacker: int, victim: int, rule_set_id: int, key: str | None = None
+) -> int:
     """Rob, in one transaction, and return the heist's id. The connection is in autocommit."""
     now = dt.datetime.now(dt.UTC)
     month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
@@ -88,10 +90,10 @@ def rob(connection: psycopg.Connection[Any], attacker: int, victim: int, rules_i
     with connection.transaction(), connection.cursor() as cursor:
         points = dict(cursor.execute(LOCK, (attacker, victim)).fetchall())
         people = {row[0]: row for row in cursor.execute(PLAYERS, (now, attacker, victim))}
-        losses, raids = [], 0
+        losses, outcomes = [], 0
         for kind, at, lost in cursor.execute(HISTORY, (attacker, day, victim, min(month, protection))):
-            if kind == "raid":
-                raids += 1
+            if kind == "outcome":
+                outcomes += 1
             else:
                 losses.append((at, lost))
         _id, robber, _active, _mail, balance, _spent, last_spent, _shield = people[attacker]
@@ -105,7 +107,7 @@ def rob(connection: psycopg.Connection[Any], attacker: int, victim: int, rules_i
             or not active
             or balance < 1
             or (last_spent and now < last_spent + dt.timedelta(hours=24))
-            or raids >= 10
+            or outcomes >= 10
             or any(at > protection for at, _lost in losses)
             or before_victim < 20
             or amount < 1
@@ -125,7 +127,7 @@ def rob(connection: psycopg.Connection[Any], attacker: int, victim: int, rules_i
                 after_attacker,
                 "203.0.113.9",
                 key,
-                rules_id,
+                rule_set_id,
                 now,
             ),
         ).fetchone()
@@ -158,7 +160,7 @@ def window(me: int, others: list[int]) -> dict[str, Any]:
     return {"me": me, "day": now - dt.timedelta(days=1), "month": month, "all": [me, *others]}
 
 
-def work(url: str, pairs: list[tuple[int, int]], rules_id: int, ready: Any, done: Any) -> None:
+def work(url: str, pairs: list[tuple[int, int]], rule_set_id: int, ready: Any, done: Any) -> None:
     """Rob these pairs over four connections, between two barriers; for a process of its own."""
     queue, lock = iter(pairs), threading.Lock()
     connections = [psycopg.connect(url, autocommit=True) for _ in range(4)]
@@ -169,7 +171,7 @@ def work(url: str, pairs: list[tuple[int, int]], rules_id: int, ready: Any, done
                 pair = next(queue, None)
             if pair is None:
                 return
-            rob(connection, *pair, rules_id, str(uuid.uuid4()))
+            rob(connection, *pair, rule_set_id, str(uuid.uuid4()))
 
     threads = [threading.Thread(target=drain, args=(connection,)) for connection in connections]
     ready.wait()

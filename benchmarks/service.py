@@ -13,7 +13,6 @@ import psycopg
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from heists import preview
 from heists.api.heists import HistoryPage
 from heists.api.notifications import InboxPage
 from heists.api.pagination import Window
@@ -22,6 +21,7 @@ from heists.choices import HeistStatus
 from heists.conf import rules
 from heists.economy import get_economy
 from heists.models import HeistToken, RuleSet
+from heists.queries import preview
 from heists.services import execute_heist
 
 from . import raw
@@ -42,14 +42,14 @@ def measure(url: str, *, rounds: int, calls: int) -> dict[str, Any]:
     return figures
 
 
-def _deed(bare: Any, recruits: Recruits, rules_id: int, rounds: int, calls: int) -> dict[str, Any]:
+def _deed(bare: Any, recruits: Recruits, rule_set_id: int, rounds: int, calls: int) -> dict[str, Any]:
     mine: list[list[Taken]] = []
     theirs: list[list[Taken]] = []
     for number in range(rounds + 1):
         ours, plain = [], []
         for one, other in zip(recruits.pairs(calls), recruits.pairs(calls), strict=True):
             ours.append(_time(_rob, *one))
-            plain.append(_time(raw.rob, bare, *other, rules_id, str(uuid.uuid4())))
+            plain.append(_time(raw.rob, bare, *other, rule_set_id, str(uuid.uuid4())))
         # The first round warms caches and prepared statements.
         if number:
             mine.append(ours)

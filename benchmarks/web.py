@@ -274,11 +274,11 @@ def _cpu(server: psutil.Process) -> float:
 
 def _raw_per_second(url: str, recruits: Recruits, requests: int) -> float:
     """Return how many heists a second two processes do with hand-written SQL, four connections each."""
-    rules_id = RuleSet.objects.in_force(rules()).pk
+    rule_set_id = RuleSet.objects.in_force(rules()).pk
     halves = [recruits.pairs(requests), recruits.pairs(requests)]
     context = multiprocessing.get_context("spawn")
     ready, done = context.Barrier(3), context.Barrier(3)
-    processes = [context.Process(target=raw.work, args=(url, half, rules_id, ready, done)) for half in halves]
+    processes = [context.Process(target=raw.work, args=(url, half, rule_set_id, ready, done)) for half in halves]
     for process in processes:
         process.start()
     ready.wait(60)

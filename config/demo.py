@@ -26,7 +26,7 @@ def main(host: str, port: str) -> None:
     if users.filter(username="alice").exists():
         print("\n  player alice, staff member staff; the password of both is heist-demo")
     if not os.environ.get("EMAIL_URL"):
-        print(f"\n  letters become files in {settings.VAR_DIR / 'mail'}, sent by")
+        print(f"\n  emails become files in {settings.VAR_DIR / 'mail'}, sent by")
         print("    DEBUG=true .venv/bin/python manage.py send_heist_emails")
         if os.environ.get("DATABASE_URL"):
             print("    with the same DATABASE_URL as here")

@@ -164,7 +164,7 @@ if env.bool("BEHIND_TLS_PROXY", default=False):
     # Only for a proxy that sets or strips this header on every request: a client could claim HTTPS otherwise.
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
-# Files and letters
+# Files and emails
 
 STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
@@ -264,7 +264,7 @@ HEISTS: dict[str, Any] = {
     "POINT_EVENT_TYPE_MODEL": "gamification.PointEventTypeMaster",
 }
 if DEBUG:
-    # For the links in the letters of `make run`.
+    # For the links in the emails of `make run`.
     HEISTS["SITE_URL"] = f"http://localhost:{os.environ.get('PORT') or 8000}"
 for _key, _read in _HEIST_KEYS.items():
     if _text := os.environ.get(f"HEIST_{_key}", "").strip():

@@ -9,8 +9,8 @@ class GamificationConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        # drf-spectacular finds its extensions by their being imported.
+        # Imported, because drf-spectacular finds extensions that way.
         from .api import schema  # noqa: F401
-        from .event_types import refill_after_flush
+        from .event_types import seed_after_flush
 
-        post_migrate.connect(refill_after_flush, sender=self, dispatch_uid="gamification.refill")
+        post_migrate.connect(seed_after_flush, sender=self, dispatch_uid="gamification.seed_event_types")

@@ -1,4 +1,4 @@
-"""What the services refuse with: a stable code for clients, a sentence for people, the numbers that belong to it."""
+"""Errors that the services raise, each with a stable code for clients, a message for people, and its numbers."""
 
 from __future__ import annotations
 
@@ -9,84 +9,84 @@ from django.utils.translation import gettext_lazy as _
 
 
 class GamificationError(Exception):
-    """The base of everything this app refuses with."""
+    """The base class of all errors that this app raises."""
 
     code = "gamification_error"
-    sentence: str | Promise = _("The request could not be carried out.")
+    message: str | Promise = _("The request could not be carried out.")
 
     def __init__(self, **details: Any) -> None:
         self.details = details
-        super().__init__(self.sentence)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
-        return str(self.sentence)
+        return str(self.message)
 
 
 class InsufficientPoints(GamificationError):
-    """The player would be left with less than no points."""
+    """The player has fewer points than required (`required`, `available`)."""
 
     code = "insufficient_points"
-    sentence = _("The player does not have enough points.")
+    message = _("The player does not have enough points.")
 
 
 class InsufficientCoins(GamificationError):
-    """The player would be left with less than no coins."""
+    """The player has fewer coins than required (`required`, `available`)."""
 
     code = "insufficient_coins"
-    sentence = _("The player does not have enough coins.")
+    message = _("The player does not have enough coins.")
 
 
 class BalanceTooLarge(GamificationError):
-    """The balance would leave the range of its column."""
+    """The balance would exceed the maximum of its column."""
 
     code = "balance_too_large"
-    sentence = _("The player cannot have that much.")
+    message = _("The player cannot have that much.")
 
 
 class UnknownEventType(GamificationError):
     """No active point event type has this name."""
 
     code = "unknown_event_type"
-    sentence = _("There is no active point event type of this name.")
+    message = _("There is no active point event type of this name.")
 
 
 class UnknownReferralCode(GamificationError):
     """The referral code is nobody's."""
 
     code = "unknown_referral_code"
-    sentence = _("This referral code is nobody's.")
+    message = _("This referral code is nobody's.")
 
 
 class UsernameTaken(GamificationError):
-    """Somebody has the username already."""
+    """Another account has the username."""
 
     code = "username_taken"
-    sentence = _("A player with this username exists already.")
+    message = _("A player with this username exists already.")
 
 
 class InvalidCredentials(GamificationError):
     """No account has this username and password."""
 
     code = "invalid_credentials"
-    sentence = _("No account has this username and password.")
+    message = _("No account has this username and password.")
 
 
 class InactiveAccount(GamificationError):
-    """The credentials are right, and the account is closed."""
+    """The credentials are right, but the account is not active."""
 
     code = "inactive_account"
-    sentence = _("This account is not active.")
+    message = _("This account is not active.")
 
 
 class StaleBalance(GamificationError):
-    """A balance that was read under lock is no longer there: somebody wrote without the lock. Nothing was moved."""
+    """A balance changed under the lock: other code wrote without it. Nothing was moved."""
 
     code = "stale_balance"
-    sentence = _("The balance changed in the meantime.")
+    message = _("The balance changed in the meantime.")
 
 
 class AppendOnly(GamificationError):
-    """A ledger row is history: it can be neither changed nor deleted, only answered by another row."""
+    """A ledger row can't be changed or deleted; another row corrects it."""
 
     code = "append_only"
-    sentence = _("Ledger rows are append-only; write another row that corrects this one.")
+    message = _("Ledger rows are append-only; add a row that corrects this one.")

@@ -1,18 +1,25 @@
-"""The seven original point event types, and their return after a flush (spec section 2)."""
+"""The seven original point event types, and seeding them after a flush (docs/specification.md, "The two apps")."""
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
-# One list: the migration's, which is history and stays as it is.
-EVENT_TYPES: list[tuple[str, str, int]] = import_module("gamification.migrations.0002_point_event_types").EVENT_TYPES
+# (name, description, points). The same as in migration 0002, which imports no project code.
+EVENT_TYPES = [
+    ("SIGNUP", "Opened an account", 100),
+    ("FIRST_CHECKIN_DEAL", "First check-in at a deal", 50),
+    ("CHECKIN", "Check-in", 10),
+    ("COIN_PURCHASE", "Bought coins", 20),
+    ("ACHIEVEMENT_UNLOCK", "Unlocked an achievement", 25),
+    ("LOYALTY_BONUS", "Came back again and again", 15),
+    ("REFERRAL_BONUS", "Referred another player", 50),
+]
 
 
-def refill_after_flush(*, using: str, plan: Any = None, **kwargs: Any) -> None:
-    """Write the types again when post_migrate tells of a flush, which empties the table that a migration filled.
+def seed_after_flush(*, using: str, plan: Any = None, **kwargs: Any) -> None:
+    """Seed the types again after a flush; a receiver of post_migrate.
 
-    A migration itself comes with a plan, and is left alone: it may be on its way back.
+    A migration has a plan and is skipped: it may be undoing the types.
     """
     from .models import PointEventTypeMaster
 

@@ -11,8 +11,8 @@ class HeistsConfig(AppConfig):
     def ready(self) -> None:
         from . import checks
         from .models import RuleSetQuerySet
-        from .services.event_types import refill_after_flush
+        from .services.event_types import seed_after_flush
 
         checks.register()
-        post_migrate.connect(refill_after_flush, sender=self, dispatch_uid="heists.refill_event_types")
-        post_migrate.connect(RuleSetQuerySet.forget, dispatch_uid="heists.forget_rule_sets")
+        post_migrate.connect(seed_after_flush, sender=self, dispatch_uid="heists.seed_event_types")
+        post_migrate.connect(RuleSetQuerySet.clear_cache, dispatch_uid="heists.clear_rule_set_cache")

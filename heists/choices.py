@@ -1,4 +1,4 @@
-"""The words that are stored: every status, type, code and reason, with what it means."""
+"""Enumerations stored in the database."""
 
 from __future__ import annotations
 
@@ -6,48 +6,81 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 
+class HeistRole(models.TextChoices):
+    """The two sides of a heist, as a player sees their own history. Not stored."""
+
+    ATTACKER = "attacker", _("Attacker")
+
+    VICTIM = "victim", _("Victim")
+
+
 class HeistStatus(models.TextChoices):
-    """How an attempt ended (spec sections 1 and 4)."""
+    """How an attempt ended (docs/specification.md, "The rules")."""
 
     SUCCESS = "SUCCESS", _("Success")
-    # Points moved from the victim to the attacker; the token is spent.
+    """Outcome: points moved from the victim to the attacker, and the token is spent."""
+
     FAILED_COOLDOWN = "FAILED_COOLDOWN", _("Attacker on cooldown")
-    # Rejected: the attacker spent a token too recently, or too often today.
+    """Rejection: the attacker spent a token too recently, or too often today."""
+
     FAILED_TARGET_PROTECTED = "FAILED_TARGET_PROTECTED", _("Target protected")
-    # Rejected: the victim was robbed too recently, by anybody or by this attacker, or lost enough this month.
+    """Rejection: the victim was robbed too recently, or has reached the month's loss limit."""
+
     FAILED_SHIELD = "FAILED_SHIELD", _("Blocked by a shield")
-    # The attack reached the victim's shield: the token and the shield are spent, no points moved.
+    """Outcome: the victim's shield and the token are used up, and no points moved."""
+
     FAILED_INSUFFICIENT_POINTS = "FAILED_INSUFFICIENT_POINTS", _("Target has too few points")
-    # Rejected: the victim has less than the minimum, or so little that nothing would be stolen.
+    """Rejection: the victim has less than the minimum, or the share is less than one point."""
+
     FAILED_INSUFFICIENT_TOKENS = "FAILED_INSUFFICIENT_TOKENS", _("Not enough tokens")
-    # Rejected: the attacker can't pay for a heist.
+    """Rejection: the attacker has fewer tokens than a heist costs."""
+
     FAILED_INVALID_TARGET = "FAILED_INVALID_TARGET", _("Invalid target")
-    # Rejected: the attacker named themselves, or an account that is not active.
+    """Rejection: the attacker named themselves, or an account that is not active."""
 
     @classmethod
     def outcomes(cls) -> tuple[HeistStatus, ...]:
-        """The statuses of attempts that reached the victim, and so spent the token."""
+        """Return the statuses of attempts that reached the victim and spent the token."""
         return (cls.SUCCESS, cls.FAILED_SHIELD)
 
 
 class FailureCode(models.TextChoices):
-    """Which question of spec section 4 was answered no; finer than the status."""
+    """The question that was answered no; finer than the status (docs/specification.md, "The rules")."""
 
-    SELF_TARGET = "self_target", _("Robbing oneself")
+    SELF_TARGET = "self_target", _("Own account")
+
     INACTIVE_TARGET = "inactive_target", _("Target not active")
+
     INSUFFICIENT_TOKENS = "insufficient_tokens", _("Not enough tokens")
+
     COOLDOWN = "cooldown", _("Cooldown")
+
     DAILY_LIMIT = "daily_limit", _("Daily limit")
+
     PAIR_COOLDOWN = "pair_cooldown", _("Same target too soon")
+
     PROTECTED = "protected", _("Target protected")
+
     INSUFFICIENT_POINTS = "insufficient_points", _("Target has too few points")
+
     LOSS_LIMIT = "loss_limit", _("Target's monthly loss limit")
+
     SHIELD = "shield", _("Shield")
 
     @property
     def status(self) -> HeistStatus:
         """The heist status that this code belongs to."""
         return STATUS_OF_CODE[self]
+
+    @classmethod
+    def rejections(cls) -> tuple[FailureCode, ...]:
+        """Return the codes of rejections: all but a shield, which is an outcome."""
+        return tuple(code for code in cls if code != cls.SHIELD)
+
+    @classmethod
+    def timed(cls) -> tuple[FailureCode, ...]:
+        """Return the codes that end with time; a heist that has one has a `retry_at`."""
+        return (cls.COOLDOWN, cls.DAILY_LIMIT, cls.PAIR_COOLDOWN, cls.PROTECTED, cls.LOSS_LIMIT)
 
 
 STATUS_OF_CODE = {
@@ -65,36 +98,46 @@ STATUS_OF_CODE = {
 
 
 class HeistNotificationType(models.TextChoices):
-    """What a notification tells of (spec section 5)."""
+    """What a notification is about (docs/specification.md, "Notifications")."""
 
-    HEIST_SUCCESS = "HEIST_SUCCESS", _("You robbed somebody")
+    HEIST_SUCCESS = "HEIST_SUCCESS", _("You robbed a player")
+
     HEIST_VICTIM = "HEIST_VICTIM", _("You were robbed")
+
     TOKEN_EARNED = "TOKEN_EARNED", _("You earned a token")
+
     SHIELD_ACTIVATED = "SHIELD_ACTIVATED", _("Your shield blocked an attack")
+
     SHIELD_EXPIRED = "SHIELD_EXPIRED", _("Your shield expired")
 
 
 class GrantReason(models.TextChoices):
-    """Why tokens were given (spec section 3)."""
+    """Why tokens were granted (docs/specification.md, "Data")."""
 
     REFERRAL = "REFERRAL", _("Referral")
-    # Somebody signed up with the player's referral code.
+    """A new player signed up with this player's referral code."""
+
     PROMOTION = "PROMOTION", _("Promotion")
-    # The host gave them away: an event, a season, a purchase.
+    """The host granted tokens: an event, a season, a purchase."""
+
     STAFF = "STAFF", _("Staff")
-    # A member of staff gave them, with a note that says why.
+    """A member of staff granted tokens and left a note."""
+
     REFUND = "REFUND", _("Refund")
-    # Tokens given back after a complaint; the heist they paid for stays as it is.
+    """Tokens given back after a complaint; the heist they paid for stays as it is."""
 
 
-class LetterState(models.TextChoices):
-    """Where a letter stands on its way out of the outbox (spec section 5)."""
+class EmailState(models.TextChoices):
+    """The delivery state of an outbox email (docs/specification.md, "Notifications")."""
 
     WAITING = "WAITING", _("Waiting")
-    # To be sent once `due_at` has come, unless a worker holds the lease.
+    """To be sent once `due_at` has passed, unless a worker holds the lease."""
+
     SENT = "SENT", _("Sent")
-    # Handed to the mail server; the notification says when.
+    """Accepted by the mail server; the notification has the time."""
+
     SKIPPED = "SKIPPED", _("Not wanted")
-    # The player had turned such letters off, or had no address left, when its turn came.
+    """Not sent: the player turned these emails off, or has no address."""
+
     FAILED = "FAILED", _("Given up")
-    # Refused too often; `last_error` says why. Staff can send it again.
+    """Rejected too often; `last_error` has the reason. Staff can send it again."""

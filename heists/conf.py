@@ -117,7 +117,7 @@ def trusted_proxies() -> int:
 
 
 def email_enabled() -> bool:
-    """Whether notifications also become letters in the outbox."""
+    """Whether notifications also become emails in the outbox."""
     return bool(_get("EMAIL_ENABLED"))
 
 
@@ -127,32 +127,32 @@ def point_event_type_model() -> str | None:
 
 
 def email_from() -> str:
-    """Who letters come from; Django's DEFAULT_FROM_EMAIL where the host names nobody else."""
+    """Who emails come from; Django's DEFAULT_FROM_EMAIL where the host names nobody else."""
     return cast(str, _get("EMAIL_FROM") or settings.DEFAULT_FROM_EMAIL)
 
 
 def email_delivery() -> str | None:
-    """The dotted path of what is called after commit with the keys of new letters; None leaves them to the command."""
+    """The dotted path of what is called after commit with the keys of new emails; None leaves them to the command."""
     return cast("str | None", _get("EMAIL_DELIVERY"))
 
 
 def email_lease() -> dt.timedelta:
-    """How long a worker may take over one letter before another worker thinks it dead."""
+    """How long a worker may take over one email before another worker thinks it dead."""
     return dt.timedelta(seconds=_get("EMAIL_LEASE_SECONDS"))
 
 
 def email_retry() -> dt.timedelta:
-    """How long a letter waits after its first failure; each further one doubles it."""
+    """How long a email waits after its first failure; each further one doubles it."""
     return dt.timedelta(seconds=_get("EMAIL_RETRY_SECONDS"))
 
 
 def email_max_attempts() -> int:
-    """After how many failures a letter is given up."""
+    """After how many failures a email is given up."""
     return cast(int, _get("EMAIL_MAX_ATTEMPTS"))
 
 
 def site_url() -> str:
-    """Where players reach the site ("https://example.com"), for links in letters; empty for letters without links."""
+    """Where players reach the site ("https://example.com"), for links in emails; empty for emails without links."""
     return str(_get("SITE_URL") or "").rstrip("/")
 
 

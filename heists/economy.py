@@ -1,7 +1,7 @@
-"""Where heists meets its host: the economy (spec section 2).
+"""The economy: the one class that a host writes (docs/specification.md, "The two apps").
 
-The host owns players' points and coins; heists never touches those tables. A host subclasses `Economy` and names the
-class in `HEISTS["ECONOMY"]`. Each method below says what it must read, lock and promise.
+The host owns players' points and coins; heists never reads or writes those tables itself. A host subclasses `Economy`
+and names the class in `HEISTS["ECONOMY"]`. Each method below says what it must read, lock and guarantee.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.contrib.auth import get_user_model
+from django.db.models import QuerySet
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
@@ -17,15 +18,14 @@ from . import conf
 from .errors import NoCoins
 
 if TYPE_CHECKING:
-    from django.db.models import QuerySet
-
     from .models import Heist
 
-    PlayerId = Hashable
+# The primary key of a user: an integer, a UUID or text.
+PlayerId = Hashable
 
 
 class PointEventRow(NamedTuple):
-    """One point event a host wrote for a heist, as `audit_heists` compares it with the heist."""
+    """One point event that the host wrote for a heist, as `audit_heists` compares it with the heist."""
 
     heist_id: int
     player_id: PlayerId
@@ -33,75 +33,75 @@ class PointEventRow(NamedTuple):
 
 
 class Economy:
-    """What a host tells heists about its players' balances.
+    """How heists reads, locks and moves the balances of a host's players.
 
-    Write `players`, `lock` and `transfer`; add `coins` and `spend_coins` (and set `has_coins`) to open the shield shop.
+    Write `players`, `lock` and `transfer`. For a shield shop, also set `has_coins` and write `coins` and `spend_coins`.
     """
 
     has_coins = False
 
     def players(self) -> QuerySet[Any]:
-        """Every user, active or not, annotated with `monthly_points` (an integer, never null).
+        """Return all users, active or not, annotated with `monthly_points` (an integer, never null).
 
-        Annotate a column or a `Subquery`; an aggregate over a join would be multiplied by the joins heists adds.
+        Annotate a column or a `Subquery`: an aggregate over a join would be multiplied by the joins that heists adds.
         """
         raise NotImplementedError
 
     def leaderboard(self) -> QuerySet[Any]:
-        """The players who stand on this month's leaderboard, best first; ties in primary-key order."""
+        """Return the players of this month's leaderboard, most points first; ties in primary-key order."""
         return self.players().order_by("-monthly_points", "pk")
 
     def lock(self, *player_ids: PlayerId) -> None:
         """Lock these players' balances until the transaction ends, in primary-key order.
 
-        Called inside a transaction. Whatever changes a player's points or coins must wait for this lock, and a player
-        who has no balance row yet must have one afterwards.
+        Called inside a transaction. All code that changes a player's points or coins must wait for this lock. A player
+        without a balance row must have one afterwards.
         """
         raise NotImplementedError
 
     def transfer(self, heist: Heist) -> None:
-        """Move `heist.points_stolen` monthly points from the victim to the attacker, writing one event for each.
+        """Move `heist.points_stolen` monthly points from the victim to the attacker; write one point event for each.
 
-        Called inside the transaction that holds `lock` on both. The heist is saved, and its `*_points_before` are the
-        locked balances, its `*_points_after` what they have to become. Anything raised undoes the whole heist.
+        Called inside the transaction that holds `lock` on both. The heist is saved: its `*_points_before` are the
+        locked balances, and its `*_points_after` the new ones. An exception rolls the whole heist back.
         """
         raise NotImplementedError
 
     def coins(self, player_id: PlayerId) -> int:
-        """How many coins this player has."""
+        """Return how many coins this player has."""
         raise NoCoins
 
     def spend_coins(self, player_id: PlayerId, amount: int, *, reference: str) -> None:
-        """Take `amount` coins from a player, writing a ledger line that carries `reference`.
+        """Take `amount` coins from a player and write a ledger entry with `reference`.
 
-        Called inside the transaction that holds `lock` on the player, after `coins` said that there are enough.
+        Called inside the transaction that holds `lock` on the player, after `coins` returned enough.
         """
         raise NoCoins
 
     def point_events(self, heist_ids: Iterable[int]) -> Iterable[PointEventRow] | None:
-        """The point events written for these heists, for the audit; None where the host keeps none."""
+        """Return the point events of these heists, for the audit; None where the host keeps none."""
         return None
 
     def name(self, player: Any) -> str:
-        """What other players may read as this player's name; never an e-mail address (spec section 5)."""
+        """Return the player's name as other players read it; never an email address."""
         name = str(player.get_username())
         if not name or "@" in name:
             return _("Player %(id)s") % {"id": str(player.pk)[:8]}
         return name
 
     def email(self, player: Any) -> str:
-        """Where this player's letters go; empty for nowhere."""
+        """Return the player's email address; empty for none."""
         return getattr(player, get_user_model().get_email_field_name(), "") or ""
 
     def language(self, player: Any) -> str | None:
-        """The language code this player's letters are written in; None for the site's own."""
+        """Return the language code of the player's emails; None for the site's default."""
         return None
 
 
 def get_economy() -> Economy:
-    """Return the host's economy, built anew each time so that it may keep state for one deed.
+    """Return a new instance of the host's economy; it may keep state for one service call.
 
-    Raises ImproperlyConfigured where `HEISTS["ECONOMY"]` names none.
+    Raises ImproperlyConfigured where `HEISTS["ECONOMY"]` is not set.
     """
     economy: Economy = import_string(conf.economy())()
     return economy

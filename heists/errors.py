@@ -1,6 +1,7 @@
-"""The refusals that are not attempts: what a service raises instead of writing a heist (spec section 6).
+"""Errors that services raise (docs/specification.md, "HTTP API").
 
-Each has a stable `code` for clients, a translatable sentence for people, and the numbers that belong to it.
+An error is not an attempt: no heist row is written. Each class has a stable `code` for clients, a translatable message
+for people, and `details` with the numbers that belong to it.
 """
 
 from __future__ import annotations
@@ -12,92 +13,85 @@ from django.utils.translation import gettext_lazy as _
 
 
 class HeistError(Exception):
-    """The base of everything heists refuses with; catch it to catch them all."""
+    """The base class of all errors that heists raises."""
 
     code = "heist_error"
-    sentence: str | Promise = _("The request could not be carried out.")
+    message: str | Promise = _("The request could not be carried out.")
 
-    def __init__(self, sentence: str | Promise | None = None, **details: Any) -> None:
-        self.sentence = sentence or self.sentence
+    def __init__(self, message: str | Promise | None = None, **details: Any) -> None:
+        self.message = message or self.message
         self.details = details
-        super().__init__(self.sentence)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
-        return str(self.sentence)
+        return str(self.message)
 
 
 class FeatureDisabled(HeistError):
-    """`HEISTS["ENABLED"]` is off: no attempts, no shop."""
+    """`HEISTS["ENABLED"]` is False: no attempts, no shield shop."""
 
     code = "feature_disabled"
-    sentence = _("Heists are switched off at the moment.")
+    message = _("Heists are switched off at the moment.")
 
 
 class UnknownPlayer(HeistError):
-    """The id belongs to nobody, so there is no attempt to record."""
+    """No player has this id, so there is no attempt to record."""
 
     code = "unknown_player"
-    sentence = _("There is no such player.")
+    message = _("There is no such player.")
 
 
 class InactiveAccount(HeistError):
     """The acting player's own account is not active."""
 
     code = "inactive_account"
-    sentence = _("This account is not active.")
+    message = _("This account is not active.")
 
 
 class IdempotencyKeyReused(HeistError):
-    """The key was used before, by the same player, for another request."""
+    """The same player used the key before, for another request."""
 
     code = "idempotency_key_reused"
-    sentence = _("This idempotency key was used before with another request.")
+    message = _("This idempotency key was used before with another request.")
 
 
 class InvalidGrant(HeistError):
-    """The amount, reason or source of a grant is out of the question."""
+    """The amount, source or note of a grant is out of range; `code_detail` names which."""
 
     code = "invalid_grant"
-    sentence = _("These tokens can't be granted.")
+    message = _("These tokens can't be granted.")
 
 
 class NoCoins(HeistError):
     """The host's economy has no coins, so there is no shield shop."""
 
     code = "no_coins"
-    sentence = _("This site has no coins, so there are no shields to buy.")
+    message = _("This site has no coins, so there are no shields to buy.")
 
 
 class InsufficientCoins(HeistError):
-    """The player has fewer coins than the price."""
+    """The player has fewer coins than the price (`required`, `available`)."""
 
     code = "insufficient_coins"
-    sentence = _("You do not have enough coins.")
+    message = _("You do not have enough coins.")
 
 
 class ShieldAlreadyLive(HeistError):
-    """The player has a live shield; there is at most one."""
+    """The player has a live shield (`expires_at`); a player has one at most."""
 
     code = "shield_already_live"
-    sentence = _("You already have a live shield.")
-
-
-class DemoRefused(HeistError):
-    """The demo world can't, or must not, be built here."""
-
-    code = "demo_refused"
-    sentence = _("The demo world can't be built here.")
+    message = _("You already have a live shield.")
 
 
 class Busy(HeistError):
-    """The deed lost to others too often, or the database is away; nothing was done, try again."""
+    """The transaction lost to others too often, or the database is not available. Nothing was changed; try again."""
 
     code = "busy"
-    sentence = _("The server is busy; nothing was done. Please try again.")
+    message = _("The server is busy; nothing was changed. Please try again.")
 
 
 class OutcomeUnknown(Busy):
-    """The database was lost in the moment of the commit, and no idempotency key says whether it was done."""
+    """The connection was lost during COMMIT, and there is no idempotency key to find out what was committed."""
 
     code = "outcome_unknown"
-    sentence = _("The connection was lost at the last moment. Please look whether it was done before you try again.")
+    message = _("The connection was lost while saving. Please check whether it was done before you try again.")

@@ -1,7 +1,7 @@
-"""The rules of spec section 4, and nothing else: who may rob whom now, and how many points move.
+"""The rules of the game (docs/specification.md, "The rules"): may this attacker rob this victim now, and for how much?
 
-Pure: `now`, the numbers and the facts come in as arguments. No ORM, clock, dice or settings. The preview, the target
-list and the execution all ask `refusals` and `amount`, so they can't disagree.
+Pure functions: `now`, the rules and what is known of both players are arguments. No ORM, clock, random numbers or
+settings. The preview, the target list and the execution all use `failures` and `amount`, so they give the same answer.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DAY = dt.timedelta(days=1)
 
 @dataclass(frozen=True)
 class Rules:
-    """The numbers in force: one value of this class is one `RuleSet` row."""
+    """The values in force. Each distinct set of values is one `RuleSet` row."""
 
     token_cost: int = 1
     tokens_per_referral: int = 1
@@ -53,35 +53,34 @@ class Rules:
         return dt.timedelta(days=self.shield_days)
 
 
-# The names of all that a set of rules consists of.
-NUMBERS = tuple(number.name for number in fields(Rules))
+RULE_FIELDS = tuple(rule.name for rule in fields(Rules))
 
 
-class Raid(NamedTuple):
-    """An outcome the attacker had lately: the token went, whether points came or a shield stood in the way."""
+class Outcome(NamedTuple):
+    """A recent outcome of the attacker: a success, or an attack that a shield blocked."""
 
     victim_id: object
     at: dt.datetime
 
 
 class Loss(NamedTuple):
-    """A success somebody had against the victim lately."""
+    """A recent success against the victim."""
 
     points: int
     at: dt.datetime
 
 
 class Attacker(NamedTuple):
-    """What the rules know of who robs; `raids` reach back to `raids_since`."""
+    """What the rules know of the attacker; `outcomes` reach back to `outcomes_since`."""
 
     id: object
     tokens: int
     last_spent_at: dt.datetime | None
-    raids: tuple[Raid, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
 
 
 class Victim(NamedTuple):
-    """What the rules know of who is robbed; `losses` reach back to `losses_since`."""
+    """What the rules know of the victim; `losses` reach back to `losses_since`."""
 
     id: object
     active: bool
@@ -90,63 +89,59 @@ class Victim(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """One question answered no. `retry_at` is null where waiting does not help."""
+class Failure:
+    """One question answered no. `retry_at` is None where waiting does not help; `details` are the numbers compared."""
 
     code: FailureCode
     retry_at: dt.datetime | None = None
-    numbers: dict[str, int] = field(default_factory=dict)
+    details: dict[str, int] = field(default_factory=dict)
 
 
-def refusals(rules: Rules, attacker: Attacker, victim: Victim, now: dt.datetime) -> Iterator[Refusal]:
-    """Yield every question of the table that is answered no, in the table's order; the first is the answer."""
+def failures(rules: Rules, attacker: Attacker, victim: Victim, now: dt.datetime) -> Iterator[Failure]:
+    """Yield each question of the specification's table that is answered no, in its order; the first is the answer."""
     if attacker.id == victim.id:
-        yield Refusal(FailureCode.SELF_TARGET)
+        yield Failure(FailureCode.SELF_TARGET)
     if not victim.active:
-        yield Refusal(FailureCode.INACTIVE_TARGET)
+        yield Failure(FailureCode.INACTIVE_TARGET)
     if attacker.tokens < rules.token_cost:
-        yield Refusal(
-            FailureCode.INSUFFICIENT_TOKENS, None, {"required": rules.token_cost, "available": attacker.tokens}
-        )
+        details = {"required": rules.token_cost, "available": attacker.tokens}
+        yield Failure(FailureCode.INSUFFICIENT_TOKENS, None, details)
     if (ends := cooldown_ends_at(rules, attacker.last_spent_at)) and now < ends:
-        yield Refusal(FailureCode.COOLDOWN, ends)
-    if (frees := day_frees_at(rules, attacker, now)) and now < frees:
-        yield Refusal(FailureCode.DAILY_LIMIT, frees)
-    if (ends := pair_ends_at(rules, attacker, victim)) and now < ends:
-        yield Refusal(FailureCode.PAIR_COOLDOWN, ends)
+        yield Failure(FailureCode.COOLDOWN, ends)
+    if (ends := daily_limit_ends_at(rules, attacker, now)) and now < ends:
+        yield Failure(FailureCode.DAILY_LIMIT, ends)
+    if (ends := pair_cooldown_ends_at(rules, attacker, victim)) and now < ends:
+        yield Failure(FailureCode.PAIR_COOLDOWN, ends)
     if (ends := protection_ends_at(rules, victim)) and now < ends:
-        yield Refusal(FailureCode.PROTECTED, ends)
+        yield Failure(FailureCode.PROTECTED, ends)
     enough = victim.monthly_points >= rules.min_target_points and share(rules, victim) >= 1
     if not enough:
-        yield Refusal(
-            FailureCode.INSUFFICIENT_POINTS,
-            None,
-            {"required": points_needed(rules), "available": victim.monthly_points},
-        )
-    # Somebody who simply has no points is not "at the limit": the question makes sense after a loss, or for a share.
+        details = {"required": points_needed(rules), "available": victim.monthly_points}
+        yield Failure(FailureCode.INSUFFICIENT_POINTS, None, details)
+    # A player without points is not at the limit: it is reported after a loss, or where there is a share to limit.
     if loss_left(rules, victim, now) < 1 and (enough or lost_this_month(rules, victim, now)):
-        yield Refusal(FailureCode.LOSS_LIMIT, next_month(rules, now))
+        yield Failure(FailureCode.LOSS_LIMIT, next_month(rules, now))
 
 
 def points_needed(rules: Rules) -> int:
-    """The fewest points somebody can be robbed of a share of: the minimum, or what makes the share a whole point."""
+    """Return the fewest monthly points a victim can have: the minimum, or what makes the share one point."""
     return max(rules.min_target_points, -(-100 // max(1, rules.steal_percentage)))
 
 
 def share(rules: Rules, victim: Victim) -> int:
-    """The points a heist takes before the loss limit: the percentage, at most the cap."""
+    """Return the points a heist takes before the loss limit: the percentage, the cap at most."""
     return min(victim.monthly_points * rules.steal_percentage // 100, rules.max_steal_points)
 
 
 def amount(rules: Rules, victim: Victim, now: dt.datetime) -> int:
-    """The points a heist takes, the cap and the loss limit applied last; 0 where the victim has too few."""
+    """Return the points a heist takes, after the cap and the loss limit; 0 where the victim has too few."""
     if victim.monthly_points < rules.min_target_points:
         return 0
     return max(0, min(share(rules, victim), loss_left(rules, victim, now)))
 
 
 def lost_this_month(rules: Rules, victim: Victim, now: dt.datetime) -> int:
-    """The points stolen from the victim in this calendar month of the site's time zone."""
+    """Return the points stolen from the victim in this calendar month of the site's time zone."""
     if not victim.losses:
         return 0
     start = month_start(rules, now)
@@ -154,60 +149,61 @@ def lost_this_month(rules: Rules, victim: Victim, now: dt.datetime) -> int:
 
 
 def loss_left(rules: Rules, victim: Victim, now: dt.datetime) -> int:
-    """How many more points the victim may lose this month; negative where the limit was lowered since."""
+    """Return how many more points the victim may lose this month; negative where the limit was lowered since."""
     lost = lost_this_month(rules, victim, now)
     return (victim.monthly_points + lost) * rules.monthly_loss_percent // 100 - lost
 
 
 def cooldown_ends_at(rules: Rules, last_spent_at: dt.datetime | None) -> dt.datetime | None:
-    """When the attacker's cooldown ends or ended; None for somebody who never spent a token, or without a cooldown."""
-    # A window of no hours is off: it would still refuse whoever was overtaken between the clock and the read.
+    """Return when the attacker's cooldown ends or ended; None where no token was spent, or the cooldown is off."""
+    # A cooldown of 0 hours is off. It would still reject an attacker whose last outcome is later than `now`.
     return last_spent_at + rules.cooldown if last_spent_at and rules.cooldown else None
 
 
 def protection_ends_at(rules: Rules, victim: Victim) -> dt.datetime | None:
-    """When the victim's protection ends or ended; None where no known success started one."""
-    robbed = [loss.at for loss in victim.losses]
-    return max(robbed) + rules.protection if robbed and rules.protection else None
+    """Return when the victim's protection ends or ended; None where no known success started one."""
+    if not (victim.losses and rules.protection):
+        return None
+    return max(loss.at for loss in victim.losses) + rules.protection
 
 
-def pair_ends_at(rules: Rules, attacker: Attacker, victim: Victim) -> dt.datetime | None:
-    """When this attacker may meet this victim again; None where they have not met lately."""
-    met = [raid.at for raid in attacker.raids if raid.victim_id == victim.id]
+def pair_cooldown_ends_at(rules: Rules, attacker: Attacker, victim: Victim) -> dt.datetime | None:
+    """Return when this attacker may attack this victim again; None where there was no recent outcome of the pair."""
+    met = [outcome.at for outcome in attacker.outcomes if outcome.victim_id == victim.id]
     return max(met) + rules.pair_cooldown if met and rules.pair_cooldown else None
 
 
-def day_frees_at(rules: Rules, attacker: Attacker, now: dt.datetime) -> dt.datetime | None:
-    """When enough of the day's heists have left the rolling day for one more; None where the day is not full."""
-    today = sorted(raid.at for raid in attacker.raids if raid.at > now - DAY)
+def daily_limit_ends_at(rules: Rules, attacker: Attacker, now: dt.datetime) -> dt.datetime | None:
+    """Return when the rolling day has room for one more outcome; None where it has room now."""
+    today = sorted(outcome.at for outcome in attacker.outcomes if outcome.at > now - DAY)
     surplus = len(today) - rules.max_heists_per_day
     if surplus < 0:
         return None
-    # A limit of 0 lets nobody in, on an empty day either.
+    # A limit of 0 rejects on an empty day too.
     return (today[surplus] if today else now) + DAY
 
 
 def month_start(rules: Rules, now: dt.datetime) -> dt.datetime:
-    """The first moment of this calendar month in the site's time zone."""
+    """Return the first moment of this calendar month in the site's time zone."""
     return _month_start(rules.time_zone, now)
 
 
 @lru_cache(maxsize=64)
 def _month_start(time_zone: str, now: dt.datetime) -> dt.datetime:
-    # Several questions about one attempt ask for it.
+    # Cached: several questions about one attempt ask for it.
     return now.astimezone(ZoneInfo(time_zone)).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
 
 def next_month(rules: Rules, now: dt.datetime) -> dt.datetime:
-    """The first moment of the next calendar month in the site's time zone."""
+    """Return the first moment of the next calendar month in the site's time zone."""
     return month_start(rules, month_start(rules, now) + dt.timedelta(days=32))
 
 
-def raids_since(rules: Rules, now: dt.datetime) -> dt.datetime:
-    """How far back the attacker's outcomes matter: the rolling day, or the pair's cooldown where that is longer."""
+def outcomes_since(rules: Rules, now: dt.datetime) -> dt.datetime:
+    """Return how far back the attacker's outcomes matter: a rolling day, or the pair's cooldown where it is longer."""
     return now - max(DAY, rules.pair_cooldown)
 
 
 def losses_since(rules: Rules, now: dt.datetime) -> dt.datetime:
-    """How far back the victim's losses matter: this month, or the protection where that reaches further."""
+    """Return how far back the victim's losses matter: this month, or the protection where it reaches further back."""
     return min(month_start(rules, now), now - rules.protection)

@@ -1,14 +1,11 @@
-"""Signals for hosts that want to listen, each sent after the commit of what it tells of.
-
-A receiver that raises is logged and harms nothing: the deed is done.
-"""
+"""Signals for hosts, sent after the commit. A receiver that raises is logged and changes nothing."""
 
 from django.dispatch import Signal
 
-# Every attempt, outcome or rejection. Sent by Heist; arguments: heist.
+# After each attempt, outcome or rejection. Sender: Heist. Argument: heist.
 heist_attempted = Signal()
-# A gain of tokens. Sent by TokenGrant; arguments: grant.
+# After each grant of tokens. Sender: TokenGrant. Argument: grant.
 tokens_granted = Signal()
-# A shield was bought, or expired unused. Sent by Shield; arguments: shield. One that blocked is told by its heist.
+# After a purchase, and after a shield expired unused. Sender: Shield. Argument: shield.
 shield_bought = Signal()
 shield_expired = Signal()

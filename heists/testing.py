@@ -21,12 +21,12 @@ from django.contrib.auth import get_user_model
 from django.db import DatabaseError, connections, router, transaction
 from django.utils import timezone
 
-from . import facts
 from .choices import GrantReason, HeistStatus
 from .economy import Economy, get_economy
 from .errors import NoCoins
 from .models import Heist, HeistToken, RuleSet
-from .rules import NUMBERS, Rules
+from .queries import facts
+from .rules import RULE_FIELDS, Rules
 from .services import execute_heist, grant_tokens
 from .services.event_types import seed_event_types
 
@@ -55,7 +55,7 @@ class EconomyConformance(Base):
         super().setUp()
         self.economy: Economy = get_economy()
         self.using = router.db_for_write(Heist)
-        rules = {name.upper(): getattr(Rules(), name) for name in NUMBERS if name != "time_zone"}
+        rules = {name.upper(): getattr(Rules(), name) for name in RULE_FIELDS if name != "time_zone"}
         overridden = self.settings(HEISTS={**settings.HEISTS, **rules, "ENABLED": True})
         overridden.enable()
         self.addCleanup(overridden.disable)
@@ -93,7 +93,7 @@ class EconomyConformance(Base):
             self._saved_heist(attacker, victim, points)
 
         seen = facts.read(
-            attacker.pk, [victim.pk], economy=self.economy, numbers=Rules(), now=timezone.now(), using=self.using
+            attacker.pk, [victim.pk], economy=self.economy, rules=Rules(), now=timezone.now(), using=self.using
         )
 
         self.assertEqual(seen.attacker.monthly_points, 1000)
@@ -288,7 +288,7 @@ class EconomyConformance(Base):
             attacker=attacker,
             attacker_token=token,
             victim=victim,
-            rules=RuleSet.objects.using(self.using).in_force(Rules()),
+            rule_set=RuleSet.objects.using(self.using).in_force(Rules()),
             status=HeistStatus.SUCCESS,
             token_spent=True,
             points_stolen=points,

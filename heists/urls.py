@@ -18,7 +18,7 @@ urlpatterns = [
     path("notifications/read-all/", notifications.NotificationsReadAllView.as_view(), name="read-all"),
     path("notifications/<str:notification_id>/read/", notifications.NotificationReadView.as_view(), name="read"),
     path("shields/", shields.ShieldsView.as_view(), name="shields"),
-    path("preferences/", preferences.LetterPreferenceView.as_view(), name="preferences"),
+    path("preferences/", preferences.EmailPreferenceView.as_view(), name="preferences"),
     path("unsubscribe/<str:token>/", unsubscribe.UnsubscribeView.as_view(), name="unsubscribe"),
     # Last: any other single word is the id of a heist, and a 404 where it is none.
     path("<str:heist_id>/", heists.HeistView.as_view(), name="heist"),

@@ -24,11 +24,11 @@ STATUS = {
 
 
 class Refused(exceptions.APIException):
-    """A service's refusal, as HTTP has it."""
+    """A service's failure, as HTTP has it."""
 
-    def __init__(self, refusal: errors.GamificationError) -> None:
-        self.status_code = STATUS.get(type(refusal), status.HTTP_409_CONFLICT)
-        super().__init__(str(refusal), refusal.code)
+    def __init__(self, failure: errors.GamificationError) -> None:
+        self.status_code = STATUS.get(type(failure), status.HTTP_409_CONFLICT)
+        super().__init__(str(failure), failure.code)
 
 
 def _problems(described: dict[int, str]) -> dict[Any, OpenApiResponse]:
@@ -114,7 +114,7 @@ class LoginView(_OpenDoor):
         form = LoginSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         try:
-            token = services.sign_in(request._request, **form.validated_data)
+            token = services.sign_in(**form.validated_data)
         except errors.InvalidCredentials as exc:
             raise exceptions.AuthenticationFailed(str(exc), exc.code) from exc
         except errors.GamificationError as exc:

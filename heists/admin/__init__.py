@@ -1,22 +1,25 @@
-"""The staff's door: everything can be read, nothing edited (spec section 7).
+"""The admin: staff can read everything and edit nothing (docs/specification.md, "Admin").
 
-The classes register themselves with the default admin site. A host with a site of its own registers them there:
-`site.register(Heist, HeistAdmin)`; links and the dashboard then stay on that site.
+The classes register themselves with the default admin site. A host with an AdminSite of its own registers them there:
+`site.register(Heist, HeistAdmin)`. Links and the dashboard then stay on that site.
 """
 
+from .emails import EmailPreferenceAdmin, OutboxEmailAdmin
+from .grants import TokenGrantAdmin
 from .heists import HeistAdmin
 from .links import HeistLinksMixin
-from .notices import HeistNotificationAdmin, LetterAdmin, LetterPreferenceAdmin
-from .records import RuleSetAdmin, ShieldAdmin, TokenGrantAdmin
+from .notifications import HeistNotificationAdmin
+from .rules import RuleSetAdmin
+from .shields import ShieldAdmin
 from .tokens import HeistTokenAdmin
 
 __all__ = [
+    "EmailPreferenceAdmin",
     "HeistAdmin",
     "HeistLinksMixin",
     "HeistNotificationAdmin",
     "HeistTokenAdmin",
-    "LetterAdmin",
-    "LetterPreferenceAdmin",
+    "OutboxEmailAdmin",
     "RuleSetAdmin",
     "ShieldAdmin",
     "TokenGrantAdmin",

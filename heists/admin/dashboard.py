@@ -14,9 +14,9 @@ from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from .. import statistics
-from ..choices import HeistStatus, LetterState
-from ..models import Heist, HeistToken, Letter
+from ..choices import EmailState, HeistStatus
+from ..models import Heist, HeistToken, OutboxEmail
+from ..queries import dashboard
 from . import charts, links
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ def view(model_admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     site, now = model_admin.admin_site, timezone.now()
     asked = request.GET.get("days", "")
-    days = int(asked) if asked in map(str, statistics.PERIODS) else 30
-    period = statistics.period(days, now)
+    days = int(asked) if asked in map(str, dashboard.PERIODS_DAYS) else 30
+    period = dashboard.period(days, now)
     tokens = _token_columns()
     context = {
         **site.each_context(request),
@@ -43,7 +43,7 @@ def view(model_admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
         "opts": model_admin.opts,
         "media": model_admin.media,
         "days": days,
-        "periods": statistics.PERIODS,
+        "periods": dashboard.PERIODS_DAYS,
         "now": now,
         "tiles": _tiles(site, request, period, now),
         "statuses": [(status.label, charts.swatch("heists", number)) for number, status in enumerate(STATUSES)],
@@ -55,19 +55,19 @@ def view(model_admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
         "attackers": _ranks(site, period.attackers),
         "victims": _ranks(site, period.victims),
         "tokens_url": links.list_url(site, HeistToken) if links.may_view(site, request, HeistToken) else None,
-        "hasty": _warnings(site, statistics.hasty_players(now)),
-        "besieged": _warnings(site, statistics.besieged_players(now)),
-        "rejections_an_hour": statistics.REJECTIONS_AN_HOUR,
-        "attacks_a_day": statistics.ATTACKS_A_DAY,
+        "hasty": _warnings(site, dashboard.players_with_many_rejections(now)),
+        "besieged": _warnings(site, dashboard.players_attacked_often(now)),
+        "rejections_an_hour": dashboard.REJECTIONS_PER_HOUR,
+        "attacks_a_day": dashboard.ATTACKS_PER_DAY,
     }
     return TemplateResponse(request, "admin/heists/dashboard.html", context)
 
 
-def _tiles(site: Any, request: HttpRequest, period: statistics.Period, now: dt.datetime) -> list[dict[str, Any]]:
-    outbox, may_view_letters = statistics.outbox(now), links.may_view(site, request, Letter)
+def _tiles(site: Any, request: HttpRequest, period: dashboard.Period, now: dt.datetime) -> list[dict[str, Any]]:
+    outbox, may_view_emails = dashboard.outbox(now), links.may_view(site, request, OutboxEmail)
 
-    def letters(state: LetterState) -> str | None:
-        return links.list_url(site, Letter, state=state.value) if may_view_letters else None
+    def emails(state: EmailState) -> str | None:
+        return links.list_url(site, OutboxEmail, state=state.value) if may_view_emails else None
 
     since = outbox.oldest_due_at
     late = _("the oldest for %(time)s") % {"time": timesince(since, now)} if since and since < now else ""
@@ -76,17 +76,17 @@ def _tiles(site: Any, request: HttpRequest, period: statistics.Period, now: dt.d
         {"label": _("Attempts"), "value": _grouped(period.attempts)},
         {"label": _("Success rate"), "value": rate},
         {"label": _("Points moved"), "value": _grouped(period.points)},
-        {"label": _("Live shields"), "value": _grouped(statistics.live_shields(now))},
+        {"label": _("Live shields"), "value": _grouped(dashboard.live_shields(now))},
         {
-            "label": _("Letters waiting"),
+            "label": _("Emails waiting"),
             "value": _grouped(outbox.waiting),
-            "url": letters(LetterState.WAITING),
+            "url": emails(EmailState.WAITING),
             "more": late,
         },
         {
-            "label": _("Letters given up"),
+            "label": _("Emails given up"),
             "value": _grouped(outbox.failed),
-            "url": letters(LetterState.FAILED),
+            "url": emails(EmailState.FAILED),
             "more": _("in 30 days"),
         },
     ]
@@ -96,7 +96,7 @@ def _grouped(number: int) -> str:
     return number_format(number, force_grouping=True)
 
 
-def _heist_columns(site: Any, period: statistics.Period) -> list[charts.Bar]:
+def _heist_columns(site: Any, period: dashboard.Period) -> list[charts.Bar]:
     url = links.list_url(site, Heist)
     columns = []
     for day in period.days:
@@ -112,7 +112,7 @@ def _heist_columns(site: Any, period: statistics.Period) -> list[charts.Bar]:
     return columns
 
 
-def _point_columns(site: Any, period: statistics.Period) -> list[charts.Bar]:
+def _point_columns(site: Any, period: dashboard.Period) -> list[charts.Bar]:
     url = links.list_url(site, Heist, status=HeistStatus.SUCCESS.value)
     return [
         charts.Bar(
@@ -127,7 +127,7 @@ def _point_columns(site: Any, period: statistics.Period) -> list[charts.Bar]:
 
 def _token_columns() -> list[charts.Bar]:
     players = [0] * (MANY_TOKENS + 1)
-    for balance, count in statistics.token_distribution():
+    for balance, count in dashboard.token_distribution():
         players[min(balance, MANY_TOKENS)] += count
     labels = [*map(str, range(MANY_TOKENS)), f"{MANY_TOKENS}+"]
     return [
@@ -141,11 +141,11 @@ def _token_columns() -> list[charts.Bar]:
     ]
 
 
-def _ranks(site: Any, ranks: list[statistics.Rank]) -> list[tuple[Any, int, int]]:
+def _ranks(site: Any, ranks: list[dashboard.Rank]) -> list[tuple[Any, int, int]]:
     return [(links.player_link(site, rank.player), rank.heists, rank.points) for rank in ranks if rank.player]
 
 
-def _warnings(site: Any, warnings: list[statistics.Warning]) -> list[tuple[Any, int]]:
+def _warnings(site: Any, warnings: list[dashboard.Warning]) -> list[tuple[Any, int]]:
     return [
         (links.player_link(site, warning.player, period="7"), warning.count) for warning in warnings if warning.player
     ]

@@ -50,7 +50,7 @@ def columns() -> dict[str, str]:
         "token_spent": "token_spent",
         "ip_address": "ip_address",
         "retry_at": "retry_at",
-        "rules_id": "rules_id",
+        "rule_set_id": "rule_set_id",
     }
 
 

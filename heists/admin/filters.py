@@ -113,7 +113,7 @@ class PeriodFilter(SimpleListFilter):
 
 
 class PlayerFilter(SimpleListFilter):
-    """The rows of one player, by id: what links to a player's heists, tokens or letters lead to."""
+    """The rows of one player, by id: what links to a player's heists, tokens or emails lead to."""
 
     title = _("player")
     parameter_name = "player"

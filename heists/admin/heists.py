@@ -11,9 +11,9 @@ from django.urls import path
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from .. import history
 from ..economy import get_economy
 from ..models import Heist, HeistNotification, HeistToken
+from ..queries import evidence
 from . import dashboard, export, links
 from .filters import PeriodFilter, TokenSpentFilter, choice_filter
 from .readonly import ReadOnlyAdmin
@@ -27,7 +27,7 @@ class HeistAdmin(ReadOnlyAdmin):
     change_form_template = "admin/heists/heist/change_form.html"
     player_paths = ("attacker", "victim")
     address_path = "ip_address"
-    search_help_text = _("A player's name (or its beginning), e-mail address or id; or an IP address.")
+    search_help_text = _("A player's name (or its beginning), email address or id; or an IP address.")
     list_display = ("time", "attacker_name", "victim_name", "points", "outcome", "code", "address")
     list_filter = (choice_filter("status", _("status")), PeriodFilter, TokenSpentFilter)
     list_select_related = ("attacker", "victim")
@@ -111,9 +111,9 @@ class HeistAdmin(ReadOnlyAdmin):
             heist.attacker_id: heist.attacker.get_username(),
             heist.victim_id: heist.victim.get_username(),
         }
-        evidence = history.around(heist)
-        rules = heist.rules.rules
-        last_outcome, last_loss = evidence.attackers_last_outcome, evidence.victims_last_loss
+        found = evidence.around(heist)
+        rules = heist.rule_set.rules
+        last_outcome, last_loss = found.attackers_last_outcome, found.victims_last_loss
         return {
             "players": [
                 self._player(
@@ -129,8 +129,8 @@ class HeistAdmin(ReadOnlyAdmin):
                 ),
             ],
             "rules": rules,
-            "rules_link": links.row_link(site, request, heist.rules),
-            "full_share": history.full_share(heist) if heist.points_stolen else None,
+            "rules_link": links.row_link(site, request, heist.rule_set),
+            "full_share": evidence.full_share(heist) if heist.points_stolen else None,
             "last_outcome": last_outcome,
             "cooldown_ended": last_outcome and last_outcome.created_at + rules.cooldown,
             "last_loss": last_loss,
@@ -152,7 +152,7 @@ class HeistAdmin(ReadOnlyAdmin):
                     "attacker": self.attacker_name(row),
                     "victim": self.victim_name(row),
                 }
-                for row in (*evidence.earlier, heist, *evidence.later)
+                for row in (*found.earlier, heist, *found.later)
             ],
         }
 

@@ -16,7 +16,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
-from ..models import Heist, HeistNotification, HeistToken, Letter, Shield, TokenGrant
+from ..models import Heist, HeistNotification, HeistToken, OutboxEmail, Shield, TokenGrant
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -77,7 +77,7 @@ class HeistLinksMixin(ModelAdmin):
         fieldsets = super().get_fieldsets(request, obj)
         if obj is None:
             return fieldsets
-        models = (Heist, HeistToken, TokenGrant, Shield, HeistNotification, Letter)
+        models = (Heist, HeistToken, TokenGrant, Shield, HeistNotification, OutboxEmail)
         found = format_html_join(
             " · ",
             '<a href="{}">{}</a>',

@@ -37,7 +37,7 @@ class ReadOnlyAdmin(ModelAdmin):
     show_facets = admin.ShowFacets.NEVER
     ordering: ClassVar[Any] = ("-created_at", "-pk")
     sortable_by: ClassVar[Any] = ("time",)
-    search_help_text = gettext_lazy("A player's name (or its beginning), e-mail address or id.")
+    search_help_text = gettext_lazy("A player's name (or its beginning), email address or id.")
 
     class Media:
         css = {"all": ["heists/admin.css"]}

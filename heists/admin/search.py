@@ -36,9 +36,9 @@ def player_by_id(text: str) -> Any:
 
 
 def player_ids(text: str) -> list[Any]:
-    """Return the keys of the players meant: by name, e-mail address or key; else by the beginning of the name.
+    """Return the keys of the players meant: by name, email address or key; else by the beginning of the name.
 
-    An e-mail address is only looked up as it was written; a host with many players wants an index on that column.
+    An email address is only looked up as it was written; a host with many players wants an index on that column.
     """
     User = get_user_model()
     if not text or "\x00" in text:

@@ -18,11 +18,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from ..choices import GrantReason
-from ..doors import outside_atomic_requests
+from ..db.atomic import outside_atomic_requests
 from ..errors import HeistError
 from ..models import Heist, HeistToken, TokenGrant
 from ..services import grant_tokens
-from ..services.tokens import MAX_GRANT
+from ..services.tokens import MAX_GRANT_TOKENS
 from . import links, search
 from .readonly import ReadOnlyAdmin
 
@@ -35,7 +35,7 @@ class GrantForm(forms.Form):
 
     nonce = forms.UUIDField(widget=forms.HiddenInput)
     amount = forms.IntegerField(
-        label=gettext_lazy("Tokens for each player"), min_value=1, max_value=MAX_GRANT, initial=1
+        label=gettext_lazy("Tokens for each player"), min_value=1, max_value=MAX_GRANT_TOKENS, initial=1
     )
     note = forms.CharField(
         label=gettext_lazy("Reason"),

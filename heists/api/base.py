@@ -15,7 +15,7 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from ..doors import outside_atomic_requests
+from ..db.atomic import outside_atomic_requests
 from ..errors import InactiveAccount
 from .pagination import PageCursor
 from .parsers import StrictJSONParser

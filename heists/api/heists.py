@@ -12,16 +12,16 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .. import conf, rules, standings
+from .. import conf, rules
+from ..choices import HeistRole
 from ..models import Heist, HeistQuerySet
+from ..queries import leaderboard
 from ..services import execute_heist
 from . import problems, schema
 from .base import AttemptMixin, PlayerView
 from .client_address import client_address
-from .pagination import PreparedPage, Window
+from .pagination import CompiledPage, Window
 from .serializers import (
-    ATTACKER,
-    VICTIM,
     HeistQuerySerializer,
     HeistRequestSerializer,
     HeistSerializer,
@@ -43,11 +43,11 @@ def as_attacker() -> HeistQuerySet:
 
 def as_victim() -> HeistQuerySet:
     """Heists as their victim may read them, each with the other player."""
-    # The condition of the index heists_heist_losses, in its own words.
+    # The condition of the index heists_heist_victim_outcomes, in its own words.
     return Heist.objects.filter(token_spent=True).select_related("attacker")
 
 
-class HistoryPage(PreparedPage):
+class HistoryPage(CompiledPage):
     """A page of a player's heists; of both parts at once, it is merged from a page of each.
 
     One query for "attacker or victim" has no index to walk: PostgreSQL would sort the player's whole history, or
@@ -55,17 +55,17 @@ class HistoryPage(PreparedPage):
     """
 
     model = Heist
-    parts = {ATTACKER: as_attacker, VICTIM: as_victim}
+    parts = {HeistRole.ATTACKER: as_attacker, HeistRole.VICTIM: as_victim}
 
     def __init__(self, player: Any = None, role: str | None = None) -> None:
         self.player = player
-        self.roles = (role,) if role else (ATTACKER, VICTIM)
+        self.roles = (role,) if role else tuple(HeistRole)
 
     def take(self, where: Mapping[str, Any], window: Window) -> list[Any]:
         rows = []
         for role in self.roles:
             part: Any = Heist._meta.get_field(role)
-            for heist in self.ask(self.parts[role], {**where, role: self.player.pk}, window):
+            for heist in self.fetch(self.parts[role], {**where, role: self.player.pk}, window):
                 # Who asks is known already. Not assigned: they may have been read from another replica.
                 part.set_cached_value(heist, self.player)
                 rows.append(heist)
@@ -174,7 +174,7 @@ class StatsView(PlayerView):
         responses={200: StatsSerializer} | schema.problems(),
     )
     def get(self, request: Request) -> Response:
-        return Response(StatsSerializer(standings.totals(self.player_id)).data)
+        return Response(StatsSerializer(leaderboard.totals(self.player_id)).data)
 
 
 class LeaderboardView(PlayerView):
@@ -195,6 +195,6 @@ class LeaderboardView(PlayerView):
         now = timezone.now()
         board = {
             "since": rules.month_start(conf.rules(), now),
-            "results": standings.leaders(now=now, limit=query.validated_data["limit"]),
+            "results": leaderboard.leaders(now=now, limit=query.validated_data["limit"]),
         }
         return Response(LeaderboardSerializer(board).data)

@@ -11,12 +11,12 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from ..db.compiled import Param
 from ..models import HeistNotification, HeistNotificationQuerySet
-from ..prepared import Given
 from ..services import mark_all_read, mark_read
 from . import schema
 from .base import PlayerView
-from .pagination import PreparedPage, Window
+from .pagination import CompiledPage, Window
 from .serializers import MarkedSerializer, NotificationQuerySerializer, NotificationSerializer
 
 NOTIFICATIONS = ["notifications"]
@@ -28,12 +28,12 @@ def inbox(player_id: Any) -> HeistNotificationQuerySet:
 
 def with_unread_count() -> HeistNotificationQuerySet:
     """Notifications that each know how many of the player who is asked for are unread, counted once."""
-    user: Any = Given("user", HeistNotification._meta.get_field("user"))
+    user: Any = Param("user", HeistNotification._meta.get_field("user"))
     unread = HeistNotification.objects.filter(user=user).unread().values("user").annotate(count=Count("*"))
     return HeistNotification.objects.annotate(unread_count=Subquery(unread.values("count")))
 
 
-class InboxPage(PreparedPage):
+class InboxPage(CompiledPage):
     """A page of a player's notifications, that also tells how many are unread in all."""
 
     model = HeistNotification
@@ -42,7 +42,7 @@ class InboxPage(PreparedPage):
         self.player = player
 
     def take(self, where: Mapping[str, Any], window: Window) -> list[Any]:
-        rows = self.ask(with_unread_count, {**where, "user": self.player.pk}, window)
+        rows = self.fetch(with_unread_count, {**where, "user": self.player.pk}, window)
         self.unread_count = (rows[0].unread_count or 0) if rows else inbox(self.player.pk).unread().count()
         return rows
 

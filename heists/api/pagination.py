@@ -3,7 +3,7 @@
 DRF's own cursor counts rows of equal position by an offset and stops at 1000 of them; a leaderboard where 5000 players
 have no points yet needs the primary key in the cursor.
 
-`PageCursor` is for any rows, say a host's players. `PreparedPage` is for the lists that everybody reads all day: it
+`PageCursor` is for any rows, say a host's players. `CompiledPage` is for the lists that everybody reads all day: it
 compiles the query of a page once.
 """
 
@@ -28,7 +28,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import remove_query_param
 
-from ..prepared import Given, Prepared
+from ..db.compiled import CompiledQuery, Param
 
 DEFAULT_PAGE_SIZE = 20
 MAX_PAGE_SIZE = 100
@@ -166,7 +166,7 @@ class PageCursor(BasePagination):
         ]
 
 
-class PreparedPage(PageCursor):
+class CompiledPage(PageCursor):
     """Pages of rows of our own, by queries that are compiled once for each shape a page can have.
 
     The shape is which look-ups are asked, which way the page goes and how long it is; the values are asked each time.
@@ -182,31 +182,31 @@ class PreparedPage(PageCursor):
         """Return the rows in the window for which these look-ups hold."""
         raise NotImplementedError
 
-    def ask(self, source: Callable[[], QuerySet[Any]], where: Mapping[str, Any], window: Window) -> list[Any]:
+    def fetch(self, source: Callable[[], QuerySet[Any]], where: Mapping[str, Any], window: Window) -> list[Any]:
         """Return the rows of `source`, always the same query set, in the window for which these look-ups hold."""
         pages: Any = type(self)
         using = router.db_for_read(self.model)
         begun = window.position is not None
         query = _page(pages, source, frozenset(where), window.count, window.backwards, begun, using)
-        return query.ask({**where, **dict(zip(CURSOR, window.position or (), strict=False))})
+        return query.fetch({**where, **dict(zip(CURSOR, window.position or (), strict=False))})
 
 
 @lru_cache(maxsize=512)
 def _page(
-    pages: type[PreparedPage],
+    pages: type[CompiledPage],
     source: Callable[[], QuerySet[Any]],
     lookups: frozenset[str],
     count: int,
     backwards: bool,
     begun: bool,
     using: str,
-) -> Prepared:
+) -> CompiledQuery:
     """Return the query of such a page, compiled; `begun` tells whether it begins behind a row."""
     meta: Any = pages.model._meta
-    asked = {lookup: Given(lookup, meta.get_field(lookup.partition("__")[0])) for lookup in lookups}
-    key, pk = (Given(name, field) for name, field in zip(CURSOR, (meta.get_field(pages.key), meta.pk), strict=True))
+    asked = {lookup: Param(lookup, meta.get_field(lookup.partition("__")[0])) for lookup in lookups}
+    key, pk = (Param(name, field) for name, field in zip(CURSOR, (meta.get_field(pages.key), meta.pk), strict=True))
     window = Window(count, backwards, (key, pk) if begun else None)
-    return Prepared(pages.within(source().using(using).filter(**asked), window))
+    return CompiledQuery(pages.within(source().using(using).filter(**asked), window))
 
 
 def _turned(field: str) -> str:

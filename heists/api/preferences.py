@@ -1,4 +1,4 @@
-"""Which letters I want (spec section 5)."""
+"""Which emails I want (spec section 5)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ..choices import HeistNotificationType
-from ..models import LetterPreference
-from ..services import choose_letters, letter_preference
+from ..models import EmailPreference
+from ..services import set_email_preference
 from . import schema
 from .base import PlayerView
 
@@ -28,7 +28,7 @@ class SwitchField(serializers.BooleanField):
         return data
 
 
-class LetterTypesSerializer(serializers.Serializer[Any]):
+class EmailTypesSerializer(serializers.Serializer[Any]):
     """One switch for each type of notification."""
 
     def get_fields(self) -> dict[str, Any]:
@@ -40,44 +40,44 @@ class LetterTypesSerializer(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
-class LetterPreferenceSerializer(serializers.Serializer[Any]):
-    email = SwitchField(required=False, help_text="Whether I get letters at all.")
-    types = LetterTypesSerializer(required=False)
+class EmailPreferenceSerializer(serializers.Serializer[Any]):
+    email = SwitchField(required=False, help_text="Whether I get emails at all.")
+    types = EmailTypesSerializer(required=False)
 
-    def to_representation(self, preference: LetterPreference) -> dict[str, Any]:
+    def to_representation(self, preference: EmailPreference) -> dict[str, Any]:
         return {
             "email": not preference.muted,
             "types": {type: type not in preference.muted_types for type in HeistNotificationType.values},
         }
 
 
-class LetterPreferenceView(PlayerView):
-    serializer_class = LetterPreferenceSerializer
+class EmailPreferenceView(PlayerView):
+    serializer_class = EmailPreferenceSerializer
     pagination_class = None
 
     @extend_schema(
         operation_id="heists_preferences",
-        summary="Which letters I get",
+        summary="Which emails I get",
         tags=PREFERENCES,
         parameters=[schema.RETRY_AFTER],
-        responses={200: LetterPreferenceSerializer} | schema.problems(),
+        responses={200: EmailPreferenceSerializer} | schema.problems(),
     )
     def get(self, request: Request) -> Response:
-        return Response(self.get_serializer(letter_preference(player_id=self.player_id)).data)
+        return Response(self.get_serializer(EmailPreference.objects.for_player(self.player_id)).data)
 
     @extend_schema(
         operation_id="heists_preferences_change",
-        summary="Choose the letters I get",
+        summary="Choose the emails I get",
         description="What is left out stays as it is. Notifications in the game stay, whatever is chosen.",
         tags=PREFERENCES,
         parameters=[schema.RETRY_AFTER],
-        responses={200: LetterPreferenceSerializer} | schema.problems(*schema.WITH_BODY, "busy"),
+        responses={200: EmailPreferenceSerializer} | schema.problems(*schema.WITH_BODY, "busy"),
     )
     def patch(self, request: Request) -> Response:
         form = self.get_serializer(data=request.data)
         form.is_valid(raise_exception=True)
         email, types = form.validated_data.get("email"), form.validated_data.get("types", {})
-        preference = choose_letters(
+        preference = set_email_preference(
             player_id=self.player_id,
             muted=None if email is None else not email,
             mute=[HeistNotificationType(type) for type, wanted in types.items() if not wanted],

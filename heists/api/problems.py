@@ -26,17 +26,17 @@ from rest_framework.views import set_rollback
 
 from .. import errors
 from ..choices import FailureCode
+from ..messages import failure_message
 from ..models import Heist
 from ..rules import points_needed
-from ..sentences import refusal_sentence
 from .parsers import PayloadTooLarge
 
 logger = logging.getLogger("heists")
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:heists:problems:"
-# Seconds after which a client may knock again where nobody knows better.
-RETRY_SOON = 1
+# `Retry-After` where nothing else says when to try again.
+RETRY_AFTER_SECONDS = 1
 
 # What the services refuse with. A class that is missing here takes the row of its nearest base.
 STATUSES: dict[type[errors.HeistError], int] = {
@@ -107,13 +107,13 @@ def rejection(heist: Heist) -> Problem:
     code = FailureCode(str(heist.failure_code))
     numbers: dict[str, int] = {}
     if code == FailureCode.INSUFFICIENT_TOKENS:
-        numbers = {"required": heist.rules.token_cost, "available": heist.attacker_token.balance}
+        numbers = {"required": heist.rule_set.token_cost, "available": heist.attacker_token.balance}
     elif code == FailureCode.INSUFFICIENT_POINTS:
-        numbers = {"required": points_needed(heist.rules.rules), "available": heist.victim_points_before}
+        numbers = {"required": points_needed(heist.rule_set.rules), "available": heist.victim_points_before}
     return problem(
         HTTPStatus.CONFLICT,
         code.value,
-        refusal_sentence(code, heist.retry_at),
+        failure_message(code, heist.retry_at),
         title=str(code.label),
         headers=retry_after(heist.retry_at),
         heist=heist.pk,
@@ -183,7 +183,7 @@ def _problem_of(exc: Exception, context: dict[str, Any]) -> Problem | None:
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 DATABASE_UNAVAILABLE,
                 _("The database can't be reached at the moment. Please try again."),
-                headers={"Retry-After": str(RETRY_SOON)},
+                headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
             )
     return None
 
@@ -192,7 +192,7 @@ def _refused(exc: errors.HeistError) -> Problem:
     status = next(STATUSES[kind] for kind in type(exc).__mro__ if kind in STATUSES)
     # Where the outcome is unknown, a client that repeats by itself might rob twice: it has to look first.
     soon = isinstance(exc, errors.Busy) and not isinstance(exc, errors.OutcomeUnknown)
-    headers = {"Retry-After": str(RETRY_SOON)} if soon else None
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if soon else None
     return problem(status, exc.code, str(exc), headers=headers, **exc.details)
 
 

@@ -8,8 +8,8 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRespo
 from rest_framework import serializers
 
 from ..choices import FailureCode, HeistStatus
-from ..models import IDEMPOTENCY_KEY_MAX_LENGTH
-from ..sentences import SENTENCES
+from ..messages import FAILURES
+from ..models.base import IDEMPOTENCY_KEY_MAX_LENGTH
 from . import player_ids
 from .fields import TimeField, WordField
 from .problems import MEDIA_TYPE, TYPE_PREFIX
@@ -49,14 +49,6 @@ ALWAYS = (
     "database_unavailable",
 )
 WITH_BODY = ("validation_error", "parse_error", "payload_too_large", "unsupported_media_type")
-REJECTIONS = tuple(code for code in FailureCode if code != FailureCode.SHIELD)
-TIMED = (
-    FailureCode.COOLDOWN,
-    FailureCode.DAILY_LIMIT,
-    FailureCode.PAIR_COOLDOWN,
-    FailureCode.PROTECTED,
-    FailureCode.LOSS_LIMIT,
-)
 COUNTED = {FailureCode.INSUFFICIENT_TOKENS: (1, 0), FailureCode.INSUFFICIENT_POINTS: (20, 15)}
 
 
@@ -114,7 +106,9 @@ def problems(*codes: str, rejections: bool = False, **statuses: int) -> dict[Any
         status, says = PROBLEMS[code]
         by_status.setdefault(statuses.get(code, status), []).append((code, says, {}))
     if rejections:
-        by_status.setdefault(409, []).extend((code.value, SENTENCES[code], _members(code)) for code in REJECTIONS)
+        by_status.setdefault(409, []).extend(
+            (code.value, FAILURES[code], _members(code)) for code in FailureCode.rejections()
+        )
     return {
         ProblemKey((status, MEDIA_TYPE)): OpenApiResponse(
             ProblemSerializer,
@@ -127,7 +121,7 @@ def problems(*codes: str, rejections: bool = False, **statuses: int) -> dict[Any
 
 def _members(code: FailureCode) -> dict[str, Any]:
     members: dict[str, Any] = {"heist": 4711, "heist_status": code.status.value}
-    if code in TIMED:
+    if code in FailureCode.timed():
         members["retry_at"] = "2026-03-02T18:30:00Z"
     if code in COUNTED:
         members |= dict(zip(("required", "available"), COUNTED[code], strict=True))

@@ -7,7 +7,6 @@ asking each field for its value took longer than the queries (docs/performance.m
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import copy
 from functools import cache, cached_property
 from typing import Any
 
@@ -15,32 +14,19 @@ from django.utils import translation
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
-from .. import notifications, rules, standings
-from ..choices import FailureCode, HeistNotificationType, HeistStatus
+from ..choices import FailureCode, HeistNotificationType, HeistRole, HeistStatus
 from ..economy import Economy, get_economy
 from ..errors import FeatureDisabled
+from ..messages import failure_message, notification_message, success_message
 from ..models import Heist, HeistNotification
-from ..preview import Prospect, Reason
-from ..sentences import refusal_sentence
-from ..services.robbery import success_message
+from ..queries import leaderboard
+from ..queries.preview import Prospect, Reason
+from ..rules import cooldown_ends_at
 from . import player_ids
 from .fields import PlayerIdField, TimeField, WordField, moment
 
-ATTACKER, VICTIM = "attacker", "victim"
-ROLES = [(ATTACKER, "I robbed"), (VICTIM, "I was robbed")]
-# What can stand in the way as far as anybody may know beforehand: everything but a shield.
-PREVIEW_CODES = [
-    (FeatureDisabled.code, "Switched off"),
-    *(c for c in FailureCode.choices if c[0] != FailureCode.SHIELD),
-]
-
-
-class RequestSerializer(serializers.Serializer[Any]):
-    """Reads a request."""
-
-    def get_fields(self) -> dict[str, Any]:
-        # DRF makes deep copies, which build every field anew at every request; being bound is all that they need.
-        return {name: copy(field) for name, field in self._declared_fields.items()}
+# The codes of a preview, which never reveals a shield.
+PREVIEW_CODES = [(FeatureDisabled.code, "Switched off"), *((code, code.label) for code in FailureCode.rejections())]
 
 
 class RowSerializer(serializers.Serializer[Any]):
@@ -71,18 +57,20 @@ def named(player: Any, economy: Economy) -> dict[str, Any]:
     return {"id": player_ids.to_json(player.pk), "name": economy.name(player)}
 
 
-class HeistRequestSerializer(RequestSerializer):
+class HeistRequestSerializer(serializers.Serializer[Any]):
     """Whom to rob."""
 
     victim = PlayerIdField(help_text="The player's id, as the target list has it.")
 
 
-class HeistQuerySerializer(RequestSerializer):
+class HeistQuerySerializer(serializers.Serializer[Any]):
     """What of my history to list."""
 
-    role = WordField(ROLES, component="HeistRole", required=False, help_text="Only heists where this was my part.")
+    role = WordField(
+        HeistRole.choices, component="HeistRole", required=False, help_text="Only heists where this was my part."
+    )
     status = WordField(
-        HeistStatus.choices, component="HeistStatus", required=False, help_text="Only heists that ended so."
+        HeistStatus.choices, component="HeistStatus", required=False, help_text="Only heists with this status."
     )
     created_after = TimeField(required=False, help_text="Only heists from this moment on.")
     created_before = TimeField(required=False, help_text="Only heists before this moment.")
@@ -92,7 +80,7 @@ class HeistSerializer(RowSerializer):
     """A heist, as the player who asks may see it: either side reads its own points only."""
 
     id = serializers.IntegerField(source="pk")
-    role = WordField(ROLES, component="HeistRole", read_only=True)
+    role = WordField(HeistRole.choices, component="HeistRole", read_only=True)
     attacker = PlayerSerializer()
     victim = PlayerSerializer()
     status = WordField(HeistStatus.choices, component="HeistStatus")
@@ -108,19 +96,19 @@ class HeistSerializer(RowSerializer):
 
     def to_representation(self, heist: Heist) -> dict[str, Any]:
         code = heist.failure_code
-        robbed = heist.attacker_id == self.context["player_id"]
+        is_attacker = heist.attacker_id == self.context["player_id"]
         return {
             "id": heist.pk,
-            "role": ATTACKER if robbed else VICTIM,
+            "role": HeistRole.ATTACKER.value if is_attacker else HeistRole.VICTIM.value,
             "attacker": named(heist.attacker, self.economy),
             "victim": named(heist.victim, self.economy),
             "status": str(heist.status),
             "failure_code": str(code) if code else None,
-            "failure_reason": refusal_sentence(code, heist.retry_at, self.gettext) if code else None,
+            "failure_reason": failure_message(code, heist.retry_at, self.gettext) if code else None,
             "points_stolen": heist.points_stolen,
             "token_spent": heist.token_spent,
-            "my_points_before": heist.attacker_points_before if robbed else heist.victim_points_before,
-            "my_points_after": heist.attacker_points_after if robbed else heist.victim_points_after,
+            "my_points_before": heist.attacker_points_before if is_attacker else heist.victim_points_before,
+            "my_points_after": heist.attacker_points_after if is_attacker else heist.victim_points_after,
             "created_at": moment(heist.created_at),
         }
 
@@ -133,11 +121,13 @@ class NewHeistSerializer(HeistSerializer):
     message = serializers.CharField(read_only=True)
 
     def to_representation(self, heist: Heist) -> dict[str, Any]:
-        ends = rules.cooldown_ends_at(heist.rules.rules, heist.created_at)
+        ends = cooldown_ends_at(heist.rule_set.rules, heist.created_at)
         return super().to_representation(heist) | {
             "tokens_remaining": heist.attacker_token.balance,
             "cooldown_ends_at": moment(ends) if ends and ends > heist.created_at else None,
-            "message": success_message(heist, self.economy),
+            "message": success_message(
+                heist.status, victim_name=self.economy.name(heist.victim), points=heist.points_stolen
+            ),
         }
 
 
@@ -215,10 +205,10 @@ class ReasonSerializer(serializers.Serializer[Any]):
     def to_representation(self, reason: Reason) -> dict[str, Any]:
         return {
             "code": reason.code,
-            "detail": reason.detail,
+            "detail": reason.message,
             "retry_at": moment(reason.retry_at),
-            "required": reason.numbers.get("required"),
-            "available": reason.numbers.get("available"),
+            "required": reason.details.get("required"),
+            "available": reason.details.get("available"),
         }
 
 
@@ -232,7 +222,7 @@ class PreviewSerializer(TargetSerializer):
         return super().to_representation(prospect) | {"reasons": reasons}
 
 
-class NotificationQuerySerializer(RequestSerializer):
+class NotificationQuerySerializer(serializers.Serializer[Any]):
     """Which of my notifications to list."""
 
     read = serializers.BooleanField(required=False, help_text="Only read ones, or only unread ones.")
@@ -253,7 +243,7 @@ class NotificationSerializer(RowSerializer):
     created_at = TimeField()
 
     def to_representation(self, notification: HeistNotification) -> dict[str, Any]:
-        sentence = notifications.sentence(notification.type, notification.metadata, self.gettext)
+        sentence = notification_message(notification.type, notification.metadata, self.gettext)
         return {
             "id": notification.pk,
             "type": notification.type,
@@ -272,10 +262,10 @@ class MarkedSerializer(serializers.Serializer[Any]):
     unread_count = serializers.IntegerField()
 
 
-class LeaderboardQuerySerializer(RequestSerializer):
+class LeaderboardQuerySerializer(serializers.Serializer[Any]):
     """How much of the leaderboard."""
 
-    limit = serializers.IntegerField(min_value=1, max_value=standings.RANKED, default=10)
+    limit = serializers.IntegerField(min_value=1, max_value=leaderboard.MAX_PLACES, default=10)
 
 
 class LeaderSerializer(serializers.Serializer[Any]):

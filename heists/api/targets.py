@@ -9,8 +9,8 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .. import facts, preview
 from ..economy import get_economy
+from ..queries import facts, preview
 from . import player_ids, schema
 from .base import PlayerView
 from .pagination import PageCursor

@@ -1,4 +1,4 @@
-"""The page behind a letter's unsubscribe link: plain HTML, for whoever holds the link (spec section 5)."""
+"""The page behind a email's unsubscribe link: plain HTML, for whoever holds the link (spec section 5)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from django.views import View
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 
-from .. import unsubscribe
-from ..doors import outside_atomic_requests
+from ..db.atomic import outside_atomic_requests
+from ..emails import unsubscribe
 from ..errors import Busy
-from ..services import choose_letters
+from ..services import set_email_preference
 
 
 # No login and no CSRF token: mail providers send the POST by themselves (RFC 8058), and the signed link is the proof.
@@ -39,11 +39,13 @@ class UnsubscribeView(View):
         wish = unsubscribe.read(token)
         if wish is None:
             return self._page(request, "unknown", status=404)
-        only_this = request.POST.get("letters") == "type"
-        # Somebody whose account is gone gets no letters; to say so would tell who has an account.
+        only_this = request.POST.get("emails") == "type"
+        # Somebody whose account is gone gets no emails; to say so would tell who has an account.
         if get_user_model()._default_manager.filter(pk=wish.player_id).exists():
             try:
-                choose_letters(player_id=wish.player_id, **({"mute": [wish.type]} if only_this else {"muted": True}))
+                set_email_preference(
+                    player_id=wish.player_id, **({"mute": [wish.type]} if only_this else {"muted": True})
+                )
             except Busy:
                 return self._page(request, "busy", status=503)
         return self._page(request, "done_type" if only_this else "done_all", type=wish.type.label)

@@ -15,17 +15,17 @@ from django.utils import timezone
 
 from .. import conf
 from ..economy import get_economy
-from . import attempts, law, tokens, traces, windows
-from .books import Books, Check, Difference, Skipped
+from . import constraints, cooldowns, heists, side_effects, tokens
+from .base import AuditData, Check, Difference, Skipped
 
-__all__ = ["CHECKS", "Books", "Check", "Difference", "Skipped", "open_books"]
+__all__ = ["CHECKS", "AuditData", "Check", "Difference", "Skipped", "open_snapshot"]
 
 CHECKS: tuple[Check, ...] = (
-    *law.CHECKS,
+    *constraints.CHECKS,
     *tokens.CHECKS,
-    *attempts.CHECKS,
-    *windows.CHECKS,
-    *traces.CHECKS,
+    *heists.CHECKS,
+    *cooldowns.CHECKS,
+    *side_effects.CHECKS,
 )
 
 
@@ -36,12 +36,12 @@ def retention() -> dt.timedelta | None:
 
 
 @contextmanager
-def open_books(using: str) -> Iterator[Books]:
-    """Give the books of a database as they stand at one moment, read only where the database can promise it."""
+def open_snapshot(using: str) -> Iterator[AuditData]:
+    """Give the data of a database as they stand at one moment, read only where the database can promise it."""
     connection = connections[using]
     alone = not connection.in_atomic_block
     with transaction.atomic(using=using):
         if alone and connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        yield Books(using, get_economy(), timezone.now(), retention())
+        yield AuditData(using, get_economy(), timezone.now(), retention())

@@ -8,7 +8,7 @@ from django.db.models import Exists, F, IntegerField, Max, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from ..models import RuleSet, TokenGrant
-from .books import Books, Wrong, check
+from .base import AuditData, Wrong, check
 
 
 def _total(rows: QuerySet[Any], owner: str, of: str) -> Coalesce:
@@ -23,58 +23,58 @@ def _newest(rows: QuerySet[Any], owner: str) -> Subquery:
 
 
 @check("token_earned", ids={"player": "user_id"}, numbers=("total_earned", "granted"))
-def earned(books: Books) -> Wrong:
+def earned(data: AuditData) -> Wrong:
     """A player's total_earned is the sum of their grants."""
-    yield books.tokens.annotate(granted=_total(books.rows(TokenGrant), "player", "amount")).exclude(
+    yield data.tokens.annotate(granted=_total(data.rows(TokenGrant), "player", "amount")).exclude(
         total_earned=F("granted")
     )
 
 
 @check("token_spent", ids={"player": "user_id"}, numbers=("total_spent", "paid", "spent_on_deleted"))
-def spent(books: Books) -> Wrong:
+def spent(data: AuditData) -> Wrong:
     """A player's total_spent is what their outcomes cost by their rules, and what deleted ones had cost."""
-    yield books.tokens.annotate(paid=_total(books.outcomes, "attacker", "rules__token_cost")).exclude(
+    yield data.tokens.annotate(paid=_total(data.outcomes, "attacker", "rule_set__token_cost")).exclude(
         total_spent=F("paid") + F("spent_on_deleted")
     )
 
 
 @check("token_balance", ids={"player": "user_id"}, numbers=("balance", "granted", "paid", "spent_on_deleted"))
-def balance(books: Books) -> Wrong:
+def balance(data: AuditData) -> Wrong:
     """A balance is what was granted less what was spent."""
-    yield books.tokens.annotate(
-        granted=_total(books.rows(TokenGrant), "player", "amount"),
-        paid=_total(books.outcomes, "attacker", "rules__token_cost"),
+    yield data.tokens.annotate(
+        granted=_total(data.rows(TokenGrant), "player", "amount"),
+        paid=_total(data.outcomes, "attacker", "rule_set__token_cost"),
     ).exclude(balance=F("granted") - F("paid") - F("spent_on_deleted"))
 
 
 @check("token_missing_for_grant", ids={"grant": "pk", "player": "player_id"}, numbers=("amount",))
-def grants_have_tokens(books: Books) -> Wrong:
+def grants_have_tokens(data: AuditData) -> Wrong:
     """Whoever was granted tokens has a token row."""
-    yield books.rows(TokenGrant).filter(~Exists(books.tokens.filter(user=OuterRef("player"))))
+    yield data.rows(TokenGrant).filter(~Exists(data.tokens.filter(user=OuterRef("player"))))
 
 
 @check("token_missing_for_attacker", ids={"heist": "pk", "player": "attacker_id"})
-def attackers_have_tokens(books: Books) -> Wrong:
+def attackers_have_tokens(data: AuditData) -> Wrong:
     """Every attacker has a token row, first-time attackers too."""
-    yield books.heists.filter(~Exists(books.tokens.filter(user=OuterRef("attacker"))))
+    yield data.heists.filter(~Exists(data.tokens.filter(user=OuterRef("attacker"))))
 
 
 @check("token_last_spent", ids={"player": "user_id"}, numbers=("last_spent_at", "newest", "spent_on_deleted"))
-def last_spent(books: Books) -> Wrong:
+def last_spent(data: AuditData) -> Wrong:
     """last_spent_at is the time of the newest outcome, or later where that outcome left with its victim."""
-    rows = books.tokens.annotate(newest=_newest(books.outcomes, "attacker"))
+    rows = data.tokens.annotate(newest=_newest(data.outcomes, "attacker"))
     wrong = Q(newest__gt=F("last_spent_at")) | Q(newest__isnull=False, last_spent_at=None)
     # An outcome that cost nothing leaves no trace in spent_on_deleted when it goes.
-    if not books.rows(RuleSet).filter(token_cost=0).exists():
+    if not data.rows(RuleSet).filter(token_cost=0).exists():
         later = Q(newest__lt=F("last_spent_at")) | Q(newest=None, last_spent_at__isnull=False)
         wrong |= later & Q(spent_on_deleted=0)
     yield rows.filter(wrong)
 
 
 @check("token_last_earned", ids={"player": "user_id"}, numbers=("last_earned_at", "newest"))
-def last_earned(books: Books) -> Wrong:
+def last_earned(data: AuditData) -> Wrong:
     """last_earned_at is the time of the newest grant."""
-    rows = books.tokens.annotate(newest=_newest(books.rows(TokenGrant), "player"))
+    rows = data.tokens.annotate(newest=_newest(data.rows(TokenGrant), "player"))
     yield rows.filter(
         Q(newest__lt=F("last_earned_at"))
         | Q(newest__gt=F("last_earned_at"))

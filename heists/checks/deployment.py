@@ -100,14 +100,14 @@ def check_cache(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_mail(**kwargs: Any) -> list[CheckMessage]:
-    """Check that letters can reach somebody, where they are wanted."""
+    """Check that emails can reach somebody, where they are wanted."""
     if not well_formed() or not conf.email_enabled():
         return []
     messages: list[CheckMessage] = []
     if (backend := _mail_backend()) in SILENT_MAIL:
         messages.append(
             Warning(
-                f"Letters are written, but {backend} sends them to nobody.",
+                f"Emails are written, but {backend} sends them to nobody.",
                 hint='Configure a mail server, or write HEISTS = {"EMAIL_ENABLED": False}.',
                 id="heists.W015",
             )
@@ -115,7 +115,7 @@ def check_mail(**kwargs: Any) -> list[CheckMessage]:
     if conf.email_from() == "webmaster@localhost":
         messages.append(
             Warning(
-                "Letters would come from webmaster@localhost, which mail servers refuse.",
+                "Emails would come from webmaster@localhost, which mail servers refuse.",
                 hint='Write HEISTS = {"EMAIL_FROM": "Your site <noreply@example.com>"}.',
                 id="heists.W016",
             )
@@ -123,7 +123,7 @@ def check_mail(**kwargs: Any) -> list[CheckMessage]:
     if not conf.site_url():
         messages.append(
             Warning(
-                "Letters have no links: HEISTS names no SITE_URL, so players can't unsubscribe by a click.",
+                "Emails have no links: HEISTS names no SITE_URL, so players can't unsubscribe by a click.",
                 hint='Write HEISTS = {"SITE_URL": "https://example.com"}.',
                 id="heists.W017",
             )

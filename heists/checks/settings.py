@@ -56,7 +56,7 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
             )
         ]
     found = getattr(settings, "HEISTS", {})
-    return [*_unknown_keys(found), *_values(found), *_event_type_model(), *_throttle_cache(), *_time(), *_letters()]
+    return [*_unknown_keys(found), *_values(found), *_event_type_model(), *_throttle_cache(), *_time(), *_emails()]
 
 
 def _unknown_keys(found: dict[str, Any]) -> list[CheckMessage]:
@@ -148,7 +148,7 @@ def _time() -> list[CheckMessage]:
     ]
 
 
-def _letters() -> list[CheckMessage]:
+def _emails() -> list[CheckMessage]:
     messages: list[CheckMessage] = []
     if path := conf.email_delivery():
         try:
@@ -161,7 +161,7 @@ def _letters() -> list[CheckMessage]:
             messages.append(
                 Error(
                     f'HEISTS["EMAIL_DELIVERY"] = {path!r} can\'t be used: {reason}',
-                    hint="Write the dotted path of a function that takes a list of letter keys, or leave the key out.",
+                    hint="Write the dotted path of a function that takes a list of email keys, or leave the key out.",
                     id="heists.E016",
                 )
             )

@@ -15,9 +15,9 @@ from typing import Any
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import translation
 
-from .. import notifications
 from ..choices import HeistNotificationType, LetterState
-from ..sentences import refusal_sentence
+from ..messages import refusal_sentence
+from ..services import notifications
 from .batch import HEIST_COLUMNS, NOTIFICATION_COLUMNS, Batch, Row
 from .host import DemoPlayer
 

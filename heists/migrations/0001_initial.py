@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ("auth", "__first__"),
+        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
@@ -61,7 +61,7 @@ class Migration(migrations.Migration):
                             "shield_days",
                             "time_zone",
                         ),
-                        name="heists_ruleset_numbers_once",
+                        name="heists_ruleset_unique",
                     )
                 ],
             },
@@ -270,7 +270,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         choices=[
-                            ("self_target", "Robbing oneself"),
+                            ("self_target", "Own account"),
                             ("inactive_target", "Target not active"),
                             ("insufficient_tokens", "Not enough tokens"),
                             ("cooldown", "Cooldown"),
@@ -294,13 +294,13 @@ class Migration(migrations.Migration):
                     models.CharField(blank=True, max_length=255, null=True, verbose_name="idempotency key"),
                 ),
                 (
-                    "rules",
+                    "rule_set",
                     models.ForeignKey(
                         db_index=False,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="heists",
                         to="heists.ruleset",
-                        verbose_name="rules",
+                        verbose_name="rule set",
                     ),
                 ),
                 (
@@ -326,12 +326,12 @@ class Migration(migrations.Migration):
                     models.Index(
                         condition=models.Q(("token_spent", True)),
                         fields=["attacker", "created_at"],
-                        name="heists_heist_raids",
+                        name="heists_heist_attacker_outcomes",
                     ),
                     models.Index(
                         condition=models.Q(("token_spent", True)),
                         fields=["victim", "created_at"],
-                        name="heists_heist_losses",
+                        name="heists_heist_victim_outcomes",
                     ),
                     models.Index(fields=["status", "created_at"], name="heists_heist_status_created"),
                     models.Index(
@@ -471,7 +471,7 @@ class Migration(migrations.Migration):
                     "type",
                     models.CharField(
                         choices=[
-                            ("HEIST_SUCCESS", "You robbed somebody"),
+                            ("HEIST_SUCCESS", "You robbed a player"),
                             ("HEIST_VICTIM", "You were robbed"),
                             ("TOKEN_EARNED", "You earned a token"),
                             ("SHIELD_ACTIVATED", "Your shield blocked an attack"),
@@ -492,8 +492,8 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("read", models.BooleanField(db_default=False, default=False, verbose_name="read")),
-                ("email_sent", models.BooleanField(db_default=False, default=False, verbose_name="e-mail sent")),
-                ("email_sent_at", models.DateTimeField(blank=True, null=True, verbose_name="e-mail sent at")),
+                ("email_sent", models.BooleanField(db_default=False, default=False, verbose_name="email sent")),
+                ("email_sent_at", models.DateTimeField(blank=True, null=True, verbose_name="email sent at")),
                 (
                     "created_at",
                     models.DateTimeField(
@@ -508,10 +508,10 @@ class Migration(migrations.Migration):
                 "verbose_name": "notification",
                 "verbose_name_plural": "notifications",
                 "indexes": [
-                    models.Index(fields=["user", "read"], name="heists_notice_user_read"),
-                    models.Index(fields=["user", "created_at"], name="heists_notice_user_created"),
-                    models.Index(fields=["created_at"], name="heists_notice_created"),
-                    models.Index(fields=["type"], name="heists_notice_type"),
+                    models.Index(fields=["user", "read"], name="heists_notification_user_read"),
+                    models.Index(fields=["user", "created_at"], name="heists_notification_user_time"),
+                    models.Index(fields=["created_at"], name="heists_notification_created"),
+                    models.Index(fields=["type"], name="heists_notification_type"),
                 ],
                 "constraints": [
                     models.CheckConstraint(
@@ -609,14 +609,14 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="Letter",
+            name="OutboxEmail",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 (
                     "notification",
                     models.OneToOneField(
                         on_delete=django.db.models.deletion.CASCADE,
-                        related_name="letter",
+                        related_name="outbox_email",
                         to="heists.heistnotification",
                         verbose_name="notification",
                     ),
@@ -646,42 +646,44 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "verbose_name": "letter",
-                "verbose_name_plural": "letters",
-                "permissions": [("send_again", "Can send letters again")],
+                "verbose_name": "email",
+                "verbose_name_plural": "emails",
+                "permissions": [("send_again", "Can send emails again")],
                 "indexes": [
-                    models.Index(condition=models.Q(("state", "WAITING")), fields=["due_at"], name="heists_letter_due"),
-                    models.Index(fields=["created_at"], name="heists_letter_created"),
-                    models.Index(fields=["state", "created_at"], name="heists_letter_state_created"),
+                    models.Index(
+                        condition=models.Q(("state", "WAITING")), fields=["due_at"], name="heists_outboxemail_due"
+                    ),
+                    models.Index(fields=["created_at"], name="heists_outboxemail_created"),
+                    models.Index(fields=["state", "created_at"], name="heists_outboxemail_state_time"),
                 ],
                 "constraints": [
                     models.CheckConstraint(
                         condition=models.Q(("state__in", ["WAITING", "SENT", "SKIPPED", "FAILED"])),
-                        name="heists_letter_state_known",
+                        name="heists_outboxemail_state_known",
                     )
                 ],
             },
         ),
         migrations.CreateModel(
-            name="LetterPreference",
+            name="EmailPreference",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 (
-                    "user",
+                    "player",
                     models.OneToOneField(
                         on_delete=django.db.models.deletion.CASCADE,
-                        related_name="heist_letter_preference",
+                        related_name="heist_email_preference",
                         to=settings.AUTH_USER_MODEL,
                         verbose_name="player",
                     ),
                 ),
-                ("muted", models.BooleanField(default=False, verbose_name="no letters at all")),
-                ("muted_types", models.JSONField(blank=True, default=list, verbose_name="no letters of these types")),
+                ("muted", models.BooleanField(default=False, verbose_name="no emails at all")),
+                ("muted_types", models.JSONField(blank=True, default=list, verbose_name="no emails of these types")),
                 ("updated_at", models.DateTimeField(auto_now=True, verbose_name="updated")),
             ],
             options={
-                "verbose_name": "letter preference",
-                "verbose_name_plural": "letter preferences",
+                "verbose_name": "email preference",
+                "verbose_name_plural": "email preferences",
             },
         ),
     ]

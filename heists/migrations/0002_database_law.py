@@ -18,8 +18,8 @@ ON_DELETE = [
     ("HeistNotification", "heist", "SET NULL"),
     ("Shield", "player", "CASCADE"),
     ("Shield", "used_by", "SET NULL"),
-    ("Letter", "notification", "CASCADE"),
-    ("LetterPreference", "user", "CASCADE"),
+    ("OutboxEmail", "notification", "CASCADE"),
+    ("EmailPreference", "player", "CASCADE"),
 ]
 ATTACKER_TOKEN_KEY = "heists_heist_attacker_token_fk"  # noqa: S105 - a constraint, not a secret
 # (table, the columns that are never edited); who granted is left out, since a deleted member of staff becomes null.
@@ -122,7 +122,7 @@ def allow_edits(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> Non
 # A flush empties the tables in any order, so the rule sets may be gone before the heists are.
 REMEMBER = (
     "UPDATE heists_heisttoken SET spent_on_deleted = spent_on_deleted + "
-    "COALESCE((SELECT token_cost FROM heists_ruleset WHERE id = OLD.rules_id), 0) WHERE user_id = OLD.attacker_id;"
+    "COALESCE((SELECT token_cost FROM heists_ruleset WHERE id = OLD.rule_set_id), 0) WHERE user_id = OLD.attacker_id;"
 )
 
 

@@ -1,4 +1,4 @@
-"""The two point event types that heists adds to the host's table (spec section 3)."""
+"""Seed the two point event types of heists in the host's table (docs/specification.md, "Data")."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.db import DEFAULT_DB_ALIAS
 
 from .. import conf
 
-# As the migration wrote them; the same row again is left alone.
+# The same as in migration 0003, which imports no project code.
 EVENT_TYPES = {
     "HEIST_GAIN": "Points gained from successfully robbing another player",
     "HEIST_LOSS": "Points lost from being robbed by another player",
@@ -17,10 +17,9 @@ EVENT_TYPES = {
 
 
 def seed_event_types(*, using: str = DEFAULT_DB_ALIAS) -> dict[str, bool] | None:
-    """Add the point event types that are missing, and return for each name whether it was.
+    """Create missing point event types, and return by name which were created.
 
-    A row that is there stays as it is. Returns None where `HEISTS` names no POINT_EVENT_TYPE_MODEL: such a host keeps
-    no table of types.
+    An existing row is not changed. Returns None where POINT_EVENT_TYPE_MODEL is not set: the host has no such table.
     """
     if (label := conf.point_event_type_model()) is None:
         return None
@@ -35,10 +34,10 @@ def seed_event_types(*, using: str = DEFAULT_DB_ALIAS) -> dict[str, bool] | None
     return added
 
 
-def refill_after_flush(*, using: str, plan: Any = None, **kwargs: Any) -> None:
-    """Seed the types again when post_migrate tells of a flush, which empties the table that a migration filled.
+def seed_after_flush(*, using: str, plan: Any = None, **kwargs: Any) -> None:
+    """Seed the types again after a flush; a receiver of post_migrate.
 
-    A migration itself comes with a plan, and is left alone: it may be on its way back.
+    A migration has a plan and is skipped: it may be undoing the types.
     """
     if plan is None:
         seed_event_types(using=using)

@@ -1,4 +1,4 @@
-"""Which letters a player wants; in-app notifications are not a matter of choice (spec section 5)."""
+"""Set which emails a player wants (docs/specification.md, "Notifications")."""
 
 from __future__ import annotations
 
@@ -8,33 +8,28 @@ from typing import Any
 from django.db import router, transaction
 
 from ..choices import HeistNotificationType
-from ..models import LetterPreference
-from ..retry import retried
+from ..db.retry import retry_transient
+from ..models import EmailPreference
 
 
-def letter_preference(*, player_id: Any) -> LetterPreference:
-    """Return the player's preference; one that was never stored wants every letter."""
-    found = LetterPreference.objects.filter(user=player_id).first()
-    return found or LetterPreference(user_id=player_id)
-
-
-@retried
-def choose_letters(
+@retry_transient
+def set_email_preference(
     *,
     player_id: Any,
     muted: bool | None = None,
     mute: Collection[HeistNotificationType] = (),
     unmute: Collection[HeistNotificationType] = (),
-) -> LetterPreference:
-    """Turn a player's letters off or on, at all (`muted`) or by type, and return the preference.
+) -> EmailPreference:
+    """Turn a player's emails off or on, all of them (`muted`) or by type, and return the preference.
 
-    What is not named stays as it is; one durable transaction, so that two changes at once both count. Raises Busy.
+    Other types stay as they are. One durable transaction on a locked row, so that two changes at once both count.
+    Raises Busy.
     """
-    using = router.db_for_write(LetterPreference)
+    using = router.db_for_write(EmailPreference)
     with transaction.atomic(using=using, durable=True):
-        preferences = LetterPreference.objects.using(using)
-        preferences.bulk_create([LetterPreference(user_id=player_id)], ignore_conflicts=True)
-        preference = preferences.select_for_update().get(user=player_id)
+        preferences = EmailPreference.objects.using(using)
+        preferences.bulk_create([EmailPreference(player_id=player_id)], ignore_conflicts=True)
+        preference = preferences.select_for_update().get(player=player_id)
         if muted is not None:
             preference.muted = muted
         chosen = ({*preference.muted_types} | {*map(str, mute)}) - {*map(str, unmute)}

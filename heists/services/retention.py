@@ -1,4 +1,4 @@
-"""What is old goes: notifications, and the addresses on heists; heists themselves stay."""
+"""Delete old notifications and remove old addresses from heists; the heists stay."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from django.utils import timezone
 from .. import conf
 from ..models import Heist, HeistNotification
 
-# Rows in one statement, each its own transaction: few enough that no player waits for it.
-BATCH = 500
-# Keys read at once, so that ten million old rows do not have to fit into memory.
-READ_AHEAD = 50_000
+# Rows in one statement, which is a transaction: few, so that it holds locks for a short time.
+BATCH_SIZE = 500
+# Keys read at once, so that memory does not grow with the number of old rows.
+KEYS_PER_READ = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +33,19 @@ def prune(
     read: dt.timedelta | None = None,
     unread: dt.timedelta | None = None,
     address: dt.timedelta | None = None,
-    batch: int = BATCH,
+    batch: int = BATCH_SIZE,
     dry_run: bool = False,
 ) -> Pruned:
-    """Delete old notifications with their letters, and null old addresses on heists.
+    """Delete old notifications with their emails, and set old addresses on heists to null.
 
-    `read`, `unread` and `address` are ages; what is not given is the setting's. Safe to interrupt and to repeat.
+    `read`, `unread` and `address` are ages; the default of each is its setting. Safe to interrupt and to repeat.
     """
     now = timezone.now()
     using = router.db_for_write(Heist)
     old = Q(read=True, created_at__lt=now - (read or conf.retention_read()))
     old |= Q(read=False, created_at__lt=now - (unread or conf.retention_unread()))
     notifications = HeistNotification.objects.using(using).filter(old)
-    # In the order of the partial index of addresses, which holds no heist that has lost its own.
+    # In the order of the partial index on addresses, which has no heists without one.
     heists = (
         Heist.objects.using(using)
         .filter(ip_address__isnull=False, created_at__lt=now - (address or conf.retention_address()))
@@ -55,7 +55,7 @@ def prune(
         return Pruned(notifications.count(), heists.count())
 
     def delete(pks: list[int]) -> int:
-        # The condition again: a notification may have been read, or marked unread, in between.
+        # With the condition again: a notification may have been read or marked unread meanwhile.
         return notifications.filter(pk__in=pks).delete()[1].get(HeistNotification._meta.label, 0)
 
     return Pruned(
@@ -64,12 +64,12 @@ def prune(
     )
 
 
-def _in_batches(rows: QuerySet[Any], deed: Callable[[list[int]], int], batch: int) -> int:
+def _in_batches(rows: QuerySet[Any], change: Callable[[list[int]], int], batch: int) -> int:
     total = 0
-    while pks := list(rows.values_list("pk", flat=True)[:READ_AHEAD]):
-        done = sum(deed(pks[start : start + batch]) for start in range(0, len(pks), batch))
+    while pks := list(rows.values_list("pk", flat=True)[:KEYS_PER_READ]):
+        done = sum(change(pks[start : start + batch]) for start in range(0, len(pks), batch))
         total += done
         if not done:
-            # Somebody else prunes the same rows; what is left is theirs.
+            # Another call prunes the same rows.
             break
     return total

@@ -1,4 +1,4 @@
-"""Shields: bought with coins, used up by one attack, or expired unused (spec sections 3 and 4)."""
+"""Shields: buy and expire (docs/specification.md, "The rules")."""
 
 from __future__ import annotations
 
@@ -9,35 +9,30 @@ from typing import Any
 from django.db import router, transaction
 from django.utils import timezone
 
-from .. import conf, notifications, signals
+from .. import conf, signals
 from ..choices import HeistNotificationType
+from ..db.atomic import durable_atomic
+from ..db.retry import StaleRead, retry_transient
 from ..economy import Economy, get_economy
-from ..errors import (
-    FeatureDisabled,
-    InactiveAccount,
-    InsufficientCoins,
-    NoCoins,
-    ShieldAlreadyLive,
-    UnknownPlayer,
-)
+from ..errors import FeatureDisabled, InactiveAccount, InsufficientCoins, NoCoins, ShieldAlreadyLive, UnknownPlayer
 from ..models import Shield
-from ..retry import Outdated, retried, transacted
+from . import notifications
 
-# Shields in one transaction of `expire_shields`: few enough that nobody waits for it.
-BATCH = 200
+# Shields in one transaction of `expire_shields`: few, so that it holds locks for a short time.
+BATCH_SIZE = 200
 
 
 def buy_shield(*, player_id: Any, idempotency_key: str | None = None) -> Shield:
     """Sell `player_id` a shield for coins, and return it.
 
-    1. Is the shop open, and are there coins on this site?
-    2. Lock the player's balance, which also makes a heist on them wait, and read the player.
-    3. Has the key been used? Then its shield is the answer.
-    4. Mark a shield that expired unnoticed, and tell its owner: it would stand in the way of the new one.
-    5. Ask for a live shield and for enough coins, on what is locked.
-    6. Write the shield, whose unique index decides any race that is left; take the coins.
+    1. Check that heists are enabled and that the site has coins.
+    2. Lock the player's balance, which makes a heist on the player wait, and read the player.
+    3. If the key was used before, return its shield.
+    4. Mark an expired shield and notify the player: the unique index counts it until it is marked.
+    5. Check on the locked rows that there is no live shield, and enough coins.
+    6. Insert the shield, whose unique index decides between two purchases; spend the coins.
 
-    Step 2 to 6 are one durable transaction. The same key again returns the same shield, whatever became of it.
+    Steps 2 to 6 are one durable transaction. The same key again returns the same shield, used or expired or not.
 
     Raises FeatureDisabled, NoCoins, UnknownPlayer, InactiveAccount, ShieldAlreadyLive (expires_at), InsufficientCoins
     (required, available), Busy.
@@ -50,15 +45,15 @@ def buy_shield(*, player_id: Any, idempotency_key: str | None = None) -> Shield:
     return _buy(player_id, idempotency_key, using)
 
 
-@retried
+@retry_transient
 def _buy(player_id: Any, key: str | None, using: str) -> Shield:
     economy = get_economy()
     if not economy.has_coins:
         raise NoCoins
-    # An id that is nobody's must not reach the host's lock, which may make rows for those who have none.
+    # The host's lock may create a balance row, so an unknown id must not reach it.
     if not economy.players().using(using).filter(pk=player_id).exists():
         raise UnknownPlayer
-    with transacted(using, repeatable=key is not None):
+    with durable_atomic(using, repeatable=key is not None):
         economy.lock(player_id)
         player = economy.players().using(using).filter(pk=player_id).first()
         if player is None:
@@ -71,7 +66,7 @@ def _buy(player_id: Any, key: str | None, using: str) -> Shield:
 
 
 def _sell(player: Any, key: str | None, economy: Economy, using: str) -> Shield:
-    """Do steps 4 to 6 of `buy_shield`. The caller holds the transaction and the lock on the player."""
+    """Carry out steps 4 to 6 of `buy_shield`. The caller holds the transaction and the lock on the player."""
     now, rules = timezone.now(), conf.rules()
     shields = Shield.objects.using(using).filter(player=player.pk)
     _expire(shields.due(now).select_related("player"), now, economy, using)
@@ -94,20 +89,20 @@ def _sell(player: Any, key: str | None, economy: Economy, using: str) -> Shield:
 
 
 def _replay(player_id: Any, key: str | None, using: str) -> Shield | None:
-    """Return the shield this key stands for, if there is one."""
+    """Return the shield of this key; None where there is none."""
     if key is None:
         return None
     return Shield.objects.using(using).filter(player=player_id, idempotency_key=key).first()
 
 
-def expire_shields(*, batch: int = BATCH) -> int:
-    """Mark every shield whose time is over, tell its owner once, and return how many there were.
+def expire_shields(*, batch: int = BATCH_SIZE) -> int:
+    """Mark every shield whose time is over, notify its player once, and return how many there were.
 
-    Each batch is a durable transaction of its own: a kill in the middle leaves whole batches, told or still due. Two at
-    once share the work. Raises Busy where the database is out of reach.
+    Each batch is a durable transaction: a process that is killed leaves whole batches, done or due. Two calls at once
+    share the work. Raises Busy where the database is not available.
     """
     using = router.db_for_write(Shield)
-    # Frozen, so that shields which run out meanwhile can't keep the command going.
+    # Read once, so that shields that expire meanwhile do not prolong the command.
     now = timezone.now()
     total = 0
     while marked := _expire_batch(now, batch, using):
@@ -115,26 +110,26 @@ def expire_shields(*, batch: int = BATCH) -> int:
     return total
 
 
-@retried
+@retry_transient
 def _expire_batch(now: dt.datetime, batch: int, using: str) -> int:
-    with transacted(using, repeatable=True):
+    with durable_atomic(using, repeatable=True):
         due = Shield.objects.using(using).due(now).select_related("player").order_by("expires_at", "pk")
-        # A shield that is locked is being used up, marked by another command, or replaced by its owner.
+        # A locked shield is being used up, marked by another call, or replaced by a purchase.
         return _expire(due.select_for_update(of=("self",), skip_locked=True)[:batch], now, get_economy(), using)
 
 
 def _expire(due: Iterable[Shield], now: dt.datetime, economy: Economy, using: str) -> int:
-    """Mark these shields and tell their owners. The caller holds the transaction.
+    """Mark these shields as expired and notify their players. The caller holds the transaction.
 
-    Raises Outdated where somebody was quicker with one of them: SQLite, for one, knows no row locks.
+    Raises StaleRead where one of them changed meanwhile, which happens without row locks (SQLite).
     """
     shields = list(due)
     if not shields:
         return 0
     still_due = Shield.objects.using(using).filter(pk__in=[shield.pk for shield in shields]).due(now)
     if still_due.update(expired_at=now) != len(shields):
-        raise Outdated
-    notifications.send(
+        raise StaleRead
+    notifications.record(
         *(
             notifications.build(
                 HeistNotificationType.SHIELD_EXPIRED,
@@ -149,10 +144,10 @@ def _expire(due: Iterable[Shield], now: dt.datetime, economy: Economy, using: st
         using=using,
     )
 
-    def tell() -> None:
+    def announce() -> None:
         for shield in shields:
             shield.expired_at = now
             signals.shield_expired.send_robust(Shield, shield=shield)
 
-    transaction.on_commit(tell, using=using, robust=True)
+    transaction.on_commit(announce, using=using, robust=True)
     return len(shields)

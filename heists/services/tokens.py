@@ -1,4 +1,4 @@
-"""Tokens are gained by grants alone; a grant's source makes it happen once (spec section 3)."""
+"""Grant tokens, once for each source (docs/specification.md, "Data")."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ from django.db.models import F, Value
 from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
-from .. import notifications, signals
+from .. import signals
 from ..choices import GrantReason, HeistNotificationType
+from ..db.atomic import durable_atomic
+from ..db.retry import retry_transient
 from ..economy import get_economy
 from ..errors import InvalidGrant
 from ..models import HeistToken, TokenGrant
-from ..retry import retried, transacted
+from ..models.tokens import GRANT_TEXT_MAX_LENGTH
+from . import notifications
 
-# Tokens in one grant; far above any use, far below the column's end.
-MAX_GRANT = 1_000_000
+# Far above any use, far below the column's maximum.
+MAX_GRANT_TOKENS = 1_000_000
 
 
-@retried
+@retry_transient
 def grant_tokens(
     *,
     player: Any,
@@ -31,14 +34,14 @@ def grant_tokens(
     note: str = "",
     referred: Any = None,
 ) -> TokenGrant:
-    """Give a player tokens, once for each `source`, in a durable transaction of its own, and return the grant.
+    """Grant a player tokens in a durable transaction, once for each `source`, and return the grant.
 
-    The same source again returns the grant that is there and gives nothing. `player`, `granted_by` and `referred` are
+    The same source again returns the existing grant and changes nothing. `player`, `granted_by` and `referred` are
     users. Raises InvalidGrant (amount, source or note out of range), Busy.
     """
     using = router.db_for_write(TokenGrant)
     validate_grant(amount, source, note)
-    with transacted(using, repeatable=True):
+    with durable_atomic(using, repeatable=True):
         return _grant(player, amount, reason, source, granted_by, note, referred, using)
 
 
@@ -52,14 +55,14 @@ def add_tokens(
     note: str = "",
     referred: Any = None,
 ) -> TokenGrant | None:
-    """Give tokens inside the caller's transaction, so that they are earned exactly if the caller's deed is done.
+    """Grant tokens inside the caller's transaction, so that both commit or neither does.
 
-    The building block of referral hooks: the caller holds the transaction, and an amount of 0 (a site without referral
-    tokens) grants nothing and returns None. Otherwise like `grant_tokens`.
+    For referral hooks. An amount of 0, on a site without referral tokens, grants nothing and returns None. Otherwise
+    like `grant_tokens`. Raises RuntimeError outside a transaction.
     """
     using = router.db_for_write(TokenGrant)
     if not connections[using].in_atomic_block:
-        raise RuntimeError("add_tokens() belongs inside your transaction.atomic(); on its own, use grant_tokens().")
+        raise RuntimeError("add_tokens() needs a transaction.atomic() around it; without one, use grant_tokens().")
     if amount == 0:
         return None
     validate_grant(amount, source, note)
@@ -67,11 +70,11 @@ def add_tokens(
 
 
 def validate_grant(amount: int, source: str, note: str) -> None:
-    """Raise InvalidGrant where a grant of these could not be written."""
-    if isinstance(amount, bool) or not isinstance(amount, int) or not 1 <= amount <= MAX_GRANT:
-        raise InvalidGrant(code_detail="amount", minimum=1, maximum=MAX_GRANT)
+    """Raise InvalidGrant where a value is out of range."""
+    if isinstance(amount, bool) or not isinstance(amount, int) or not 1 <= amount <= MAX_GRANT_TOKENS:
+        raise InvalidGrant(code_detail="amount", minimum=1, maximum=MAX_GRANT_TOKENS)
     for name, text in (("source", source), ("note", note)):
-        if len(text) > 255 or "\x00" in text or (name == "source" and not text):
+        if len(text) > GRANT_TEXT_MAX_LENGTH or "\x00" in text or (name == "source" and not text):
             raise InvalidGrant(code_detail=name)
 
 
@@ -79,7 +82,7 @@ def _grant(
     player: Any, amount: int, reason: GrantReason, source: str, granted_by: Any, note: str, referred: Any, using: str
 ) -> TokenGrant:
     now = timezone.now()
-    # The grant goes in first: a second one of the same source waits on the unique index, and finds this one.
+    # Inserted first: a second grant of the same source waits on the unique index and finds this one.
     grant: TokenGrant
     grant, created = TokenGrant.objects.using(using).get_or_create(
         source=source,
@@ -98,16 +101,16 @@ def _grant(
     HeistToken.objects.using(using).filter(user=player).update(
         balance=F("balance") + amount,
         total_earned=F("total_earned") + amount,
-        # Of two grants at once, the earlier may come to this line last. SQLite's Greatest is null where either is.
+        # The later of two grants at once may be first here. Greatest is null on SQLite where one argument is.
         last_earned_at=Coalesce(Greatest("last_earned_at", Value(now)), Value(now)),
         updated_at=now,
     )
     economy = get_economy()
-    told: dict[str, Any] = {"grant_id": grant.pk, "reason": str(grant.reason), "amount": amount}
+    metadata: dict[str, Any] = {"grant_id": grant.pk, "reason": str(grant.reason), "amount": amount}
     if referred is not None:
-        told |= {"referred_id": referred.pk, "referred_name": economy.name(referred)}
-    notifications.send(
-        notifications.build(HeistNotificationType.TOKEN_EARNED, user=player, now=now, **told),
+        metadata |= {"referred_id": referred.pk, "referred_name": economy.name(referred)}
+    notifications.record(
+        notifications.build(HeistNotificationType.TOKEN_EARNED, user=player, now=now, **metadata),
         economy=economy,
         using=using,
     )

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests import ROOT
+
 SOURCES = sorted(
     path for path in (ROOT / "heists").rglob("*") if path.suffix in {".py", ".html", ".txt", ".css", ".js", ".po"}
 )

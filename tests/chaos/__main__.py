@@ -23,7 +23,7 @@ from .world import GAME, free_port
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Kill everything while players rob each other, then do the books.")
+    parser = argparse.ArgumentParser(description="Kill everything while players rob each other, then do the data.")
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--json", action="store_true", help="the tally as JSON")

@@ -1,4 +1,4 @@
-"""Clients who never give up, a monkey who never stops, and the books afterwards."""
+"""Clients who never give up, a monkey who never stops, and the data afterwards."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Client(threading.Thread):
             self.open_key = str(uuid.uuid4())
             victim, deadline = self.dice.choice(self.victims), time.monotonic() + GRACE
             while time.monotonic() < deadline:
-                found = self.ask(victim, self.open_key)
+                found = self.fetch(victim, self.open_key)
                 if found is not None and found[0] < 500:
                     self.answers[self.open_key] = found
                     if found[0] not in (201, 409):
@@ -73,7 +73,7 @@ class Client(threading.Thread):
                 self.retries += 1
                 time.sleep(self.dice.uniform(0.02, 0.2))
 
-    def ask(self, victim: int, key: str) -> tuple[int, dict[str, Any]] | None:
+    def fetch(self, victim: int, key: str) -> tuple[int, dict[str, Any]] | None:
         """Send the attempt once; None where no whole answer came back."""
         body = json.dumps({"victim": victim})
         head = {"Authorization": f"Token {self.secret}", "Content-Type": "application/json", "Idempotency-Key": key}
@@ -152,7 +152,7 @@ class Monkey(threading.Thread):
 
 
 def run(url: str, port: int, server: subprocess.Popen[bytes], *, clients: int, seconds: int) -> dict[str, Any]:
-    """Let the clients rob for so many seconds of chaos; return what was done, and what is wrong with the books."""
+    """Let the clients rob for so many seconds of chaos; return what was done, and what is wrong with the data."""
     seed = random.randrange(2**32)
     print(f"chaos: seed {seed}", flush=True)
     cast = [player(points=POINTS, tokens=TOKENS) for _ in range(CAST)]

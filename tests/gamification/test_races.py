@@ -24,15 +24,15 @@ pytestmark = [
 
 
 def at_once(*deeds: Callable[[], Any]) -> list[Any]:
-    """Do all deeds in threads of their own, from one starting shot; return results and refusals."""
+    """Do all deeds in threads of their own, from one starting shot; return results and failures."""
     barrier = Barrier(len(deeds))
 
     def run(deed: Callable[[], Any]) -> Any:
         try:
             barrier.wait()
             return deed()
-        except errors.GamificationError as refusal:
-            return refusal
+        except errors.GamificationError as failure:
+            return failure
         finally:
             connection.close()
 

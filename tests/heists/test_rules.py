@@ -8,7 +8,7 @@ import pytest
 
 from heists import rules
 from heists.choices import FailureCode, HeistStatus
-from heists.rules import Attacker, Loss, Raid, Rules, Victim
+from heists.rules import Attacker, Loss, Outcome, Rules, Victim
 
 NOW = dt.datetime(2026, 5, 20, 12, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
@@ -17,8 +17,8 @@ MOMENT = dt.timedelta(microseconds=1)
 RULES = Rules()
 
 
-def attacker(tokens: int = 1, spent: dt.datetime | None = None, raids: tuple[Raid, ...] = ()) -> Attacker:
-    return Attacker("alice", tokens, spent, raids)
+def attacker(tokens: int = 1, spent: dt.datetime | None = None, outcomes: tuple[Outcome, ...] = ()) -> Attacker:
+    return Attacker("alice", tokens, spent, outcomes)
 
 
 def victim(points: int = 1000, losses: tuple[Loss, ...] = (), active: bool = True, id: str = "bob") -> Victim:
@@ -26,11 +26,11 @@ def victim(points: int = 1000, losses: tuple[Loss, ...] = (), active: bool = Tru
 
 
 def codes(numbers: Rules, robber: Attacker, robbed: Victim, now: dt.datetime = NOW) -> list[str]:
-    return [str(refusal.code) for refusal in rules.refusals(numbers, robber, robbed, now)]
+    return [str(failure.code) for failure in rules.failures(numbers, robber, robbed, now)]
 
 
-def first(numbers: Rules, robber: Attacker, robbed: Victim, now: dt.datetime = NOW) -> rules.Refusal | None:
-    return next(rules.refusals(numbers, robber, robbed, now), None)
+def first(numbers: Rules, robber: Attacker, robbed: Victim, now: dt.datetime = NOW) -> rules.Failure | None:
+    return next(rules.failures(numbers, robber, robbed, now), None)
 
 
 @pytest.mark.parametrize(
@@ -42,30 +42,30 @@ def test_the_worked_amounts(points: int, stolen: int) -> None:
 
 
 def test_fifteen_points_are_too_few() -> None:
-    refusal = first(RULES, attacker(), victim(15))
+    failure = first(RULES, attacker(), victim(15))
 
-    assert refusal is not None
-    assert refusal.code == FailureCode.INSUFFICIENT_POINTS
-    assert refusal.numbers == {"required": 20, "available": 15}
-    assert refusal.retry_at is None
+    assert failure is not None
+    assert failure.code == FailureCode.INSUFFICIENT_POINTS
+    assert failure.details == {"required": 20, "available": 15}
+    assert failure.retry_at is None
     assert rules.amount(RULES, victim(15), NOW) == 0
 
 
 def test_points_that_yield_nothing_are_too_few_even_above_the_minimum() -> None:
     numbers = Rules(min_target_points=10)
 
-    refusal = first(numbers, attacker(), victim(19))
+    failure = first(numbers, attacker(), victim(19))
 
-    assert refusal is not None
-    assert (refusal.code, refusal.numbers) == ("insufficient_points", {"required": 20, "available": 19})
+    assert failure is not None
+    assert (failure.code, failure.details) == ("insufficient_points", {"required": 20, "available": 19})
     assert codes(numbers, attacker(), victim(20)) == []
 
 
 def test_robbing_oneself_is_refused_first() -> None:
-    refusal = first(RULES, attacker(tokens=0), victim(0, id="alice", active=False))
+    failure = first(RULES, attacker(tokens=0), victim(0, id="alice", active=False))
 
-    assert refusal is not None
-    assert refusal.code == FailureCode.SELF_TARGET
+    assert failure is not None
+    assert failure.code == FailureCode.SELF_TARGET
 
 
 def test_somebody_inactive_is_no_target() -> None:
@@ -73,46 +73,46 @@ def test_somebody_inactive_is_no_target() -> None:
 
 
 def test_too_few_tokens_name_the_price_and_the_balance() -> None:
-    refusal = first(Rules(token_cost=3), attacker(tokens=2), victim())
+    failure = first(Rules(token_cost=3), attacker(tokens=2), victim())
 
-    assert refusal is not None
-    assert refusal.code == FailureCode.INSUFFICIENT_TOKENS
-    assert refusal.numbers == {"required": 3, "available": 2}
+    assert failure is not None
+    assert failure.code == FailureCode.INSUFFICIENT_TOKENS
+    assert failure.details == {"required": 3, "available": 2}
 
 
 @pytest.mark.parametrize(
     ("waited", "refused"), [(24 * HOUR - MOMENT, True), (24 * HOUR, False), (24 * HOUR + MOMENT, False)]
 )
 def test_the_cooldown_is_over_exactly_at_its_end(waited: dt.timedelta, refused: bool) -> None:
-    refusal = first(RULES, attacker(spent=NOW - waited), victim())
+    failure = first(RULES, attacker(spent=NOW - waited), victim())
 
-    assert (refusal is not None) is refused
-    if refusal:
-        assert refusal.code == FailureCode.COOLDOWN
-        assert refusal.retry_at == NOW - waited + 24 * HOUR
+    assert (failure is not None) is refused
+    if failure:
+        assert failure.code == FailureCode.COOLDOWN
+        assert failure.retry_at == NOW - waited + 24 * HOUR
 
 
-def raids(*hours_ago: float, on: str = "carol") -> tuple[Raid, ...]:
-    return tuple(Raid(on, NOW - hours * HOUR) for hours in hours_ago)
+def outcomes(*hours_ago: float, on: str = "carol") -> tuple[Outcome, ...]:
+    return tuple(Outcome(on, NOW - hours * HOUR) for hours in hours_ago)
 
 
 def test_the_day_is_full_until_its_oldest_heist_leaves_it() -> None:
     numbers = Rules(max_heists_per_day=2, cooldown_hours=0)
 
-    refusal = first(numbers, attacker(raids=raids(3, 23)), victim())
+    failure = first(numbers, attacker(outcomes=outcomes(3, 23)), victim())
 
-    assert refusal is not None
-    assert refusal.code == FailureCode.DAILY_LIMIT
-    assert refusal.retry_at == NOW + HOUR
-    assert first(numbers, attacker(raids=raids(3, 24)), victim()) is None
-    assert first(numbers, attacker(raids=raids(3)), victim()) is None
+    assert failure is not None
+    assert failure.code == FailureCode.DAILY_LIMIT
+    assert failure.retry_at == NOW + HOUR
+    assert first(numbers, attacker(outcomes=outcomes(3, 24)), victim()) is None
+    assert first(numbers, attacker(outcomes=outcomes(3)), victim()) is None
 
 
 def test_a_lowered_daily_limit_waits_until_enough_heists_have_left_the_day() -> None:
-    refusal = first(Rules(max_heists_per_day=2, cooldown_hours=0), attacker(raids=raids(1, 5, 20, 23)), victim())
+    failure = first(Rules(max_heists_per_day=2, cooldown_hours=0), attacker(outcomes=outcomes(1, 5, 20, 23)), victim())
 
-    assert refusal is not None
-    assert refusal.retry_at == NOW + 19 * HOUR
+    assert failure is not None
+    assert failure.retry_at == NOW + 19 * HOUR
 
 
 def test_a_daily_limit_of_nothing_lets_nobody_in() -> None:
@@ -120,25 +120,25 @@ def test_a_daily_limit_of_nothing_lets_nobody_in() -> None:
 
 
 def test_the_pair_cooldown_looks_at_this_victim_alone_and_is_off_by_default() -> None:
-    met = attacker(raids=raids(30, on="bob"))
+    met = attacker(outcomes=outcomes(30, on="bob"))
 
     assert codes(RULES, met, victim()) == []
-    refusal = first(Rules(pair_cooldown_hours=72), met, victim())
-    assert refusal is not None
-    assert refusal.code == FailureCode.PAIR_COOLDOWN
-    assert refusal.retry_at == NOW + 42 * HOUR
-    assert first(Rules(pair_cooldown_hours=72), attacker(raids=raids(30, on="carol")), victim()) is None
+    failure = first(Rules(pair_cooldown_hours=72), met, victim())
+    assert failure is not None
+    assert failure.code == FailureCode.PAIR_COOLDOWN
+    assert failure.retry_at == NOW + 42 * HOUR
+    assert first(Rules(pair_cooldown_hours=72), attacker(outcomes=outcomes(30, on="carol")), victim()) is None
     assert first(Rules(pair_cooldown_hours=30), met, victim()) is None
 
 
 @pytest.mark.parametrize(("waited", "refused"), [(48 * HOUR - MOMENT, True), (48 * HOUR, False)])
 def test_protection_is_over_exactly_at_its_end(waited: dt.timedelta, refused: bool) -> None:
-    refusal = first(RULES, attacker(), victim(1000, (Loss(1, NOW - waited), Loss(1, NOW - 300 * HOUR))))
+    failure = first(RULES, attacker(), victim(1000, (Loss(1, NOW - waited), Loss(1, NOW - 300 * HOUR))))
 
-    assert (refusal is not None) is refused
-    if refusal:
-        assert refusal.code == FailureCode.PROTECTED
-        assert refusal.retry_at == NOW - waited + 48 * HOUR
+    assert (failure is not None) is refused
+    if failure:
+        assert failure.code == FailureCode.PROTECTED
+        assert failure.retry_at == NOW - waited + 48 * HOUR
 
 
 def test_the_loss_limit_cuts_the_amount_last() -> None:
@@ -152,11 +152,11 @@ def test_the_loss_limit_cuts_the_amount_last() -> None:
 def test_an_exhausted_loss_limit_refuses_until_the_next_month() -> None:
     lost = (Loss(100, NOW - 60 * HOUR),)
 
-    refusal = first(RULES, attacker(), victim(900, lost))
+    failure = first(RULES, attacker(), victim(900, lost))
 
-    assert refusal is not None
-    assert refusal.code == FailureCode.LOSS_LIMIT
-    assert refusal.retry_at == dt.datetime(2026, 6, 1, tzinfo=dt.UTC)
+    assert failure is not None
+    assert failure.code == FailureCode.LOSS_LIMIT
+    assert failure.retry_at == dt.datetime(2026, 6, 1, tzinfo=dt.UTC)
     assert rules.amount(RULES, victim(900, lost), NOW) == 0
 
 
@@ -166,9 +166,9 @@ def test_last_months_losses_do_not_count_and_months_begin_where_the_site_is() ->
     berlin = Rules(time_zone="Europe/Berlin")
 
     assert codes(berlin, attacker(), victim(900, (just_before,))) == []
-    refusal = first(berlin, attacker(), victim(900, (just_after,)))
-    assert refusal is not None
-    assert refusal.retry_at == dt.datetime(2026, 5, 31, 22, tzinfo=dt.UTC)
+    failure = first(berlin, attacker(), victim(900, (just_after,)))
+    assert failure is not None
+    assert failure.retry_at == dt.datetime(2026, 5, 31, 22, tzinfo=dt.UTC)
 
 
 def test_december_is_followed_by_january() -> None:
@@ -179,7 +179,7 @@ def test_december_is_followed_by_january() -> None:
 
 def test_a_preview_hears_every_no_in_the_order_of_the_table() -> None:
     numbers = Rules(max_heists_per_day=1, pair_cooldown_hours=48)
-    busy = attacker(tokens=0, spent=NOW - HOUR, raids=raids(1, on="bob"))
+    busy = attacker(tokens=0, spent=NOW - HOUR, outcomes=outcomes(1, on="bob"))
 
     heard = codes(numbers, busy, victim(10, (Loss(100, NOW - HOUR),), active=False))
 
@@ -221,6 +221,6 @@ def test_a_window_of_no_hours_refuses_nobody_not_even_who_was_overtaken_on_the_w
     numbers = Rules(cooldown_hours=0, target_cooldown_hours=0, pair_cooldown_hours=0, monthly_loss_percent=100)
     later = NOW + MOMENT
 
-    robber = attacker(spent=later, raids=(Raid("bob", later),))
+    robber = attacker(spent=later, outcomes=(Outcome("bob", later),))
 
     assert codes(numbers, robber, victim(losses=(Loss(1, later),))) == []

@@ -18,7 +18,7 @@ from knox.models import get_token_model
 from config.wsgi import application
 from heists.choices import GrantReason
 from heists.models import Heist, HeistNotification, HeistToken
-from heists.services import deliver_due_letters, execute_heist, grant_tokens
+from heists.services import deliver_due_emails, execute_heist, grant_tokens
 from tests.factories import player, points_of, tokens_of
 
 from .inputs import TABLE, Hostile, names
@@ -145,7 +145,7 @@ HOSTILE_NAMES = [
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
-def test_a_name_is_only_ever_text_in_the_admin_and_in_letters(name: str, scene: SimpleNamespace) -> None:
+def test_a_name_is_only_ever_text_in_the_admin_and_in_emails(name: str, scene: SimpleNamespace) -> None:
     attacker = player(name, tokens=1, points=100, email="attacker@example.com")
     victim = player(name + "2", points=1000, email="victim@example.com")
     grant_tokens(player=victim, amount=1, reason=GrantReason.STAFF, source=name, note=name)
@@ -154,13 +154,13 @@ def test_a_name_is_only_ever_text_in_the_admin_and_in_letters(name: str, scene: 
     client = Client()
     client.force_login(staff)
 
-    deliver_due_letters()
+    deliver_due_emails()
 
     assert len(mail.outbox) >= 2
-    for letter in mail.outbox:
-        assert "\n" not in letter.subject
-        assert letter.recipients()[0] in ("attacker@example.com", "victim@example.com")
-        for html, kind in getattr(letter, "alternatives", []):
+    for email in mail.outbox:
+        assert "\n" not in email.subject
+        assert email.recipients()[0] in ("attacker@example.com", "victim@example.com")
+        for html, kind in getattr(email, "alternatives", []):
             assert kind == "text/html" and "<script>" not in html and "<img src=x" not in html
     for model in apps.get_app_config("heists").get_models():
         if not admin.site.is_registered(model):

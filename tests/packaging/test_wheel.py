@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 
 import heists
-
-ROOT = Path(__file__).parents[2]
+from tests import ROOT
 
 
 def run(*command: str | Path, cwd: Path, **environ: str) -> str:

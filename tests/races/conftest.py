@@ -24,7 +24,7 @@ def isolation(request: pytest.FixtureRequest, transactional_db: None) -> Iterato
 
 @pytest.fixture
 def audited(transactional_db: None) -> Iterator[None]:
-    """The books are right at the end of the test."""
+    """The data are right at the end of the test."""
     yield
     out = StringIO()
     try:

@@ -16,21 +16,21 @@ import pytest
 from django.db import connection
 
 from gamification.economy import GamificationEconomy
-from heists import facts
-from heists.services import robbery
+from heists.queries import facts
+from heists.services import heists
 
 # Name of the point: (where the function lives, its name, on which side of it, at its how-manieth call).
 POINTS: dict[str, tuple[Any, str, str, int]] = {
-    "before the first look": (facts.Question, "ask", "before", 1),
-    "after the first look": (facts.Question, "ask", "after", 1),
+    "before the first look": (facts.FactsQuery, "fetch", "before", 1),
+    "after the first look": (facts.FactsQuery, "fetch", "after", 1),
     "before the lock": (GamificationEconomy, "lock", "before", 1),
     "behind the lock": (GamificationEconomy, "lock", "after", 1),
-    "after the second look": (facts.Question, "ask", "after", 2),
-    "after the heist is written": (robbery, "_record", "after", 1),
-    "after the token is spent": (robbery, "_spend_token", "after", 1),
+    "after the second look": (facts.FactsQuery, "fetch", "after", 2),
+    "after the heist is written": (heists, "_insert_heist", "after", 1),
+    "after the token is spent": (heists, "_spend_token", "after", 1),
     "after the points moved": (GamificationEconomy, "transfer", "after", 1),
-    "before the commit": (robbery, "_notify", "after", 1),
-    "after the commit": (robbery, "_announce", "before", 1),
+    "before the commit": (heists, "_notify", "after", 1),
+    "after the commit": (heists, "_announce", "before", 1),
 }
 CERTAIN = ("before the first look", "after the first look")
 # Seconds until a staged race counts as hung; nothing waits that long when all is well.

@@ -14,9 +14,9 @@ from django.utils import timezone
 from gamification.models import PlayerProfile
 from gamification.services import award_points
 from heists.choices import FailureCode, GrantReason, HeistStatus
+from heists.db.retry import retry_transient
 from heists.errors import HeistError, InactiveAccount, UnknownPlayer
 from heists.models import Heist, HeistNotification, Shield
-from heists.retry import retried
 from heists.services import buy_shield, execute_heist, expire_shields, grant_tokens
 from tests.factories import player, points_of, tokens_of
 
@@ -32,14 +32,14 @@ def rob(attacker: Any, victim: Any, key: str | None = None) -> Heist:
 
 
 def race(point: str, deed: Callable[[], Any], against: Callable[[], Any]) -> tuple[Any, Any]:
-    """Do the deed with a rival at the point; return what became of both, refusals included."""
+    """Do the deed with a rival at the point; return what became of both, failures included."""
     result: Any
     rival: Rival
     with rival_at(point, against) as rival:
         try:
             result = deed()
-        except HeistError as refusal:
-            result = refusal
+        except HeistError as failure:
+            result = failure
     if rival.error and not isinstance(rival.error, HeistError):
         raise rival.error
     return result, rival.error or rival.result
@@ -180,12 +180,12 @@ def test_a_heist_against_a_change_of_the_victims_own_points(points: int) -> None
     for point in POINTS:
         alice, bob = player(tokens=1), player(points=1000)
 
-        @retried  # as a host has to do, at SERIALIZABLE
+        @retry_transient  # as a host has to do, at SERIALIZABLE
         def change(bob: Any = bob) -> Any:
             try:
                 return award_points(player=bob, type_name="CHECKIN", points=points)
-            except Exception as refusal:
-                if type(refusal).__name__ != "InsufficientPoints":
+            except Exception as failure:
+                if type(failure).__name__ != "InsufficientPoints":
                     raise
                 return None
 
@@ -203,7 +203,7 @@ def test_a_heist_against_the_deactivation_of_either_side() -> None:
         for side in (0, 1):
             cast = player(tokens=1), player(points=1000)
 
-            @retried
+            @retry_transient
             def deactivate(user: Any = cast[side]) -> Any:
                 return get_user_model().objects.filter(pk=user.pk).update(is_active=False)
 
@@ -222,7 +222,7 @@ def test_a_heist_against_the_deletion_of_either_side() -> None:
             cast = player(tokens=1), player(points=1000)
             gone, stays = cast[side].pk, cast[1 - side].pk
 
-            @retried  # as a host has to do, at SERIALIZABLE
+            @retry_transient  # as a host has to do, at SERIALIZABLE
             def delete(gone: Any = gone) -> Any:
                 return get_user_model().objects.filter(pk=gone).delete()
 
@@ -265,6 +265,6 @@ def test_the_same_key_for_two_victims() -> None:
         results = race(point, lambda a=alice, b=bob: rob(a, b, "key"), lambda a=alice, d=dora: rob(a, d, "key"))
 
         heists = [one for one in results if isinstance(one, Heist)]
-        refusals = [one.code for one in results if isinstance(one, HeistError)]
-        assert len(heists) == 1 and refusals == ["idempotency_key_reused"], point
+        failures = [one.code for one in results if isinstance(one, HeistError)]
+        assert len(heists) == 1 and failures == ["idempotency_key_reused"], point
         assert tokens_of(alice).balance == 1, point

@@ -12,7 +12,6 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, models, transaction
 
 from gamification.models import PlayerProfile, PointEventTypeMaster
-from heists import facts
 from heists.choices import GrantReason, HeistNotificationType, HeistStatus, LetterState
 from heists.conf import rules
 from heists.demo import batch as columns
@@ -20,6 +19,7 @@ from heists.demo.bulk import Bulk
 from heists.economy import Economy, get_economy
 from heists.errors import DemoRefused
 from heists.models import Heist, HeistNotification, HeistToken, Letter, RuleSet, Shield, TokenGrant
+from heists.queries import facts
 from heists.services import execute_heist
 from heists.services.demo import LEAST_HEISTS, LEAST_PLAYERS, seed_demo
 from tests.factories import player

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -11,11 +10,12 @@ from gamification.models import PointEventTypeMaster
 from heists.choices import GrantReason
 from heists.models import Heist
 from heists.services import execute_heist, grant_tokens
+from tests import ROOT
 from tests.factories import player
 
 from .books import assert_books_balance
 
-FIXTURES = Path(__file__).parents[2] / "fixtures"
+FIXTURES = ROOT / "fixtures"
 pytestmark = pytest.mark.django_db(transaction=True)
 
 

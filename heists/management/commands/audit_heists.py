@@ -1,4 +1,4 @@
-"""Recompute every promise of the books from the rows (spec section 8)."""
+"""Recompute every promise of the data from the rows (spec section 8)."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class Command(BaseCommand):
         skipped: dict[str, str] = {}
         printed: list[audit.Difference] = []
         bar = tqdm(audit.CHECKS, desc="audit", unit="check", disable=None, file=sys.stderr)
-        with audit.open_books(options["database"] or router.db_for_write(Heist)) as books:
-            heists = books.heists.count()
+        with audit.open_snapshot(options["database"] or router.db_for_write(Heist)) as data:
+            heists = data.heists.count()
             for check in bar:
                 bar.set_postfix_str(check.code)
                 try:
-                    for difference in check.differences(books):
+                    for difference in check.differences(data):
                         counts[check.code] = counts.get(check.code, 0) + 1
                         if counts[check.code] <= limit:
                             printed.append(difference)

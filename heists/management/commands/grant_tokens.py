@@ -12,9 +12,9 @@ from django.core.management.base import BaseCommand, CommandError
 from heists.choices import GrantReason
 from heists.errors import HeistError, InvalidGrant, UnknownPlayer
 from heists.models import TokenGrant
-from heists.services import grant_tokens, token_files
-from heists.services.token_files import BadFile, BadLine, Line
-from heists.services.tokens import MAX_GRANT, validate_grant
+from heists.services import grant_tokens, token_csv
+from heists.services.token_csv import InvalidFile, InvalidLine, Line
+from heists.services.tokens import MAX_GRANT_TOKENS, validate_grant
 
 
 class Command(BaseCommand):
@@ -22,7 +22,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("player", nargs="?", help="the player's name or primary key")
-        parser.add_argument("amount", nargs="?", type=int, help=f"how many tokens, 1 to {MAX_GRANT}")
+        parser.add_argument("amount", nargs="?", type=int, help=f"how many tokens, 1 to {MAX_GRANT_TOKENS}")
         parser.add_argument(
             "--csv",
             metavar="FILE",
@@ -51,7 +51,7 @@ class Command(BaseCommand):
     def _line_of(self, options: dict[str, Any]) -> Line:
         source = options["source"] or f"command:{uuid.uuid4()}"
         try:
-            player = token_files.find_player(options["player"])
+            player = token_csv.find_player(options["player"])
             validate_grant(options["amount"], source, options["note"])
         except UnknownPlayer as error:
             raise CommandError(f"There is no player {options['player']!r}.") from error
@@ -59,22 +59,22 @@ class Command(BaseCommand):
             raise CommandError(f"The {error.details['code_detail']} is out of range.") from error
         return Line(1, player, options["amount"], GrantReason(options["reason"]), source, options["note"])
 
-    def _lines_of(self, name: str, reason: GrantReason) -> list[Line | BadLine]:
+    def _lines_of(self, name: str, reason: GrantReason) -> list[Line | InvalidLine]:
         try:
             # Spreadsheets begin their files with a byte order mark.
             with open(name, encoding="utf-8-sig", newline="") as file:
-                return list(token_files.read_lines(file, file_name=name, reason=reason))
+                return list(token_csv.read_lines(file, file_name=name, reason=reason))
         except OSError as error:
             raise CommandError(f"{name} can't be read: {error.strerror}.") from error
-        except BadFile as error:
+        except InvalidFile as error:
             raise CommandError(f"{name}: {error}") from error
 
-    def _grant(self, lines: list[Line] | list[Line | BadLine], *, dry_run: bool) -> None:
+    def _grant(self, lines: list[Line] | list[Line | InvalidLine], *, dry_run: bool) -> None:
         """Grant line by line, each in its own transaction, so that a bad line takes nothing away from the others."""
         tally: Counter[str] = Counter()
         players, sources = set(), set()
         for line in lines:
-            if isinstance(line, BadLine):
+            if isinstance(line, InvalidLine):
                 self._complain(line.number, line.problem, tally)
                 continue
             if line.source in sources or TokenGrant.objects.filter(source=line.source).exists():

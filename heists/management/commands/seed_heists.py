@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from heists.demo import people
-from heists.errors import DemoRefused
+from heists.errors import DemoError
 from heists.services import demo
 from heists.services.event_types import seed_event_types
 
@@ -39,8 +39,8 @@ class Command(BaseCommand):
                 built = demo.seed_demo(
                     players=players, heists=heists, seed=options["seed"], force=options["force"], progress=bar.update
                 )
-        except DemoRefused as refusal:
-            raise CommandError(str(refusal)) from refusal
+        except DemoError as failure:
+            raise CommandError(str(failure)) from failure
         sign_ins = (
             f"Sign in as alice, or as staff member {people.STAFF}, with the password {people.PASSWORD}."
             if built.known_passwords

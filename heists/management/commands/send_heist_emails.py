@@ -10,59 +10,59 @@ from django.db import InterfaceError, OperationalError, close_old_connections
 from django.utils.translation import gettext as _
 
 from heists import conf
-from heists.services import deliver_due_letters
-from heists.services.letters import Tally
+from heists.emails.outbox import Tally
+from heists.services import deliver_due_emails
 
 logger = logging.getLogger("heists")
 
-# Seconds between two tries of a database or a mail server that is away.
-LONGEST_PAUSE = 60
-# Seconds after which a pause notices that it should end.
-GLANCE = 0.2
+# The longest pause while the database or the mail server is not available.
+LONGEST_PAUSE_SECONDS = 60
+# How often a pause looks for a signal to stop.
+STOP_CHECK_SECONDS = 0.2
 
 
 class Command(BaseCommand):
-    help = "Send the letters that are due: one pass for cron, or --loop for a worker. Several may run at once."
+    help = "Send the emails that are due: one pass for cron, or --loop for a worker. Several may run at once."
 
     stopping = False
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--loop", action="store_true", help=_("go on until SIGTERM or SIGINT"))
+        parser.add_argument("--loop", action="store_true", help=_("run until SIGTERM or SIGINT"))
         parser.add_argument("--pause", type=float, default=5, help=_("seconds between two passes (default: 5)"))
-        parser.add_argument("--batch", type=int, default=50, help=_("letters a worker claims at once (default: 50)"))
+        parser.add_argument("--batch", type=int, default=50, help=_("emails leased at once (default: 50)"))
 
     def handle(self, *args: Any, loop: bool, pause: float, batch: int, **options: Any) -> None:
         if not conf.email_enabled():
-            self.stdout.write(_("E-mail is switched off (HEISTS[%r]); nothing was sent.") % "EMAIL_ENABLED")
+            self.stdout.write(_("Email is switched off (HEISTS[%r]); nothing was sent.") % "EMAIL_ENABLED")
             return
         batch = max(1, batch)
-        total = self._loop(pause, batch) if loop else deliver_due_letters(batch=batch)
+        total = self._loop(pause, batch) if loop else deliver_due_emails(batch=batch)
         self.stdout.write(
-            _("%(sent)s letters sent, %(skipped)s not wanted, %(failed)s to be tried again, %(given_up)s given up.")
+            _("%(sent)s emails sent, %(skipped)s not wanted, %(failed)s to be retried, %(given_up)s given up.")
             % {"sent": total.sent, "skipped": total.skipped, "failed": total.failed, "given_up": total.given_up}
         )
         if total.unreachable and not loop:
-            raise CommandError(_("The mail server is out of reach, letters wait: %s") % total.unreachable)
+            raise CommandError(_("The mail server is unreachable, emails wait: %s") % total.unreachable)
 
     def _loop(self, pause: float, batch: int) -> Tally:
-        """Make one pass after the other until a signal says stop; the letter at hand is finished, no other begun."""
+        """Make passes until a signal arrives; the email being sent is finished, and no other is started."""
         before = {number: signal.signal(number, self._stop) for number in (signal.SIGTERM, signal.SIGINT)}
         total, wait = Tally(), pause
         try:
             while not self.stopping:
-                # Drops a connection that broke in the last pass, or grew too old.
+                # Closes a connection that broke in the last pass, or is older than CONN_MAX_AGE.
                 close_old_connections()
                 try:
-                    tally = deliver_due_letters(batch=batch, stop=lambda: self.stopping)
+                    tally = deliver_due_emails(batch=batch, stop=lambda: self.stopping)
                 except (OperationalError, InterfaceError) as error:
-                    logger.warning("The database is out of reach, letters wait: %s", error)
-                    away = True
+                    logger.warning("the database is unavailable, emails wait: %s", error)
+                    unavailable = True
                 else:
                     total.add(tally)
-                    away = bool(tally.unreachable)
-                # Twice as long each time, so that nobody who is coming up again is trampled.
-                wait = min(max(wait, 1) * 2, LONGEST_PAUSE) if away else pause
-                self._rest(wait)
+                    unavailable = bool(tally.unreachable)
+                # Doubled each time, so that a server that is starting is not overloaded.
+                wait = min(max(wait, 1) * 2, LONGEST_PAUSE_SECONDS) if unavailable else pause
+                self._pause(wait)
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -70,10 +70,10 @@ class Command(BaseCommand):
 
     def _stop(self, number: int, frame: Any) -> None:
         self.stopping = True
-        # A second signal ends it at once; the leases run out by themselves.
+        # A second signal ends the process at once; its leases expire.
         signal.signal(number, signal.SIG_DFL)
 
-    def _rest(self, seconds: float) -> None:
+    def _pause(self, seconds: float) -> None:
         ends = time.monotonic() + seconds
         while not self.stopping and (left := ends - time.monotonic()) > 0:
-            time.sleep(min(GLANCE, left))
+            time.sleep(min(STOP_CHECK_SECONDS, left))

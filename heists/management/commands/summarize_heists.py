@@ -6,13 +6,13 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from heists import statistics
+from heists.queries import dashboard
 
 
 class Command(BaseCommand):
     help = "Add up the days that are over, so that the dashboard of a large site opens at once. Changes no row."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        statistics.summarize(timezone.now())
-        periods = ", ".join(map(str, statistics.PERIODS))
+        dashboard.summarize(timezone.now())
+        periods = ", ".join(map(str, dashboard.PERIODS_DAYS))
         self.stdout.write(_("Added up for the dashboard's periods, in days: %(periods)s.") % {"periods": periods})

@@ -15,7 +15,7 @@ from django.test import Client, override_settings  # noqa: E402
 
 from heists.choices import GrantReason  # noqa: E402
 from heists.economy import get_economy  # noqa: E402
-from heists.facts import has_active_field  # noqa: E402
+from heists.queries.facts import has_active_field  # noqa: E402
 from heists.services import grant_tokens  # noqa: E402
 
 economy = get_economy()
@@ -122,7 +122,7 @@ with override_settings(HEISTS={**settings.HEISTS, "ENABLED": False}):
     assert thief.post("", {"victim": neighbour.key}, expected=503)["code"] == "feature_disabled"
     thief.get("")
 
-# The books.
+# The data.
 if "audit_heists" in get_commands():
     out = io.StringIO()
     call_command("audit_heists", stdout=out)

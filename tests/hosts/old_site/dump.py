@@ -9,7 +9,7 @@ django.setup()
 
 from django.db import connection  # noqa: E402
 
-# Django's own books about apps; they list heists while it is installed.
+# Django's own data about apps; they list heists while it is installed.
 BOOKS = {"django_migrations", "django_content_type", "auth_permission", "django_session", "sqlite_sequence"}
 SCHEMA = {
     "sqlite": [

@@ -1,4 +1,4 @@
-"""A host with a UUID user key, the e-mail address as the user name, points on the user itself, and no coins."""
+"""A host with a UUID user key, the email address as the user name, points on the user itself, and no coins."""
 
 from base_settings import *  # noqa: F403
 from base_settings import INSTALLED_APPS

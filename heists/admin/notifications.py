@@ -1,0 +1,31 @@
+"""Notifications, as their players read them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
+
+from ..models import HeistNotification
+from . import links
+from .filters import PeriodFilter, choice_filter
+from .readonly import ReadOnlyAdmin
+
+
+@admin.register(HeistNotification)
+class HeistNotificationAdmin(ReadOnlyAdmin):
+    """The list of notifications."""
+
+    player_paths = ("user",)
+    list_display = ("time", "player", "kind", "message", "read", "email_sent")
+    list_filter = (choice_filter("type", _("type")), PeriodFilter)
+    list_select_related = ("user",)
+
+    @admin.display(description=_("player"))
+    def player(self, notification: HeistNotification) -> Any:
+        return links.player_link(self.admin_site, notification.user)
+
+    @admin.display(description=_("type"))
+    def kind(self, notification: HeistNotification) -> Any:
+        return notification.get_type_display()

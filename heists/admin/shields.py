@@ -1,0 +1,53 @@
+"""Shields."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from ..models import Shield
+from . import links
+from .readonly import ReadOnlyAdmin
+
+
+@admin.register(Shield)
+class ShieldAdmin(ReadOnlyAdmin):
+    """The list of shields, with their state."""
+
+    player_paths = ("player",)
+    list_display = (
+        "player_name",
+        "state",
+        "paid",
+        "bought_at",
+        "expires_at",
+        "used_at",
+        "blocked",
+    )
+    list_select_related = ("player",)
+    # By primary key, which is the order of purchase.
+    ordering = ("-pk",)
+    sortable_by = ()
+
+    @admin.display(description=_("player"))
+    def player_name(self, shield: Shield) -> Any:
+        return links.player_link(self.admin_site, shield.player)
+
+    @admin.display(description=_("coins"))
+    def paid(self, shield: Shield) -> int:
+        return shield.cost
+
+    @admin.display(description=_("state"))
+    def state(self, shield: Shield) -> Any:
+        if shield.used_at:
+            return _("Used")
+        if shield.expired_at or shield.expires_at <= timezone.now():
+            return _("Expired")
+        return _("Live")
+
+    @admin.display(description=_("blocked heist"))
+    def blocked(self, shield: Shield) -> Any:
+        return shield.used_by_id

@@ -1,0 +1,128 @@
+"""What a check is: a small function that yields the rows which break one promise, and the code it goes by."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from django.db.models import Case, DurationField, QuerySet, Value, When
+
+from ..economy import Economy
+from ..models import Heist, HeistNotification, HeistToken, RuleSet, Shield
+from ..rules import Rules
+
+# The rows that are wrong, as a queryset or as dictionaries with the names that the check announced.
+Wrong = Iterable["QuerySet[Any] | dict[str, Any]"]
+
+
+class Skipped(Exception):
+    """A check that this host can't be asked; the audit says so and goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One row that is not what the other rows say it has to be."""
+
+    code: str
+    ids: dict[str, Any]
+    numbers: dict[str, Any]
+
+    def __str__(self) -> str:
+        ids = ", ".join(f"{name} {value}" for name, value in self.ids.items())
+        numbers = ", ".join(f"{name} {value}" for name, value in self.numbers.items())
+        return f"{self.code}: {ids}: {numbers}" if numbers else f"{self.code}: {ids}"
+
+
+@dataclass(frozen=True)
+class AuditData:
+    """The rows under audit: one database at one moment, and the host's economy."""
+
+    using: str
+    economy: Economy
+    now: dt.datetime
+    # How long notifications are kept for certain; older ones may be gone rightly. None: for ever.
+    retention: dt.timedelta | None = None
+
+    def rows(self, model: Any) -> QuerySet[Any]:
+        found: QuerySet[Any] = model._base_manager.using(self.using).all()
+        return found
+
+    @property
+    def heists(self) -> QuerySet[Heist]:
+        return self.rows(Heist)
+
+    @property
+    def outcomes(self) -> QuerySet[Heist]:
+        return self.heists.filter(token_spent=True)
+
+    @property
+    def successes(self) -> QuerySet[Heist]:
+        return self.heists.filter(status="SUCCESS")
+
+    @property
+    def tokens(self) -> QuerySet[HeistToken]:
+        return self.rows(HeistToken)
+
+    @property
+    def notifications(self) -> QuerySet[HeistNotification]:
+        return self.rows(HeistNotification)
+
+    @property
+    def shields(self) -> QuerySet[Shield]:
+        return self.rows(Shield)
+
+    @cached_property
+    def rule_sets(self) -> dict[int, Rules]:
+        return {row.pk: row.rules for row in self.rows(RuleSet)}
+
+    def window(self, length: Callable[[Rules], dt.timedelta]) -> Case:
+        """How long a window of each heist's own rules is, as an expression."""
+        whens = (When(rule_set=pk, then=Value(length(rules))) for pk, rules in self.rule_sets.items())
+        # The default is for a site without any: a Case of nothing has no type in PostgreSQL.
+        return Case(*whens, default=Value(dt.timedelta()), output_field=DurationField())
+
+    @property
+    def notifications_kept_since(self) -> dt.datetime:
+        """From when on every notification must still be there."""
+        return dt.datetime.min.replace(tzinfo=dt.UTC) if self.retention is None else self.now - self.retention
+
+
+@dataclass(frozen=True)
+class Check:
+    """One promise: `code` is stable, `promise` says it, `find` yields the rows that break it."""
+
+    code: str
+    promise: str
+    find: Callable[[AuditData], Wrong]
+    ids: dict[str, str] = field(default_factory=dict)
+    numbers: tuple[str, ...] = ()
+
+    def differences(self, data: AuditData) -> Iterator[Difference]:
+        """Yield each difference. Raises Skipped where this host can't be asked."""
+        for found in self.find(data):
+            if isinstance(found, dict):
+                yield self._difference(found)
+                continue
+            for row in found.values(*self.ids.values(), *self.numbers).iterator():
+                yield self._difference(row)
+
+    def _difference(self, row: dict[str, Any]) -> Difference:
+        return Difference(
+            self.code,
+            {label: row[name] for label, name in self.ids.items()},
+            {name.replace("__", " "): row[name] for name in self.numbers},
+        )
+
+
+def check(
+    code: str, *, ids: dict[str, str], numbers: tuple[str, ...] = ()
+) -> Callable[[Callable[[AuditData], Wrong]], Check]:
+    """Make a check of a function; its docstring is the promise, `ids` are label and field of what a row is about."""
+
+    def make(find: Callable[[AuditData], Wrong]) -> Check:
+        return Check(code, (find.__doc__ or code).strip(), find, ids, numbers)
+
+    return make

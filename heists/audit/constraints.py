@@ -1,0 +1,59 @@
+"""The law that the database holds, asked again: somebody may have dropped a constraint or loaded rows around it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.db.models import CheckConstraint, Count, Field, Min, Model, Q, UniqueConstraint
+
+from ..models import Heist, HeistNotification, HeistToken, OutboxEmail, RuleSet, Shield, TokenGrant
+from .base import AuditData, Check, Wrong
+
+MODELS: tuple[type[Model], ...] = (HeistToken, TokenGrant, Heist, HeistNotification, Shield, OutboxEmail, RuleSet)
+
+
+def _held(model: type[Model], condition: Q, name: str) -> Check:
+    def find(data: AuditData) -> Wrong:
+        yield data.rows(model).filter(~condition)
+
+    fields = sorted({_field(name) for name, _value in _leaves(condition)})
+    return Check(name, f"The constraint {name} holds.", find, {model._meta.model_name or "": "pk"}, tuple(fields))
+
+
+def _unique(model: type[Model], fields: tuple[str, ...], condition: Q, name: str) -> Check:
+    def find(data: AuditData) -> Wrong:
+        rows = data.rows(model).filter(condition).order_by().values(*fields)
+        yield rows.annotate(first=Min("pk"), times=Count("pk")).filter(times__gt=1)
+
+    return Check(name, f"The constraint {name} holds.", find, {"first": "first"}, (*fields, "times"))
+
+
+def _leaves(condition: Q) -> Iterator[tuple[str, Any]]:
+    children: list[Any] = list(condition.children)
+    for child in children:
+        if isinstance(child, Q):
+            yield from _leaves(child)
+        elif isinstance(child, tuple):
+            yield child[0], child[1]
+
+
+def _field(lookup: str) -> str:
+    return lookup.split("__")[0]
+
+
+def _checks() -> Iterator[Check]:
+    for model in MODELS:
+        for constraint in model._meta.constraints:
+            if isinstance(constraint, CheckConstraint) and isinstance(constraint.condition, Q):
+                yield _held(model, constraint.condition, constraint.name)
+            elif isinstance(constraint, UniqueConstraint):
+                yield _unique(model, tuple(constraint.fields), constraint.condition or Q(), constraint.name)
+        for column in model._meta.concrete_fields:
+            if isinstance(column, Field) and column.unique and not column.primary_key:
+                name = f"{model._meta.db_table}_{column.name}_unique"
+                present = Q(**{f"{column.name}__isnull": False})
+                yield _unique(model, (column.name,), present, name)
+
+
+CHECKS = tuple(_checks())

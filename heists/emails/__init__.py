@@ -1,0 +1,1 @@
+"""Emails: compose a notification as an email, deliver the outbox, unsubscribe."""

@@ -1,0 +1,105 @@
+"""Composes a notification as an email in text and HTML (docs/specification.md, "Notifications").
+
+The texts are in `templates/heists/email/`, three files a type. A host overrides one with a file of the same path.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from email.policy import Policy
+from email.utils import parseaddr
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.template.loader import render_to_string
+from django.urls import NoReverseMatch, reverse
+from django.utils import translation
+
+from .. import conf
+from ..economy import Economy
+from ..messages import notification_message
+from ..models import HeistNotification, OutboxEmail
+from . import unsubscribe
+
+SUBJECT_MAX_LENGTH = 150
+
+
+def compose(email: OutboxEmail, *, to: str, economy: Economy) -> EmailMultiAlternatives:
+    """Return the message of an outbox email in its player's language. Sends and writes nothing."""
+    notification = email.notification
+    player, metadata = notification.user, notification.metadata or {}
+    with translation.override(economy.language(player) or settings.LANGUAGE_CODE):
+        link = unsubscribe_link(notification)
+        context = {
+            "player_name": economy.name(player),
+            "sentence": notification_message(notification.type, metadata) or notification.message,
+            "notification": notification,
+            "details": metadata,
+            "protection_until": _parsed_time(metadata.get("protection_until")),
+            "site_url": conf.site_url(),
+            "unsubscribe_url": link,
+            "language": translation.get_language(),
+            "direction": "rtl" if translation.get_language_bidi() else "ltr",
+        }
+        template = f"heists/email/{notification.type.lower()}"
+        # A name may contain line breaks, which a header must not.
+        subject = " ".join(render_to_string(f"{template}_subject.txt", context).split())[:SUBJECT_MAX_LENGTH]
+        text = render_to_string(f"{template}.txt", context)
+        html = render_to_string(f"{template}.html", context)
+    message = EmailMultiAlternatives(subject, text, conf.email_from(), [to], headers=_headers(email, link))
+    message.attach_alternative(html, "text/html")
+    return message
+
+
+def unsubscribe_link(notification: HeistNotification) -> str:
+    """Return the absolute URL that stops such emails; empty where SITE_URL is not set."""
+    if not (site := conf.site_url()):
+        return ""
+    token = unsubscribe.token(notification.user, notification.type)
+    try:
+        return site + reverse("heists:unsubscribe", args=[token])
+    except NoReverseMatch:
+        # A host that does not include `heists.urls` sends emails without the link.
+        return ""
+
+
+class ListUnsubscribeHeader(str):
+    """A `List-Unsubscribe` header that is written on one line, however long.
+
+    Python's modern email policy, which Django 6.0 uses, encodes a long URL into words that mail providers do not read.
+    """
+
+    name = "List-Unsubscribe"
+    defects = ()
+
+    def fold(self, *, policy: Policy[Any]) -> str:
+        """Return the header line; the policy calls this for each header."""
+        return f"{self.name}: {self}{policy.linesep}"
+
+
+def _headers(email: OutboxEmail, link: str) -> dict[str, str]:
+    headers = {
+        # From the row, so that an email sent twice, after a worker died, is recognised as the same one.
+        "Message-ID": f"<heist-email-{email.pk}@{_domain()}>",
+        "Auto-Submitted": "auto-generated",
+    }
+    if link:
+        # RFC 8058: the mail program shows a button of its own and sends the POST itself.
+        headers[ListUnsubscribeHeader.name] = ListUnsubscribeHeader(f"<{link}>")
+        headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    return headers
+
+
+def _domain() -> str:
+    sender = parseaddr(conf.email_from())[1].rpartition("@")[2]
+    return urlsplit(conf.site_url()).hostname or sender or "localhost"
+
+
+def _parsed_time(value: Any) -> dt.datetime | None:
+    """Return a time of the metadata, which is text after it was read from the database."""
+    try:
+        return dt.datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return value if isinstance(value, dt.datetime) else None

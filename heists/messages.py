@@ -1,0 +1,78 @@
+"""Every sentence that players read: failures, notifications, and the answer to a heist.
+
+All are gettext messages. A function translates into the active language; pass a caching `gettext` to translate many.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+from django.utils import formats, timezone, translation
+from django.utils.translation import gettext_noop
+
+from .choices import FailureCode, GrantReason, HeistNotificationType, HeistStatus
+
+FAILURES = {
+    FailureCode.SELF_TARGET: gettext_noop("You can't rob yourself."),
+    FailureCode.INACTIVE_TARGET: gettext_noop("This player's account is not active."),
+    FailureCode.INSUFFICIENT_TOKENS: gettext_noop("You do not have enough heist tokens."),
+    FailureCode.COOLDOWN: gettext_noop("You are still on cooldown after your last heist."),
+    FailureCode.DAILY_LIMIT: gettext_noop("You have reached the limit of heists a day."),
+    FailureCode.PAIR_COOLDOWN: gettext_noop("You attacked this player too recently."),
+    FailureCode.PROTECTED: gettext_noop("This player was robbed recently and is protected."),
+    FailureCode.INSUFFICIENT_POINTS: gettext_noop("This player does not have enough points to steal."),
+    FailureCode.LOSS_LIMIT: gettext_noop("This player has reached the limit of points to lose in a month."),
+    FailureCode.SHIELD: gettext_noop("The player's shield blocked the heist."),
+}
+# No full stop at the end: a time may end in one in English, as in "9:18 p.m."
+FAILURE_WITH_RETRY = gettext_noop("%(sentence)s Next chance: %(when)s")
+
+# By notification type; a grant has one for each reason. Formatted with the notification's metadata.
+NOTIFICATIONS: dict[str, str] = {
+    HeistNotificationType.HEIST_SUCCESS: gettext_noop(
+        "Success! You pulled a heist on %(victim_name)s and stole %(points)s points!"
+    ),
+    HeistNotificationType.HEIST_VICTIM: gettext_noop(
+        "Oh no! %(attacker_name)s just pulled a heist on you and stole %(points)s of your monthly points!"
+    ),
+    HeistNotificationType.SHIELD_ACTIVATED: gettext_noop(
+        "Your shield blocked a heist by %(attacker_name)s. It is used up now."
+    ),
+    HeistNotificationType.SHIELD_EXPIRED: gettext_noop("Your shield expired without being used."),
+    GrantReason.REFERRAL: gettext_noop("You earned a Heist Token! %(referred_name)s joined using your referral code."),
+    GrantReason.PROMOTION: gettext_noop("You received heist tokens in a promotion: %(amount)s."),
+    GrantReason.STAFF: gettext_noop("The team gave you heist tokens: %(amount)s."),
+    GrantReason.REFUND: gettext_noop("You got heist tokens back: %(amount)s."),
+}
+BLOCKED = gettext_noop("%(victim_name)s had a shield. Your heist was blocked and your token is spent.")
+
+Translate = Callable[[str], str]
+
+
+def failure_message(code: str, retry_at: dt.datetime | None = None, gettext: Translate = translation.gettext) -> str:
+    """Return why an attempt fails, and from when it may succeed, in the active language and time zone."""
+    sentence = gettext(FAILURES[FailureCode(code)])
+    if retry_at is None:
+        return sentence
+    when = formats.date_format(timezone.localtime(retry_at), "DATETIME_FORMAT")
+    return gettext(FAILURE_WITH_RETRY) % {"sentence": sentence, "when": when}
+
+
+def notification_message(
+    type: str, metadata: dict[str, Any] | None, gettext: Translate = translation.gettext
+) -> str | None:
+    """Return a notification's sentence in the active language; None where the metadata lacks a name or number."""
+    metadata = metadata or {}
+    key = metadata.get("reason", "") if type == HeistNotificationType.TOKEN_EARNED else type
+    try:
+        return gettext(NOTIFICATIONS[key]) % metadata
+    except KeyError:
+        return None
+
+
+def success_message(status: str, *, victim_name: str, points: int) -> str:
+    """Return what the attacker reads about an outcome, in the active language."""
+    found = BLOCKED if status == HeistStatus.FAILED_SHIELD else NOTIFICATIONS[HeistNotificationType.HEIST_SUCCESS]
+    return translation.gettext(found) % {"victim_name": victim_name, "points": points}

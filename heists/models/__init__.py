@@ -1,0 +1,46 @@
+"""What the database guarantees, on PostgreSQL and SQLite alike (docs/specification.md, "Data"; docs/law.md).
+
+1. A token balance is never negative and is always `total_earned - total_spent`.
+2. `total_earned` is the sum of the player's grants; the same source is granted once.
+3. Every attempt is one heist. An outcome (SUCCESS, FAILED_SHIELD) spends the token. A rejection spends and moves
+   nothing.
+4. A transfer is balanced: the victim loses and the attacker gains exactly `points_stolen`; only a SUCCESS steals.
+5. Nobody robs themselves: such an attempt is FAILED_INVALID_TARGET.
+6. The same idempotency key of the same player is the same heist.
+7. A player has one live shield at most; a shield blocks one attack.
+8. Every heist refers to the rules it was judged by, and rule sets are never edited.
+
+Constraints and triggers reject everything else, from any writer.
+"""
+
+from ..choices import EmailState, FailureCode, GrantReason, HeistNotificationType, HeistStatus
+from .base import AppendOnlyError
+from .emails import EmailPreference, EmailPreferenceQuerySet, OutboxEmail, OutboxEmailQuerySet
+from .heists import Heist, HeistQuerySet
+from .notifications import HeistNotification, HeistNotificationQuerySet
+from .rules import RuleSet, RuleSetQuerySet
+from .shields import Shield, ShieldQuerySet
+from .tokens import HeistToken, TokenGrant
+
+__all__ = [
+    "AppendOnlyError",
+    "EmailPreference",
+    "EmailPreferenceQuerySet",
+    "EmailState",
+    "FailureCode",
+    "GrantReason",
+    "Heist",
+    "HeistNotification",
+    "HeistNotificationQuerySet",
+    "HeistNotificationType",
+    "HeistQuerySet",
+    "HeistStatus",
+    "HeistToken",
+    "OutboxEmail",
+    "OutboxEmailQuerySet",
+    "RuleSet",
+    "RuleSetQuerySet",
+    "Shield",
+    "ShieldQuerySet",
+    "TokenGrant",
+]

@@ -1,0 +1,178 @@
+"""Heists: one row an attempt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from ..choices import FailureCode, HeistStatus
+from .base import IDEMPOTENCY_KEY_MAX_LENGTH
+from .rules import RuleSet
+from .tokens import HeistToken
+
+
+class HeistQuerySet(models.QuerySet["Heist"]):
+    def outcomes(self) -> HeistQuerySet:
+        """Return attempts that reached the victim and spent the token."""
+        return self.filter(token_spent=True)
+
+    def rejections(self) -> HeistQuerySet:
+        """Return attempts that the rules rejected; they spent and moved nothing."""
+        return self.filter(token_spent=False)
+
+    def successful(self) -> HeistQuerySet:
+        return self.filter(status=HeistStatus.SUCCESS)
+
+    def visible_to(self, player_id: Any) -> HeistQuerySet:
+        """Return what a player may read: their own attempts, and the outcomes against them but no rejections."""
+        return self.filter(Q(attacker=player_id) | Q(victim=player_id, token_spent=True))
+
+    def newest_first(self) -> HeistQuerySet:
+        return self.order_by("-created_at", "-pk")
+
+
+class Heist(models.Model):
+    """One attempt: an outcome or a rejection. It keeps both balances as locked, so that it can be judged again."""
+
+    attacker = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="heists_as_attacker",
+        db_index=False,
+        verbose_name=_("attacker"),
+    )
+    # The attacker's column as a reference to their token row. Migration 0002 adds the foreign key on PostgreSQL.
+    attacker_token = models.ForeignObject(
+        HeistToken,
+        on_delete=models.CASCADE,
+        from_fields=["attacker"],
+        to_fields=["user"],
+        related_name="heists_as_attacker",
+        editable=False,
+        serialize=False,
+    )
+    victim = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="heists_as_victim",
+        db_index=False,
+        verbose_name=_("victim"),
+    )
+    points_stolen = models.IntegerField(_("points stolen"))
+    victim_points_before = models.IntegerField(_("victim's points before"))
+    victim_points_after = models.IntegerField(_("victim's points after"))
+    attacker_points_before = models.IntegerField(_("attacker's points before"))
+    attacker_points_after = models.IntegerField(_("attacker's points after"))
+    token_spent = models.BooleanField(_("token spent"), default=True, db_default=True)
+    status = models.CharField(
+        _("status"),
+        max_length=max(map(len, HeistStatus.values)),
+        choices=HeistStatus,
+        default=HeistStatus.SUCCESS,
+        db_default=HeistStatus.SUCCESS,
+    )
+    failure_code = models.CharField(  # noqa: DJ001 - null, like failure_reason in the original design
+        _("failure code"), max_length=max(map(len, FailureCode.values)), choices=FailureCode, null=True, blank=True
+    )
+    failure_reason = models.TextField(_("failure reason"), null=True, blank=True)  # noqa: DJ001 - as designed
+    # When the failing rule lets the attempt pass. Kept so that a replayed request gets the same answer.
+    retry_at = models.DateTimeField(_("retry at"), null=True, blank=True)
+    ip_address = models.GenericIPAddressField(_("address"), null=True, blank=True)
+    idempotency_key = models.CharField(  # noqa: DJ001 - null keeps heists without a key out of the unique index
+        _("idempotency key"), max_length=IDEMPOTENCY_KEY_MAX_LENGTH, null=True, blank=True
+    )
+    rule_set = models.ForeignKey(
+        RuleSet, on_delete=models.PROTECT, related_name="heists", db_index=False, verbose_name=_("rule set")
+    )
+    created_at = models.DateTimeField(_("time"), default=timezone.now, db_default=Now(), editable=False)
+
+    objects = HeistQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("heist")
+        verbose_name_plural = _("heists")
+        indexes = [
+            # API: my history as attacker, newest first; admin: a player's heists.
+            models.Index(fields=["attacker", "created_at"], name="heists_heist_attacker_created"),
+            # Admin: who attacked this player, newest first.
+            models.Index(fields=["victim", "created_at"], name="heists_heist_victim_created"),
+            # Admin: the list, newest first; dashboard: the last days.
+            models.Index(fields=["created_at"], name="heists_heist_created"),
+            # Of the original design; admin: a status without heists. Otherwise heists_heist_status_created is faster.
+            models.Index(fields=["status"], name="heists_heist_status"),
+            # API: my history as attacker by status; stats of an attacker.
+            models.Index(fields=["attacker", "status"], name="heists_heist_attacker_status"),
+            # API: my history as victim by status; stats of a victim.
+            models.Index(fields=["victim", "status"], name="heists_heist_victim_status"),
+            # queries.facts: the attacker's recent outcomes. Without the condition, a day of rejections would be read.
+            models.Index(
+                fields=["attacker", "created_at"], condition=Q(token_spent=True), name="heists_heist_attacker_outcomes"
+            ),
+            # queries.facts: the victim's recent losses; API: my history as victim.
+            models.Index(
+                fields=["victim", "created_at"], condition=Q(token_spent=True), name="heists_heist_victim_outcomes"
+            ),
+            # Admin: a rare status, newest first. Frequent ones are found by walking heists_heist_created.
+            models.Index(fields=["status", "created_at"], name="heists_heist_status_created"),
+            # Admin: search by address, newest first.
+            models.Index(
+                fields=["ip_address", "created_at"], condition=Q(ip_address__isnull=False), name="heists_heist_address"
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=Q(status__in=HeistStatus.values), name="heists_heist_status_known"),
+            models.CheckConstraint(
+                condition=Q(failure_code__isnull=True) | Q(failure_code__in=FailureCode.values),
+                name="heists_heist_failure_code_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    points_stolen__gte=0,
+                    victim_points_before__gte=0,
+                    victim_points_after__gte=0,
+                    attacker_points_before__gte=0,
+                    attacker_points_after__gte=0,
+                ),
+                name="heists_heist_never_negative",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    victim_points_after=F("victim_points_before") - F("points_stolen"),
+                    attacker_points_after=F("attacker_points_before") + F("points_stolen"),
+                ),
+                name="heists_heist_transfer_balanced",
+            ),
+            models.CheckConstraint(
+                condition=Q(status=HeistStatus.SUCCESS, points_stolen__gt=0)
+                | (~Q(status=HeistStatus.SUCCESS) & Q(points_stolen=0)),
+                name="heists_heist_only_success_steals",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=HeistStatus.outcomes(), token_spent=True)
+                | (~Q(status__in=HeistStatus.outcomes()) & Q(token_spent=False)),
+                name="heists_heist_outcome_spends_token",
+            ),
+            models.CheckConstraint(
+                condition=~Q(attacker=F("victim")) | Q(status=HeistStatus.FAILED_INVALID_TARGET),
+                name="heists_heist_not_oneself",
+            ),
+            models.UniqueConstraint(
+                fields=["attacker", "idempotency_key"],
+                condition=Q(idempotency_key__isnull=False),
+                name="heists_heist_idempotency_key",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"heist {self.pk}: {self.attacker_id} on {self.victim_id}, {self.status}"
+
+    @property
+    def is_outcome(self) -> bool:
+        """Whether the attempt reached the victim and spent the token; otherwise it is a rejection."""
+        return self.token_spent

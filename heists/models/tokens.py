@@ -1,0 +1,100 @@
+"""Tokens and their grants."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from ..choices import GrantReason
+from .base import AppendOnlyModel, AppendOnlyQuerySet
+
+GRANT_TEXT_MAX_LENGTH = 255
+
+
+class HeistToken(models.Model):
+    """A player's tokens: one row a player, created with balance 0 at the first grant or attempt."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="heist_token", verbose_name=_("player")
+    )
+    balance = models.IntegerField(_("balance"), default=0, db_default=0)
+    total_earned = models.IntegerField(_("total earned"), default=0, db_default=0)
+    total_spent = models.IntegerField(_("total spent"), default=0, db_default=0)
+    # Tokens spent on heists whose row was deleted with the victim's account. A trigger adds them, so that the audit
+    # can still compare `total_spent` with the outcomes that are left.
+    spent_on_deleted = models.IntegerField(_("spent on deleted heists"), default=0, db_default=0, editable=False)
+    last_earned_at = models.DateTimeField(_("last earned"), null=True, blank=True)
+    last_spent_at = models.DateTimeField(_("last spent"), null=True, blank=True)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(_("updated"), auto_now=True, db_default=Now())
+
+    class Meta:
+        verbose_name = _("heist token")
+        verbose_name_plural = _("heist tokens")
+        indexes = [
+            # Admin: players by tokens held; dashboard: the distribution of tokens.
+            models.Index(fields=["balance"], name="heists_token_balance"),
+            # Of the original design; no query of this app reads it.
+            models.Index(fields=["last_spent_at"], name="heists_token_last_spent"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(balance__gte=0, total_earned__gte=0, total_spent__gte=0, spent_on_deleted__gte=0),
+                name="heists_token_never_negative",
+            ),
+            models.CheckConstraint(
+                condition=Q(balance=F("total_earned") - F("total_spent")), name="heists_token_balance_adds_up"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.balance} tokens of player {self.user_id}"
+
+
+class TokenGrant(AppendOnlyModel):
+    """One gain of tokens. The unique source makes a repeated hook, file or command harmless."""
+
+    player = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="heist_token_grants",
+        db_index=False,
+        verbose_name=_("player"),
+    )
+    amount = models.PositiveIntegerField(_("amount"))
+    reason = models.CharField(_("reason"), max_length=max(map(len, GrantReason.values)), choices=GrantReason)
+    source = models.CharField(_("source"), max_length=GRANT_TEXT_MAX_LENGTH, unique=True)
+    note = models.CharField(_("note"), max_length=GRANT_TEXT_MAX_LENGTH, blank=True, default="", db_default="")
+    granted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("granted by"),
+    )
+    created_at = models.DateTimeField(_("created"), default=timezone.now, db_default=Now(), editable=False)
+
+    objects = AppendOnlyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("token grant")
+        verbose_name_plural = _("token grants")
+        permissions = [("grant_tokens", _("Can grant tokens"))]
+        indexes = [
+            # Admin: a player's grants, newest first; audit_heists: the sum of a player's grants.
+            models.Index(fields=["player", "created_at"], name="heists_grant_player_created"),
+            # Admin: the list of grants, newest first.
+            models.Index(fields=["created_at"], name="heists_grant_created"),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=Q(amount__gt=0), name="heists_grant_amount_positive"),
+            models.CheckConstraint(condition=Q(reason__in=GrantReason.values), name="heists_grant_reason_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount} tokens for player {self.player_id} ({self.source})"

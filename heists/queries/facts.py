@@ -1,0 +1,221 @@
+"""What the rules need to know of an attacker and possible victims, read in one statement.
+
+The preview and the target list read it without a lock. The execution reads it once to see whether a lock is needed, and
+again behind the lock; only the second answer counts.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import EmptyResultSet
+from django.db.models import DateTimeField, F, FilteredRelation, Q, QuerySet
+
+from ..choices import HeistStatus
+from ..db.compiled import CompiledQuery, Param
+from ..economy import Economy
+from ..errors import UnknownPlayer
+from ..models import HeistToken
+from ..rules import Attacker, Failure, Loss, Outcome, Rules, Victim, amount, failures, losses_since, outcomes_since
+
+
+@dataclass(slots=True)
+class Player:
+    """One player as read: the user, monthly points, token row, live shield, recent outcomes and recent losses."""
+
+    user: Any
+    monthly_points: int
+    token: HeistToken | None
+    shield_id: int | None
+    outcomes: list[Outcome] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
+
+    @property
+    def active(self) -> bool:
+        return bool(getattr(self.user, "is_active", True))
+
+    def as_attacker(self) -> Attacker:
+        balance, spent = (self.token.balance, self.token.last_spent_at) if self.token else (0, None)
+        return Attacker(self.user.pk, balance, spent, tuple(self.outcomes))
+
+    def as_victim(self) -> Victim:
+        return Victim(self.user.pk, self.active, self.monthly_points, tuple(self.losses))
+
+
+@dataclass(slots=True)
+class Facts:
+    """An attacker and possible victims at one moment, under one set of rules."""
+
+    rules: Rules
+    now: dt.datetime
+    attacker: Player
+    players: dict[Any, Player]
+
+    def victim(self, player_id: Any) -> Player:
+        """Return the player with this id. Raises UnknownPlayer."""
+        try:
+            return self.players[player_id]
+        except KeyError:
+            raise UnknownPlayer from None
+
+    def failures(self, victim: Player) -> Iterator[Failure]:
+        """Yield each rule that fails for the attacker and this victim; the first is the answer."""
+        return failures(self.rules, self.attacker.as_attacker(), victim.as_victim(), self.now)
+
+    def amount(self, victim: Player) -> int:
+        """Return the points that a heist on this victim takes."""
+        return amount(self.rules, victim.as_victim(), self.now)
+
+
+@dataclass(slots=True)
+class FactsQuery:
+    """The query for an attacker and possible victims; it may be run more than once."""
+
+    attacker_id: Any
+    rules: Rules
+    compiled: CompiledQuery
+    params: dict[str, Any]
+    includes_attacker: bool
+
+    def fetch(self, now: dt.datetime) -> Facts:
+        """Read the facts at `now`, in one statement.
+
+        Raises UnknownPlayer where the attacker's id is unknown. Unknown victims are left out.
+        """
+        players: dict[Any, Player] = {}
+        # A player has as many rows as recent outcomes or losses.
+        for user in self.compiled.fetch(self.params):
+            player = players.get(user.pk)
+            if player is None:
+                token = getattr(user, "heist_token", None)
+                live = user.shield_expires_at is not None and user.shield_expires_at > now
+                player = Player(user, user.monthly_points, token, user.shield_id if live else None)
+                players[user.pk] = player
+            if user.outcome_at is not None:
+                player.outcomes.append(Outcome(user.outcome_victim_id, user.outcome_at))
+            if user.loss_at is not None:
+                player.losses.append(Loss(user.loss_points, user.loss_at))
+        if self.attacker_id not in players:
+            raise UnknownPlayer
+        if self.includes_attacker:
+            # Both joins apply to the attacker's rows then: each outcome is repeated for each loss.
+            me = players[self.attacker_id]
+            me.outcomes, me.losses = list(dict.fromkeys(me.outcomes)), list(dict.fromkeys(me.losses))
+        return Facts(self.rules, now, players[self.attacker_id], players)
+
+
+def query(
+    attacker_id: Any,
+    victim_ids: Collection[Any],
+    *,
+    economy: Economy,
+    rules: Rules,
+    now: dt.datetime,
+    using: str,
+) -> FactsQuery:
+    """Return the query for an attacker and any number of victims, to be run at `now` or later.
+
+    Raises UnknownPlayer where the economy's queryset is empty by definition.
+    """
+    params = {
+        "attacker": attacker_id,
+        "victims": [*victim_ids],
+        "players": [attacker_id, *victim_ids],
+        "outcomes since": outcomes_since(rules, now),
+        "losses since": losses_since(rules, now),
+    }
+    try:
+        players = _Players(economy.players(), using)
+    except EmptyResultSet:
+        raise UnknownPlayer from None
+    compiled = _compiled(players, len(victim_ids))
+    return FactsQuery(attacker_id, rules, compiled, params, includes_attacker=attacker_id in victim_ids)
+
+
+def read(
+    attacker_id: Any,
+    victim_ids: Collection[Any],
+    *,
+    economy: Economy,
+    rules: Rules,
+    now: dt.datetime,
+    using: str,
+) -> Facts:
+    """Read the facts once; see `FactsQuery.fetch`."""
+    return query(attacker_id, victim_ids, economy=economy, rules=rules, now=now, using=using).fetch(now)
+
+
+def has_active_field() -> bool:
+    """Return whether the host's user model has an `is_active` column, so that a query can filter by it."""
+    return any(f.name == "is_active" for f in get_user_model()._meta.concrete_fields)
+
+
+class _Players:
+    """The economy's players as a cache key: equal where the SQL and its parameters are equal.
+
+    A host's queryset may contain values that change, such as the current season; each gets a query of its own.
+    """
+
+    def __init__(self, rows: QuerySet[Any], using: str) -> None:
+        self.rows, self.using = rows, using
+        sql, params = rows.query.get_compiler(using).as_sql()
+        self.key: Any = (using, rows.model, sql, tuple((type(value), value) for value in params))
+        try:
+            hash(self.key)
+        except TypeError:
+            # A parameter that is not hashable, such as a list: equal to itself only.
+            self.key = object()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Players) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+@lru_cache(maxsize=256)
+def _compiled(players: _Players, victims: int) -> CompiledQuery:
+    """Return the compiled query for an attacker and this number of victims."""
+    key, time = get_user_model()._meta.pk, DateTimeField()
+    rows = (
+        players.rows.filter(pk__in=Param("players", key, length=1 + victims))
+        .select_related("heist_token")
+        # No rule uses these, and times are slow to read.
+        .defer("heist_token__last_earned_at", "heist_token__created_at", "heist_token__updated_at")
+        .annotate(
+            outcome=FilteredRelation(
+                "heists_as_attacker",
+                condition=Q(
+                    heists_as_attacker__attacker=Param("attacker", key),
+                    heists_as_attacker__token_spent=True,
+                    heists_as_attacker__created_at__gte=Param("outcomes since", time),
+                ),
+            ),
+            loss=FilteredRelation(
+                "heists_as_victim",
+                condition=Q(
+                    heists_as_victim__victim__in=Param("victims", key, length=victims),
+                    heists_as_victim__token_spent=True,
+                    heists_as_victim__status=HeistStatus.SUCCESS,
+                    heists_as_victim__created_at__gte=Param("losses since", time),
+                ),
+            ),
+            shield=FilteredRelation(
+                "heist_shields", condition=Q(heist_shields__used_at=None, heist_shields__expired_at=None)
+            ),
+        )
+        .annotate(
+            outcome_victim_id=F("outcome__victim"),
+            outcome_at=F("outcome__created_at"),
+            loss_points=F("loss__points_stolen"),
+            loss_at=F("loss__created_at"),
+            shield_id=F("shield__pk"),
+            shield_expires_at=F("shield__expires_at"),
+        )
+    )
+    return CompiledQuery(rows.using(players.using))

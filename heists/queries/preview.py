@@ -1,0 +1,85 @@
+"""What a heist on possible victims would do now: the preview and the target list (docs/specification.md, "HTTP API").
+
+Reads only, takes no lock, and uses the same rules as the execution. It never reveals a victim's shield.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import router
+from django.utils import timezone
+
+from .. import conf
+from ..economy import Economy
+from ..errors import FeatureDisabled
+from ..messages import failure_message
+from ..models import Heist
+from . import facts
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a heist would fail: a rule's failure, or that heists are switched off."""
+
+    code: str
+    retry_at: dt.datetime | None = None
+    details: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def message(self) -> str:
+        """The reason as a sentence, in the active language and time zone."""
+        if self.code == FeatureDisabled.code:
+            return str(FeatureDisabled.message)
+        return failure_message(self.code, self.retry_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """A possible victim, as one attacker sees them."""
+
+    player: Any
+    monthly_points: int
+    potential_points: int
+    reasons: tuple[Reason, ...]
+
+    @property
+    def eligible(self) -> bool:
+        return not self.reasons
+
+    @property
+    def code(self) -> str | None:
+        """The code of the first reason; None where a heist would reach the victim."""
+        return self.reasons[0].code if self.reasons else None
+
+    @property
+    def retry_at(self) -> dt.datetime | None:
+        return self.reasons[0].retry_at if self.reasons else None
+
+
+def prospects(*, attacker_id: Any, victim_ids: Collection[Any], economy: Economy) -> dict[Any, Prospect]:
+    """Return the prospect of each victim by id; unknown ids are left out.
+
+    While heists are switched off, that is the first reason of each, before the rules. Raises UnknownPlayer where the
+    attacker's id is unknown.
+    """
+    if not victim_ids:
+        return {}
+    seen = facts.read(
+        attacker_id,
+        victim_ids,
+        economy=economy,
+        rules=conf.rules(),
+        now=timezone.now(),
+        using=router.db_for_read(Heist),
+    )
+    disabled = () if conf.enabled() else (Reason(FeatureDisabled.code),)
+    found = {}
+    for victim_id in victim_ids:
+        if victim := seen.players.get(victim_id):
+            failed = (Reason(f.code.value, f.retry_at, f.details) for f in seen.failures(victim))
+            found[victim_id] = Prospect(victim.user, victim.monthly_points, seen.amount(victim), (*disabled, *failed))
+    return found

@@ -1,0 +1,62 @@
+"""Splits a period into closed days, whose sums are cached, and the open rest.
+
+The sums of a closed day do not change, so they are computed once and cached where that is slow. Sums over the open rest
+are a minute old at most. At ten million heists this is the difference between seconds and milliseconds.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..models import Heist
+from ..rules import DAY
+from .cached import cached
+
+# A day is closed an hour after its midnight, so that a heist that is committed late is counted.
+GRACE = dt.timedelta(hours=1)
+# Pages use a closed day an hour later: in between, `dashboard.summarize` caches its sums, so that no page waits.
+SUMMARIZE_WINDOW = dt.timedelta(hours=1)
+# How long sums over the open rest are cached.
+OPEN_TIMEOUT = dt.timedelta(minutes=1)
+
+# Computes rows that survive JSON, from the heists since a time and, unless it is None, before another.
+Compute = Callable[[dt.datetime, dt.datetime | None], list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rollup:
+    """The period since `start`; days before `until` are closed.
+
+    `newest` is the primary key of the newest closed heist. It is part of the cache keys: a database that was filled
+    again is another one.
+    """
+
+    start: dt.datetime
+    until: dt.datetime
+    newest: int | None
+
+    @classmethod
+    def since(cls, first: dt.date, zone: dt.tzinfo, *, closed_before: dt.date) -> Rollup:
+        """Return the period from the first day on, in days of this time zone."""
+        start = dt.datetime.combine(first, dt.time(), zone)
+        until = max(start, dt.datetime.combine(closed_before, dt.time(), zone))
+        older = Heist.objects.filter(created_at__lt=until).newest_first()
+        return cls(start, until, older.values_list("pk", flat=True).first())
+
+    @classmethod
+    def up_to(cls, now: dt.datetime, first: dt.date, zone: dt.tzinfo) -> Rollup:
+        """Return the period from the first day on, as pages use it at `now`."""
+        return cls.since(first, zone, closed_before=(now - GRACE - SUMMARIZE_WINDOW).astimezone(zone).date())
+
+    def closed(self, name: str, compute: Compute) -> list[Any]:
+        """Return the rows of the closed days, computed or cached under this name."""
+        key = f"{name}:{self.start:%Y%m%d%z}:{self.until:%Y%m%d%z}:{self.newest}"
+        return cached(key, lambda: compute(self.start, self.until), 2 * DAY)
+
+    def open(self, name: str, compute: Compute) -> list[Any]:
+        """Return the rows of the open rest, computed or cached under this name."""
+        key = f"open-{name}:{self.until:%Y%m%d%z}:{self.newest}"
+        return cached(key, lambda: compute(self.until, None), OPEN_TIMEOUT)

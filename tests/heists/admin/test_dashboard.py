@@ -1,0 +1,234 @@
+"""The dashboard's numbers are the rows' numbers, live or remembered (spec section 7)."""
+
+from __future__ import annotations
+
+import datetime as dt
+import xml.etree.ElementTree as ET
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from heists.admin import charts
+from heists.choices import HeistStatus
+from heists.models import Heist, Shield
+from heists.queries import dashboard, rollups
+from heists.services import execute_heist
+from tests.factories import player
+
+pytestmark = pytest.mark.django_db
+
+NOON = dt.datetime(2026, 5, 20, 12, tzinfo=dt.UTC)
+
+
+def success(attacker: Any, victim: Any, points: int, at: dt.datetime) -> Heist:
+    """A success as a row; the deed itself would ask for cooldowns."""
+    heist = execute_heist(attacker_id=attacker.pk, victim_id=victim.pk)
+    Heist.objects.filter(pk=heist.pk).update(
+        status=HeistStatus.SUCCESS,
+        failure_code=None,
+        token_spent=True,
+        points_stolen=points,
+        victim_points_before=points,
+        victim_points_after=0,
+        attacker_points_before=0,
+        attacker_points_after=points,
+        created_at=at,
+    )
+    return heist
+
+
+def rejection(attacker: Any, victim: Any, at: dt.datetime) -> None:
+    heist = execute_heist(attacker_id=attacker.pk, victim_id=victim.pk)
+    Heist.objects.filter(pk=heist.pk).update(created_at=at)
+
+
+@pytest.mark.parametrize("remembering", [False, True])
+def test_the_period_adds_up_also_where_it_is_remembered(monkeypatch: pytest.MonkeyPatch, remembering: bool) -> None:
+    monkeypatch.setattr("heists.queries.cached.SLOW_SECONDS", 0 if remembering else 3600)
+    monkeypatch.setattr("heists.queries.rollups.OPEN_TIMEOUT", dt.timedelta())
+    alice, bob, cid = player("alice"), player("bob"), player("cid")
+    success(alice, bob, 30, NOON - dt.timedelta(days=2))
+    success(bob, cid, 50, NOON - dt.timedelta(days=1))
+    rejection(alice, cid, NOON - dt.timedelta(days=1))
+    success(alice, cid, 9, NOON - dt.timedelta(days=7))
+    dashboard.period(7, NOON)
+    success(alice, cid, 25, NOON - dt.timedelta(minutes=5))
+
+    period = dashboard.period(7, NOON)
+
+    assert [day.attempts for day in period.days] == [0, 0, 0, 0, 1, 2, 1]
+    assert [day.points for day in period.days] == [0, 0, 0, 0, 30, 50, 25]
+    assert (period.attempts, period.successes, period.points, period.success_rate) == (4, 3, 105, 75)
+    assert [(rank.player, rank.heists, rank.points) for rank in period.attackers] == [(alice, 2, 55), (bob, 1, 50)]
+    assert [(rank.player, rank.points) for rank in period.victims] == [(cid, 75), (bob, 30)]
+
+
+@pytest.mark.parametrize(("opened_for", "spared"), [(dt.timedelta(), 3), (rollups.OPEN_TIMEOUT, 6)])
+def test_the_closed_days_are_read_once_and_what_is_open_once_a_minute(
+    monkeypatch: pytest.MonkeyPatch, opened_for: dt.timedelta, spared: int
+) -> None:
+    monkeypatch.setattr("heists.queries.cached.SLOW_SECONDS", 0)
+    monkeypatch.setattr("heists.queries.rollups.OPEN_TIMEOUT", opened_for)
+    success(player("alice"), player("bob"), 30, NOON - dt.timedelta(days=2))
+
+    with CaptureQueriesContext(connection) as first:
+        dashboard.period(7, NOON)
+    with CaptureQueriesContext(connection) as second:
+        dashboard.period(7, NOON)
+
+    assert len(second) == len(first) - spared
+
+
+@pytest.mark.parametrize("later", [30, 8 * 60, 22 * 60, 23 * 60 + 59], ids="minutes={}".format)
+@pytest.mark.parametrize("days", dashboard.PERIODS_DAYS)
+def test_after_summarizing_no_page_adds_up_closed_days_for_a_day(
+    monkeypatch: pytest.MonkeyPatch, days: int, later: int
+) -> None:
+    monkeypatch.setattr("heists.queries.cached.SLOW_SECONDS", 0)
+    alice, bob = player("alice"), player("bob")
+    for ago in (1, days - 1, days):
+        success(alice, bob, 30, NOON - ago * rollups.DAY)
+    night = NOON.replace(hour=1, minute=30)
+    page_at = night + dt.timedelta(hours=1, minutes=later - 30)
+    dashboard.summarize(night)
+
+    with CaptureQueriesContext(connection) as queries:
+        shown = dashboard.period(days, page_at)
+
+    monkeypatch.setattr("heists.queries.rollups.cached", lambda name, compute, life: compute())
+    with CaptureQueriesContext(connection) as more:
+        assert dashboard.period(days, page_at) == shown
+    assert len(more) == len(queries) + 3
+
+
+def test_what_is_remembered_of_a_day_is_not_taken_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("heists.queries.cached.SLOW_SECONDS", 0)
+    success(player("alice"), player("bob"), 30, NOON - 6 * rollups.DAY)
+
+    assert dashboard.period(7, NOON).attackers
+    assert not dashboard.period(7, NOON.replace(hour=0) + rollups.DAY).attackers
+
+
+def test_the_command_summarizes_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[dt.datetime] = []
+    monkeypatch.setattr(dashboard, "summarize", told.append)
+    out = StringIO()
+
+    call_command("summarize_heists", stdout=out)
+
+    assert len(told) == 1 and "7, 30, 90" in out.getvalue()
+
+
+def test_the_distribution_counts_players_by_balance() -> None:
+    for tokens in (1, 1, 3):
+        player(tokens=tokens)
+
+    assert dashboard.token_distribution() == [(1, 2), (3, 1)]
+
+
+def test_days_are_those_of_the_sites_time_zone(settings: Any) -> None:
+    settings.TIME_ZONE = "Pacific/Auckland"
+    success(player("alice"), player("bob"), 30, dt.datetime(2026, 5, 19, 13, tzinfo=dt.UTC))
+
+    period = dashboard.period(7, NOON)
+
+    assert [day.date.isoformat() for day in period.days if day.points] == ["2026-05-20"]
+
+
+def test_warnings_are_remembered_where_finding_them_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("heists.queries.cached.SLOW_SECONDS", 0)
+    hasty, bob = player("hasty"), player("bob")
+    for number in range(11):
+        rejection(hasty, bob, NOON - dt.timedelta(minutes=5 * number))
+
+    for _time in range(2):
+        assert [(warning.player, warning.count) for warning in dashboard.players_with_many_rejections(NOON)] == [
+            (hasty, 11)
+        ]
+        assert [(warning.player, warning.count) for warning in dashboard.players_attacked_often(NOON)] == [(bob, 11)]
+
+
+def test_the_eleventh_rejection_in_an_hour_is_a_warning() -> None:
+    hasty, patient, bob = player("hasty"), player("patient"), player("bob")
+    for number in range(11):
+        rejection(hasty, bob, NOON - dt.timedelta(minutes=5 * number))
+        rejection(patient, bob, NOON - dt.timedelta(minutes=6 * number))
+
+    assert [(warning.player, warning.count) for warning in dashboard.players_with_many_rejections(NOON)] == [
+        (hasty, 11)
+    ]
+
+
+def test_the_sixth_attack_in_a_day_is_a_warning() -> None:
+    alice, bob, cid = player("alice"), player("bob"), player("cid")
+    for number in range(6):
+        rejection(alice, bob, NOON - dt.timedelta(hours=number))
+        rejection(alice, cid, NOON - dt.timedelta(hours=5 * number))
+        rejection(cid, cid, NOON)
+
+    assert [(warning.player, warning.count) for warning in dashboard.players_attacked_often(NOON)] == [(bob, 6)]
+
+
+@pytest.mark.parametrize("days", ["7", "30", "90"])
+def test_the_page_tells_the_numbers_and_names(client: Client, boss: Any, days: str) -> None:
+    now = timezone.now()
+    alice, bob = player("alice", tokens=3), player("bob")
+    success(alice, bob, 30, now)
+    Shield.objects.create(player=bob, cost=50, expires_at=now + dt.timedelta(days=1))
+    for _number in range(6):
+        rejection(alice, bob, now)
+
+    page = client.get(reverse("admin:heists_dashboard"), {"days": days})
+
+    text = page.content.decode()
+    tiles = {tile["label"]: tile["value"] for tile in page.context["tiles"]}
+    assert (tiles["Attempts"], tiles["Points moved"], tiles["Live shields"]) == ("7", "30", "1")
+    assert f"?player={alice.pk}" in text and f"?player={bob.pk}" in text
+    assert "14.3 %" in text
+    assert "was attacked 7 times, over 5." in text
+    assert "http://" not in text.replace("http://www.w3.org", "") and "https://" not in text
+
+
+def test_the_page_takes_a_fixed_number_of_statements(client: Client, boss: Any) -> None:
+    now = timezone.now()
+
+    def statements(days: int) -> int:
+        with CaptureQueriesContext(connection) as queries:
+            client.get(reverse("admin:heists_dashboard"), {"days": days})
+        return len(queries)
+
+    success(player(), player(), 30, now)
+    few = statements(7)
+    for _number in range(5):
+        success(player(), player(), 30, now)
+
+    assert statements(7) == statements(90) == few <= 20
+
+
+def test_an_empty_site_has_a_dashboard(client: Client, boss: Any) -> None:
+    page = client.get(reverse("admin:heists_dashboard"))
+
+    assert page.status_code == 200
+    assert "Nobody robbed anybody." in page.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("value", "round"), [(0, 4), (4, 4), (5, 8), (9, 12), (13, 20), (21, 40), (101, 120), (999, 1200)]
+)
+def test_the_axis_ends_at_a_round_number(value: int, round: int) -> None:
+    assert charts.ceiling(value) == round
+
+
+def test_a_chart_is_sound_xml_that_escapes_what_it_is_given() -> None:
+    drawn = charts.bars("x", '<"&', [charts.Bar("<b>", [1, 2], "</title><script>", "/?a=1&b=2")])
+
+    tree = ET.fromstring(drawn)  # noqa: S314
+
+    assert not [element for element in tree.iter() if element.tag == "script"]

@@ -1,0 +1,104 @@
+"""One heist's page answers who, when, from where, and was it fair; with links to all that belongs to it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from heists.models import Heist, HeistNotification, HeistToken
+from heists.queries.evidence import ROWS, around
+from heists.services import execute_heist
+from tests.factories import player
+
+pytestmark = pytest.mark.django_db
+
+
+def page(client: Client, heist: Heist) -> str:
+    response = client.get(reverse("admin:heists_heist_change", args=[heist.pk]))
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def test_the_page_shows_and_links_what_belongs_to_the_heist(client: Client, boss: Any) -> None:
+    alice, bob = player("alice", points=10, tokens=1), player("bob", points=1000)
+    heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk, ip_address="192.0.2.7")
+
+    text = page(client, heist)
+
+    for user in (alice, bob):
+        assert reverse("admin:auth_user_change", args=[user.pk]) in text
+        assert f"{reverse('admin:heists_heist_changelist')}?player={user.pk}" in text
+    for notification in HeistNotification.objects.filter(heist=heist):
+        assert reverse("admin:heists_heistnotification_change", args=[notification.pk]) in text
+        assert notification.message in text
+    token = HeistToken.objects.get(user=alice)
+    assert reverse("admin:heists_heisttoken_change", args=[token.pk]) in text
+    assert reverse("admin:heists_ruleset_change", args=[heist.rule_set_id]) in text
+    assert "?q=192.0.2.7" in text
+    assert "5 % of 1000 points, at most 100, are 50; 50 were stolen" in text
+    assert "+50" in text and "-50" in text
+
+
+def test_a_rejection_says_why(client: Client, boss: Any) -> None:
+    alice, bob = player("alice"), player("bob", points=1000)
+
+    text = page(client, execute_heist(attacker_id=alice.pk, victim_id=bob.pk))
+
+    assert "insufficient_tokens" in text or "Not enough tokens" in text
+    assert "No point events." in text and "No notifications." in text
+    assert "The attacker had spent no token before" in text
+
+
+def test_the_history_holds_the_nearest_heists_of_both_players_in_order() -> None:
+    now = timezone.now()
+    alice, bob, cid = player("alice"), player("bob"), player("cid")
+
+    def attempt(attacker: Any, victim: Any, hours: int) -> Heist:
+        heist = execute_heist(attacker_id=attacker.pk, victim_id=victim.pk)
+        Heist.objects.filter(pk=heist.pk).update(created_at=now + dt.timedelta(hours=hours))
+        heist.refresh_from_db()
+        return heist
+
+    far = [attempt(alice, cid, -50 - number) for number in range(ROWS)]
+    before, at_once, here = attempt(cid, bob, -1), attempt(bob, alice, 0), attempt(alice, bob, 0)
+    after, strangers = attempt(cid, alice, 2), attempt(cid, cid, 1)
+
+    found = around(here)
+
+    assert found.earlier == [*far[ROWS - 3 :: -1], before, at_once]
+    assert found.later == [after]
+    assert strangers not in found.later
+
+
+def test_the_page_takes_the_same_statements_whatever_the_history(client: Client, boss: Any) -> None:
+    alice, bob = player("alice", tokens=1), player("bob", points=1000)
+    heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
+
+    def statements() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            page(client, heist)
+        return len(queries)
+
+    statements()
+    few = statements()
+    for _number in range(12):
+        execute_heist(attacker_id=bob.pk, victim_id=alice.pk)
+
+    assert statements() == few <= 18
+
+
+def test_links_lead_only_where_the_reader_may_go(client: Client, auditor: Any) -> None:
+    alice, bob = player("alice", tokens=1), player("bob", points=1000)
+
+    text = page(client, execute_heist(attacker_id=alice.pk, victim_id=bob.pk))
+
+    assert "/admin/auth/user/" not in text
+    assert "Grant tokens" not in text
+    assert "alice" in text and "bob" in text

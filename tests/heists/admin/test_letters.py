@@ -1,0 +1,73 @@
+"""Staff send emails again, with the permission to."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from heists.choices import EmailState
+from heists.models import OutboxEmail
+from tests.factories import player
+
+pytestmark = pytest.mark.django_db
+
+LIST = "admin:heists_outboxemail_changelist"
+
+
+def email(state: EmailState) -> OutboxEmail:
+    """A email about tokens earned, in this state."""
+    user = player(tokens=1, email="somebody@example.org")
+    OutboxEmail.objects.filter(notification__user=user).update(state=state, attempts=5)
+    return OutboxEmail.objects.get(notification__user=user)
+
+
+def send_again(client: Client, *emails: OutboxEmail) -> str:
+    chosen = {"action": "send_again", "_selected_action": [row.pk for row in emails], "index": "0"}
+    return client.post(reverse(LIST), chosen, follow=True).content.decode()
+
+
+def test_letters_go_back_into_the_outbox_but_for_one_on_its_way(client: Client, boss: Any) -> None:
+    failed, sent, leaving = email(EmailState.FAILED), email(EmailState.SENT), email(EmailState.WAITING)
+    OutboxEmail.objects.filter(pk=leaving.pk).update(leased_until=timezone.now() + dt.timedelta(minutes=1))
+
+    page = send_again(client, failed, sent, leaving)
+
+    for row in (failed, sent, leaving):
+        row.refresh_from_db()
+    assert [(row.state, row.attempts) for row in (failed, sent)] == [(EmailState.WAITING, 0)] * 2
+    assert leaving.attempts == 5
+    assert "2 emails will be sent again." in page and "1 email was left alone" in page
+    assert {entry.object_id for entry in LogEntry.objects.filter(user=boss)} == {str(failed.pk), str(sent.pk)}
+
+
+def test_sending_again_needs_its_own_permission(client: Client, auditor: Any) -> None:
+    failed = email(EmailState.FAILED)
+    send_again(client, failed)
+    failed.refresh_from_db()
+    assert failed.state == EmailState.FAILED
+
+    auditor.user_permissions.add(Permission.objects.get(codename="send_again", content_type__app_label="heists"))
+    send_again(client, failed)
+    failed.refresh_from_db()
+    assert failed.state == EmailState.WAITING
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sending_again_works_inside_a_transaction_around_the_request(
+    client: Client, boss: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = email(EmailState.FAILED)
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+
+    assert "1 email will be sent again." in send_again(client, failed)
+
+    failed.refresh_from_db()
+    assert failed.state == EmailState.WAITING

@@ -1,0 +1,53 @@
+"""A stranger's fuzzer against the running site: no 5xx, no undocumented answer, no answer that breaks the schema."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rest_framework.test import RequestsClient
+
+from heists.services import execute_heist
+from tests import ROOT
+from tests.factories import PASSWORD, player
+
+# Seconds; the run itself takes a fraction.
+LIMIT = 110
+
+
+@pytest.mark.django_db(transaction=True)
+def test_schemathesis_finds_nothing(live_server: Any, settings: Any) -> None:
+    # The limits would answer for the views, and the cooldown for the other rules.
+    settings.HEISTS = {
+        **settings.HEISTS,
+        "RATE_LIMIT_PER_MINUTE": 10**6,
+        "READ_RATE_LIMIT_PER_MINUTE": 10**6,
+        "COOLDOWN_HOURS": 0,
+    }
+    me, other = player("me", points=1000, tokens=100, coins=1000), player("other", points=1000, tokens=5)
+    execute_heist(attacker_id=me.pk, victim_id=other.pk)
+    execute_heist(attacker_id=other.pk, victim_id=me.pk)
+    execute_heist(attacker_id=me.pk, victim_id=other.pk)
+    login = RequestsClient().post(f"{live_server.url}/api/auth/login/", json={"username": "me", "password": PASSWORD})
+
+    run = subprocess.run(
+        [
+            *(
+                str(Path(sys.executable).with_name("schemathesis")),
+                "--config-file",
+                "tests/heists/api/schemathesis.toml",
+            ),
+            *("run", f"{live_server.url}/api/schema/?format=json"),
+            *("--include-path-regex", "^/api/heists/", "--checks", "all", "--max-examples", "8"),
+            *("--header", f"Authorization: Token {login.json()['token']}", "--seed", "1", "--no-color"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        cwd=ROOT,
+    )
+
+    assert run.returncode == 0, run.stdout + run.stderr

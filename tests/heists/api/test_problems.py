@@ -1,0 +1,215 @@
+"""Every error is problem details, the framework's own too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.exceptions import SuspiciousOperation
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError, connection
+from django.test import Client
+from django.utils import translation
+from rest_framework import exceptions
+from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
+from rest_framework.test import APIClient
+
+from heists import errors
+from heists.api import problems
+from heists.api.base import PlayerView
+from heists.api.schema import PROBLEMS
+from tests.factories import player
+
+pytestmark = pytest.mark.django_db
+URL = "/api/heists/"
+READABLE = ("", "stats/", "token/", "leaderboard/", "targets/", "notifications/", "shields/", "preferences/")
+
+
+def told(response: Any) -> tuple[int, str]:
+    assert response["Content-Type"] == "application/problem+json"
+    body = response.json()
+    assert body["status"] == response.status_code
+    assert body["type"] == f"urn:heists:problems:{body['code']}"
+    return response.status_code, body["code"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("get", ""),
+        ("post", ""),
+        ("get", "1/"),
+        ("get", "stats/"),
+        ("get", "token/"),
+        ("get", "leaderboard/"),
+        ("get", "targets/"),
+        ("get", "targets/1/"),
+        ("get", "notifications/"),
+        ("post", "notifications/1/read/"),
+        ("post", "notifications/read-all/"),
+        ("get", "shields/"),
+        ("post", "shields/"),
+        ("get", "preferences/"),
+        ("patch", "preferences/"),
+    ],
+)
+def test_nothing_is_told_to_somebody_who_is_not_signed_in(method: str, path: str) -> None:
+    response = getattr(APIClient(), method)(URL + path)
+
+    assert told(response) == (401, "not_authenticated")
+    assert response["WWW-Authenticate"] == "Token"
+
+
+@pytest.mark.parametrize("token", ["x", "", "a b", "\x00", "ä"])
+def test_wrong_credentials_are_a_401(token: str) -> None:
+    response = APIClient().get(URL, headers={"authorization": f"Token {token}"})
+
+    assert told(response) == (401, "authentication_failed")
+    assert response["WWW-Authenticate"] == "Token"
+
+
+def test_an_authenticator_without_a_challenge_still_makes_a_401(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PlayerView, "authentication_classes", [])
+
+    response = APIClient().get(URL)
+
+    assert told(response) == (401, "not_authenticated")
+    assert response["WWW-Authenticate"] == "Session"
+
+
+def test_an_inactive_account_is_a_403(signed_in: Any) -> None:
+    assert told(signed_in(player(is_active=False)).get(URL)) == (403, "inactive_account")
+
+
+def test_a_session_without_a_csrf_token_is_a_403() -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(player())
+
+    response = client.post(URL, {"victim": 1}, content_type="application/json")
+
+    assert told(response) == (403, "permission_denied")
+
+
+def test_framework_refusals(signed_in: Any) -> None:
+    client = signed_in(player())
+
+    assert told(client.get(f"{URL}nothing/")) == (404, "not_found")
+    assert told(client.delete(URL)) == (405, "method_not_allowed")
+    assert told(client.get(URL, headers={"accept": "application/xml"})) == (406, "not_acceptable")
+    assert told(client.get(URL, {"format": "xml"})) == (404, "not_found")
+
+
+def test_too_many_requests_say_when_to_come_back(signed_in: Any, settings: Any) -> None:
+    settings.HEISTS = {**settings.HEISTS, "READ_RATE_LIMIT_PER_MINUTE": 2}
+    client = signed_in(player())
+    # A minute may turn between the first and the last.
+    responses = [client.get(f"{URL}token/") for _ in range(5)]
+
+    refused = next(response for response in responses if response.status_code != 200)
+
+    assert told(refused) == (429, "throttled")
+    assert 1 <= int(refused["Retry-After"]) <= 60
+
+
+@pytest.mark.parametrize("error", [OperationalError("gone"), InterfaceError("closed")])
+def test_a_database_out_of_reach_is_a_503_while_signing_in_too(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*args: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("gamification.authentication.TokenAuthentication.authenticate", fail)
+
+    response = APIClient().get(URL, headers={"authorization": "Token abc"})
+
+    assert told(response) == (503, "database_unavailable")
+    assert response["Retry-After"] == "1"
+    assert "gone" not in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (errors.FeatureDisabled(), (503, "feature_disabled")),
+        (errors.UnknownPlayer(), (400, "unknown_player")),
+        (errors.InactiveAccount(), (403, "inactive_account")),
+        (errors.IdempotencyKeyReused(), (422, "idempotency_key_reused")),
+        (errors.InvalidGrant(), (400, "invalid_grant")),
+        (errors.NoCoins(), (409, "no_coins")),
+        (errors.InsufficientCoins(required=50, available=3), (409, "insufficient_coins")),
+        (errors.ShieldAlreadyLive(), (409, "shield_already_live")),
+        (errors.Busy(), (503, "busy")),
+        (IntegrityError("CHECK constraint failed: x"), (409, "conflict")),
+        (IntegrityError("UNIQUE constraint failed: index 'heists_shield_one_live'"), (409, "shield_already_live")),
+        (DataError("out of range"), (400, "invalid_value")),
+        (SuspiciousOperation("no"), (400, "parse_error")),
+        (exceptions.AuthenticationFailed({"detail": "no", "code": "x"}), (401, "authentication_failed")),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_a_view_may_raise_has_its_status(
+    signed_in: Any, monkeypatch: pytest.MonkeyPatch, error: Exception, expected: tuple[int, str]
+) -> None:
+    def fail(*args: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("heists.api.heists.leaderboard.totals", fail)
+
+    response = signed_in(player()).get(f"{URL}stats/")
+
+    assert told(response) == expected
+    details = getattr(error, "details", {})
+    assert details.items() <= response.json().items()
+    assert ("Retry-After" in response) == (expected[1] == "busy")
+
+
+def test_a_defect_stays_a_defect() -> None:
+    assert problems.handler(ZeroDivisionError(), {}) is None
+
+
+def test_half_a_surrogate_pair_in_an_error_can_be_sent() -> None:
+    response = problems.handler(exceptions.ValidationError({"\ud800": "\udfff is no choice"}), {})
+
+    assert response is not None
+    assert str(response.data).encode()
+
+
+def test_every_refusal_of_the_services_is_documented_with_its_status() -> None:
+    for kind in problems.STATUSES.keys() - {errors.HeistError, errors.InvalidGrant}:
+        assert PROBLEMS[kind.code][0] == problems.STATUSES[kind]
+
+
+def test_a_browser_reads_pages_and_problems_as_html(signed_in: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PlayerView, "renderer_classes", [JSONRenderer, BrowsableAPIRenderer])
+    me = player(points=100, tokens=1)
+    client = signed_in(me)
+
+    for path in (*READABLE, f"targets/{me.pk}/"):
+        response = client.get(URL + path, headers={"accept": "text/html"})
+        assert (response.status_code, response["Content-Type"]) == (200, "text/html; charset=utf-8"), path
+    response = client.get(f"{URL}nothing/", headers={"accept": "text/html"})
+    assert (response.status_code, response["Content-Type"]) == (404, "text/html; charset=utf-8")
+
+
+def test_a_problem_undoes_nothing_outside_its_own_transaction(signed_in: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    client = signed_in(player())
+
+    assert client.get(f"{URL}nothing/").status_code == 404
+
+    # On such a host the test's own transaction is the one around the view, and it goes on.
+    assert client.get(URL).status_code == 200
+
+
+def test_every_address_tells_its_options(signed_in: Any) -> None:
+    client = signed_in(player())
+
+    for path in (*READABLE, "1/", "targets/1/"):
+        assert client.options(URL + path).status_code == 200, path
+
+
+def test_details_are_in_the_readers_language(signed_in: Any) -> None:
+    with translation.override("en"):
+        response = signed_in(player()).delete(URL, headers={"accept-language": "es"})
+
+    assert response["Content-Language"] == "es"
+    assert response.json()["detail"] == 'Método "DELETE" no permitido.'

@@ -1,0 +1,225 @@
+"""Reading what came of it: history, pages, tokens, totals, the leaderboard, and what each costs."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from heists.models import Heist, HeistToken
+from heists.services import execute_heist
+from tests.factories import player
+from tests.heists.api.answers import URL, problem
+
+pytestmark = pytest.mark.django_db
+
+
+def test_history_is_newest_first_and_hides_rejections_from_the_victim(signed_in):
+    me, other = player(points=1000, tokens=5), player(points=1000, tokens=5)
+    execute_heist(attacker_id=me.pk, victim_id=other.pk)  # success
+    execute_heist(attacker_id=other.pk, victim_id=me.pk)  # success
+    execute_heist(attacker_id=other.pk, victim_id=me.pk)  # rejected
+    execute_heist(attacker_id=me.pk, victim_id=other.pk)  # rejected
+    client = signed_in(me)
+
+    def seen(**query: Any) -> list[tuple[str, str]]:
+        response = client.get(URL, query)
+        assert response.status_code == 200
+        return [(heist["role"], heist["status"]) for heist in response.json()["results"]]
+
+    won, lost, refused = ("attacker", "SUCCESS"), ("victim", "SUCCESS"), ("attacker", "FAILED_COOLDOWN")
+    assert seen() == [refused, lost, won]
+    assert seen(role="attacker") == [refused, won]
+    assert seen(role="victim") == [lost]
+    assert seen(status="SUCCESS") == [lost, won]
+    assert seen(role="attacker", status="FAILED_COOLDOWN") == [refused]
+    moment = Heist.objects.order_by("pk")[1].created_at.isoformat()
+    assert seen(created_after=moment) == [refused, lost]
+    assert seen(created_before=moment) == [won]
+
+
+def test_each_side_reads_its_own_points(signed_in):
+    robber, victim = player(points=7, tokens=1), player(points=1000)
+    heist = execute_heist(attacker_id=robber.pk, victim_id=victim.pk)
+
+    mine = signed_in(robber).get(f"{URL}{heist.pk}/").json()
+    theirs = signed_in(victim).get(f"{URL}{heist.pk}/").json()
+
+    assert (mine["role"], mine["my_points_before"], mine["my_points_after"]) == ("attacker", 7, 57)
+    assert (theirs["role"], theirs["my_points_before"], theirs["my_points_after"]) == ("victim", 1000, 950)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"role": "thief"},
+        {"role": ""},
+        {"status": "success"},
+        {"status": "\x00"},
+        {"created_after": "yesterday"},
+        {"created_before": "2026-13-01"},
+        {"created_after": "0001-01-01T00:00:00+14:00"},
+        {"created_after": "9999-12-31T23:59:59-14:00"},
+        {"page_size": "0"},
+        {"page_size": "-1"},
+        {"page_size": "many"},
+        {"page_size": "9" * 5000},
+    ],
+    ids=lambda query: str(query)[:40],
+)
+def test_a_query_that_makes_no_sense_is_a_400(signed_in, query):
+    problem(signed_in(player()).get(URL, query), 400, "validation_error")
+
+
+def test_every_page_is_reached_forwards_and_backwards_once(signed_in):
+    me, others = player(points=1000, tokens=1), [player(points=1000, tokens=1) for _ in range(3)]
+    for other in others:
+        execute_heist(attacker_id=other.pk, victim_id=me.pk)
+        execute_heist(attacker_id=me.pk, victim_id=other.pk)
+        execute_heist(attacker_id=me.pk, victim_id=me.pk)
+    # The same moment for all of them, so that only the primary key tells them apart.
+    Heist.objects.update(created_at=timezone.now())
+    client = signed_in(me)
+    expected = [heist.pk for heist in Heist.objects.visible_to(me.pk).newest_first()]
+
+    forwards, url, last = [], f"{URL}?page_size=2", ""
+    while url:
+        page = client.get(url).json()
+        forwards += [heist["id"] for heist in page["results"]]
+        last, url = page, page["next"]
+    backwards, page = [heist["id"] for heist in last["results"]], last
+    while page["previous"]:
+        page = client.get(page["previous"]).json()
+        backwards = [heist["id"] for heist in page["results"]] + backwards
+
+    assert forwards == expected == backwards
+    assert page["previous"] is None
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "x",
+        "!",
+        "W10",
+        "WzEsMiwzXQ",
+        "eyJhIjoxfQ",
+        "WzAsIngiLDFd",
+        "WzAsIjIwMjYtMDEtMDFUMDA6MDA6MDBaIiwiXHUwMDAwIl0",
+        "A" * 2000,
+    ],
+)
+def test_a_crafted_cursor_is_a_404(signed_in, cursor):
+    problem(signed_in(player()).get(URL, {"cursor": cursor}), 404, "invalid_cursor")
+
+
+@pytest.mark.parametrize("pk", ["0", "-1", "01", "x", "1.0", str(2**63), "9" * 100, "%00", "%F0%9F%92%B0", "٣", "None"])
+def test_an_address_that_is_no_heist_is_a_404(signed_in, pk):
+    problem(signed_in(player()).get(f"{URL}{pk}/"), 404, "not_found")
+
+
+def test_the_token_of_somebody_new_is_all_zeros(signed_in):
+    response = signed_in(player()).get(f"{URL}token/")
+
+    assert response.json() == {
+        "balance": 0,
+        "total_earned": 0,
+        "total_spent": 0,
+        "last_earned_at": None,
+        "last_spent_at": None,
+        "cooldown_ends_at": None,
+    }
+
+
+def test_the_token_tells_how_long_the_cooldown_lasts(signed_in, settings):
+    robber, victim = player(tokens=3), player(points=1000)
+    execute_heist(attacker_id=robber.pk, victim_id=victim.pk)
+    client = signed_in(robber)
+
+    body = client.get(f"{URL}token/").json()
+
+    token = HeistToken.objects.get(user=robber)
+    assert (body["balance"], body["total_earned"], body["total_spent"]) == (2, 3, 1)
+    assert dt.datetime.fromisoformat(body["last_spent_at"]) == token.last_spent_at
+    assert dt.datetime.fromisoformat(body["cooldown_ends_at"]) == token.last_spent_at + dt.timedelta(hours=24)
+    settings.HEISTS = {**settings.HEISTS, "COOLDOWN_HOURS": 0}
+    assert client.get(f"{URL}token/").json()["cooldown_ends_at"] is None
+
+
+def test_stats_add_up(signed_in):
+    me, other = player(points=1000, tokens=5), player(points=500, tokens=5)
+    execute_heist(attacker_id=me.pk, victim_id=other.pk)  # +25
+    execute_heist(attacker_id=me.pk, victim_id=other.pk)  # rejected
+    execute_heist(attacker_id=other.pk, victim_id=me.pk)  # -51
+    execute_heist(attacker_id=other.pk, victim_id=me.pk)  # rejected, and not mine to know
+
+    body = signed_in(me).get(f"{URL}stats/").json()
+
+    assert body == {
+        "as_attacker": {"attempts": 2, "rejected": 1, "successful": 1, "blocked": 0, "points_gained": 25},
+        "as_victim": {"times_robbed": 1, "attacks_blocked": 0, "points_lost": 51},
+        "net_points": -26,
+    }
+
+
+def test_stats_of_somebody_new_are_all_zeros(signed_in):
+    body = signed_in(player()).get(f"{URL}stats/").json()
+
+    assert body["net_points"] == 0
+    assert set(body["as_attacker"].values()) == set(body["as_victim"].values()) == {0}
+
+
+def test_the_leaderboard_counts_this_months_successes(signed_in, settings):
+    best, second, victims = player("best", tokens=1), player("second", tokens=1), [player(points=p) for p in (900, 800)]
+    execute_heist(attacker_id=second.pk, victim_id=victims[1].pk)
+    execute_heist(attacker_id=best.pk, victim_id=victims[0].pk)
+    old = execute_heist(attacker_id=player(tokens=1).pk, victim_id=player(points=2000).pk)
+    Heist.objects.filter(pk=old.pk).update(created_at=timezone.now() - dt.timedelta(days=32))
+
+    body = signed_in(second).get(f"{URL}leaderboard/").json()
+
+    assert [(r["rank"], r["player"]["name"], r["heists"], r["points_stolen"]) for r in body["results"]] == [
+        (1, "best", 1, 45),
+        (2, "second", 1, 40),
+    ]
+    assert [
+        r["player"]["name"] for r in signed_in(second).get(f"{URL}leaderboard/", {"limit": 1}).json()["results"]
+    ] == ["best"]
+    problem(signed_in(second).get(f"{URL}leaderboard/", {"limit": 101}), 400, "validation_error")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_statement_counts(signed_in):
+    robber, victim = player(points=10, tokens=2), player(points=1000)
+    client, counted = signed_in(robber), {}
+    execute_heist(attacker_id=player(tokens=1).pk, victim_id=player(points=1000).pk)  # the rules have their row
+
+    def count(name: str, send: Any, expected: int) -> None:
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            assert send().status_code == expected
+        counted[name] = len(queries)
+
+    count("success", lambda: client.post(URL, {"victim": victim.pk}, headers={"idempotency-key": "k"}), 201)
+    count("rejection", lambda: client.post(URL, {"victim": victim.pk}, headers={"idempotency-key": "l"}), 409)
+    count("token", lambda: client.get(f"{URL}token/"), 200)
+    count("detail", lambda: client.get(f"{URL}{Heist.objects.latest('pk').pk}/"), 200)
+    count("stats", lambda: client.get(f"{URL}stats/"), 200)
+    count("leaderboard", lambda: client.get(f"{URL}leaderboard/"), 200)
+    count("history", lambda: client.get(URL), 200)
+    count("half the history", lambda: client.get(URL, {"role": "victim"}), 200)
+
+    assert counted["success"] <= 12
+    assert counted["rejection"] <= 4
+    assert counted["token"] == 1
+    assert counted["detail"] == 2  # the test's own look-up of the id included
+    assert counted["stats"] == 2
+    # The newest closed heist; the closed days, today, and what either holds of the other's best; the names.
+    assert counted["leaderboard"] == 5
+    assert counted["history"] == 2
+    assert counted["half the history"] == 1

@@ -1,0 +1,323 @@
+"""The audit names every row that was corrupted, whoever did it, and nothing in an honest world."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from io import StringIO
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.utils import timezone
+
+from heists import audit
+from heists.models import Heist, HeistNotification, OutboxEmail, Shield
+from heists.rules import RULE_FIELDS
+from heists.services import execute_heist
+from tests.factories import player
+
+TABLES = ("heists_heist", "heists_heisttoken", "heists_tokengrant", "heists_heistnotification", "heists_shield")
+TABLES += ("heists_outboxemail", "heists_ruleset")
+
+# What is corrupted, by the check that has to name it. The names in braces are those of `world`.
+CORRUPTIONS: dict[str, str] = {
+    # the law
+    "heists_token_never_negative": (
+        "UPDATE heists_heisttoken SET balance = -1, total_spent = total_earned + 1 {of_alice}"
+    ),
+    "heists_token_balance_adds_up": "UPDATE heists_heisttoken SET balance = balance + 1 {of_alice}",
+    "heists_grant_amount_positive": "UPDATE heists_tokengrant SET amount = 0 WHERE player_id = {alice}",
+    "heists_grant_reason_known": "UPDATE heists_tokengrant SET reason = 'THEFT' WHERE player_id = {alice}",
+    "heists_heist_status_known": "UPDATE heists_heist SET status = 'WON' WHERE id = {success}",
+    "heists_heist_failure_code_known": "UPDATE heists_heist SET failure_code = 'luck' WHERE id = {cooldown}",
+    "heists_heist_never_negative": "UPDATE heists_heist SET victim_points_after = -5 WHERE id = {success}",
+    "heists_heist_transfer_balanced": "UPDATE heists_heist SET attacker_points_after = 9999 WHERE id = {success}",
+    "heists_heist_only_success_steals": "UPDATE heists_heist SET points_stolen = 1 WHERE id = {blocked}",
+    "heists_heist_outcome_spends_token": "UPDATE heists_heist SET token_spent = {true} WHERE id = {cooldown}",
+    "heists_heist_not_oneself": "UPDATE heists_heist SET victim_id = attacker_id WHERE id = {success}",
+    "heists_heist_idempotency_key": "UPDATE heists_heist SET idempotency_key = 'k' WHERE attacker_id = {alice}",
+    "heists_notification_type_known": "UPDATE heists_heistnotification SET type = 'GOSSIP' WHERE id = {note}",
+    "heists_notification_sent_has_time": (
+        "UPDATE heists_heistnotification SET email_sent = {true}, email_sent_at = NULL WHERE id = {note}"
+    ),
+    "heists_shield_one_live": (
+        "UPDATE heists_shield SET player_id = {dora}, used_at = NULL, used_by_id = NULL, expired_at = NULL"
+    ),
+    "heists_shield_idempotency_key": "UPDATE heists_shield SET player_id = {dora}, idempotency_key = 'k'",
+    "heists_shield_used_or_expired": "UPDATE heists_shield SET expired_at = expires_at WHERE id = {used}",
+    "heists_shield_used_has_time": "UPDATE heists_shield SET used_at = NULL WHERE id = {used}",
+    "heists_shield_lasts": "UPDATE heists_shield SET expires_at = bought_at WHERE id = {expired}",
+    "heists_outboxemail_state_known": "UPDATE heists_outboxemail SET state = 'LOST' WHERE id = {email}",
+    # tokens
+    "token_earned": "UPDATE heists_tokengrant SET amount = amount + 1 WHERE player_id = {alice}",
+    "token_spent": "UPDATE heists_heisttoken SET total_spent = 2, balance = total_earned - 2 {of_alice}",
+    "token_balance": "UPDATE heists_heisttoken SET balance = 99 {of_alice}",
+    "token_missing_for_grant": "DELETE FROM heists_heisttoken {of_alice}",
+    "token_missing_for_attacker": "DELETE FROM heists_heisttoken {of_alice}",
+    "token_last_spent": "UPDATE heists_heisttoken SET last_spent_at = '2001-01-01 00:00:00+00:00' {of_alice}",
+    "token_last_earned": "UPDATE heists_heisttoken SET last_earned_at = NULL {of_alice}",
+    # each heist
+    "heist_failure_code": "UPDATE heists_heist SET failure_code = 'shield' WHERE id = {cooldown}",
+    "heist_self_target": "UPDATE heists_heist SET victim_id = {bob} WHERE id = {oneself}",
+    "heist_enough_points": (
+        "UPDATE heists_heist SET victim_points_before = 5, victim_points_after = 5 WHERE id = {blocked}"
+    ),
+    "heist_amount": (
+        "UPDATE heists_heist SET points_stolen = 51, victim_points_after = 949, attacker_points_after = 551"
+        " WHERE id = {success}"
+    ),
+    "heist_amount_short": (
+        "UPDATE heists_heist SET points_stolen = 49, victim_points_after = 951, attacker_points_after = 549"
+        " WHERE id = {success}"
+    ),
+    "heist_retry_at": "UPDATE heists_heist SET retry_at = created_at WHERE id = {cooldown}",
+    "heist_loss_limit": (
+        "INSERT INTO heists_heist (attacker_id, victim_id, points_stolen, victim_points_before, victim_points_after,"
+        " attacker_points_before, attacker_points_after, token_spent, status, rule_set_id, created_at)"
+        " SELECT {frank}, victim_id, 90, 950, 860, 0, 90, token_spent, status, rule_set_id, '{later}'"
+        " FROM heists_heist WHERE id = {success}"
+    ),
+    # windows
+    "window_cooldown": "UPDATE heists_heist SET attacker_id = {alice} WHERE id = {blocked}",
+    "window_protection": "UPDATE heists_heist SET victim_id = {bob} WHERE id = {blocked}",
+    "window_pair": "UPDATE heists_heist SET attacker_id = {alice}, victim_id = {bob} WHERE id = {blocked}",
+    "window_day": "UPDATE heists_heist SET attacker_id = {alice} WHERE id = {blocked}",
+    # traces
+    "transfer_events": "DELETE FROM {events} WHERE reference = 'heist:{success}' AND points < 0",
+    "notification_missing": "UPDATE heists_heistnotification SET heist_id = NULL WHERE id = {note}",
+    "notification_twice": "UPDATE heists_heistnotification SET type = 'HEIST_VICTIM', user_id = {bob}",
+    "notification_stray": "UPDATE heists_heistnotification SET heist_id = {cooldown} WHERE id = {note}",
+    "notification_points": "UPDATE heists_heistnotification SET metadata = '{{\"points\": 7}}' WHERE id = {note}",
+    "grant_notification_missing": "UPDATE heists_heistnotification SET metadata = '{{}}' WHERE type = 'TOKEN_EARNED'",
+    "shield_missing": "UPDATE heists_shield SET used_by_id = NULL WHERE id = {used}",
+    "shield_used_wrongly": "UPDATE heists_shield SET expires_at = used_at WHERE id = {used}",
+    "shield_expired_early": "UPDATE heists_shield SET expired_at = bought_at WHERE id = {expired}",
+    "shield_ignored": "UPDATE heists_shield SET player_id = {bob}, used_at = NULL, used_by_id = NULL WHERE id = {used}",
+    "email_state": "UPDATE heists_outboxemail SET state = 'SENT' WHERE id = {email}",
+}
+# Unique columns, whose index SQLite builds into the table itself: there, only PostgreSQL can be corrupted.
+BUILT_IN = {
+    "heists_heisttoken_user_unique": "UPDATE heists_heisttoken SET user_id = {alice}",
+    "heists_tokengrant_source_unique": "UPDATE heists_tokengrant SET source = 'same'",
+    "heists_shield_used_by_unique": "UPDATE heists_shield SET used_by_id = {blocked}, used_at = bought_at",
+    "heists_outboxemail_notification_unique": "UPDATE heists_outboxemail SET notification_id = {note}",
+    "heists_ruleset_unique": (
+        "INSERT INTO heists_ruleset ({numbers}, created_at) SELECT {numbers}, created_at FROM heists_ruleset"
+    ),
+}
+
+
+@pytest.fixture
+def world(db: Any, settings: Any) -> SimpleNamespace:
+    """An honest world with one of everything: a success, a block, rejections, shields, emails."""
+    settings.HEISTS = settings.HEISTS | {"PAIR_COOLDOWN_HOURS": 48, "MAX_HEISTS_PER_DAY": 1}
+    settings.TIME_ZONE = "Pacific/Auckland"
+    alice = player("alice", points=500, tokens=3, email="alice@example.com")
+    bob = player("bob", points=1000, tokens=1, email="bob@example.com")
+    carol = player("carol", points=100, tokens=1)
+    dora = player("dora", points=300)
+    frank = player("frank", points=0, tokens=1)
+    poor = player("poor", points=5)
+    now = timezone.now()
+    hour = dt.timedelta(hours=1)
+    used = Shield.objects.create(player=dora, cost=50, bought_at=now - hour, expires_at=now + 24 * hour)
+    expired = Shield.objects.create(
+        player=bob, cost=50, bought_at=now - 9 * hour, expires_at=now - 2 * hour, expired_at=now - hour
+    )
+
+    def rob(attacker: Any, victim: Any, **options: Any) -> Heist:
+        return execute_heist(attacker_id=attacker.pk, victim_id=victim.pk, **options)
+
+    success, blocked = rob(alice, bob, idempotency_key="a"), rob(carol, dora)
+    cooldown, oneself = rob(alice, dora), rob(frank, frank)
+    rob(poor, bob), rob(frank, bob), rob(frank, poor)
+    seen = set(Heist.objects.values_list("failure_code", flat=True))
+    assert {
+        None,
+        "shield",
+        "cooldown",
+        "self_target",
+        "insufficient_tokens",
+        "protected",
+        "insufficient_points",
+    } == seen
+    return SimpleNamespace(
+        alice=alice.pk,
+        bob=bob.pk,
+        dora=dora.pk,
+        frank=frank.pk,
+        of_alice=f"WHERE user_id = {alice.pk}",
+        success=success.pk,
+        blocked=blocked.pk,
+        cooldown=cooldown.pk,
+        oneself=oneself.pk,
+        note=HeistNotification.objects.get(heist=success, user=bob).pk,
+        email=OutboxEmail.objects.filter(notification__heist=success).values_list("pk", flat=True)[0],
+        used=used.pk,
+        expired=expired.pk,
+        later=(success.created_at + dt.timedelta(microseconds=1)).isoformat(sep=" "),
+        events="gamification_pointevent",
+        true="TRUE",
+        rules=", ".join(RULE_FIELDS),
+    )
+
+
+def unlock() -> None:
+    """Take the law out of the database, until the test's transaction is rolled back."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("PRAGMA ignore_check_constraints = ON")
+            cursor.execute(
+                "SELECT type, name FROM sqlite_master WHERE tbl_name LIKE 'heists_%' AND"
+                " (type = 'trigger' OR type = 'index' AND sql LIKE 'CREATE UNIQUE%')"
+            )
+            for kind, name in cursor.fetchall():
+                cursor.execute(f'DROP {kind} "{name}"')
+            return
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        # Neither foreign keys nor triggers are asked from here on.
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute(
+            "SELECT conrelid::regclass::text, conname FROM pg_constraint"
+            " WHERE contype IN ('c', 'u') AND conrelid::regclass::text = ANY(%s)",
+            [list(TABLES)],
+        )
+        for table, name in cursor.fetchall():
+            cursor.execute(f'ALTER TABLE {table} DROP CONSTRAINT "{name}" CASCADE')
+        cursor.execute(
+            "SELECT indexrelid::regclass::text FROM pg_index"
+            " WHERE indisunique AND NOT indisprimary AND indrelid::regclass::text = ANY(%s)",
+            [list(TABLES)],
+        )
+        for (name,) in cursor.fetchall():
+            cursor.execute(f"DROP INDEX {name}")
+
+
+@pytest.fixture
+def corrupted(world: SimpleNamespace) -> Any:
+    def corrupt(sql: str) -> SimpleNamespace:
+        unlock()
+        with connection.cursor() as cursor:
+            cursor.execute(sql.format(**vars(world)))
+        return world
+
+    yield corrupt
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA ignore_check_constraints = OFF")
+
+
+def found_by(code: str) -> list[audit.Difference]:
+    (check,) = [check for check in audit.CHECKS if check.code == code]
+    with audit.open_snapshot("default") as data:
+        return list(check.differences(data))
+
+
+def test_an_honest_world_has_no_difference(world: SimpleNamespace) -> None:
+    out = StringIO()
+
+    call_command("audit_heists", stdout=out)
+
+    assert out.getvalue() == f"7 heists, {len(audit.CHECKS)} checks, 0 skipped: no difference.\n"
+
+
+def test_an_empty_site_has_no_difference(db: None) -> None:
+    out = StringIO()
+
+    call_command("audit_heists", stdout=out)
+
+    assert out.getvalue().startswith("0 heists, ")
+
+
+@pytest.mark.parametrize("code", CORRUPTIONS)
+def test_a_corrupted_row_is_named(code: str, corrupted: Any) -> None:
+    assert not found_by(code)
+
+    corrupted(CORRUPTIONS[code])
+
+    differences = found_by(code)
+    assert differences, code
+    assert all(one.code == code and all(value is not None for value in one.ids.values()) for one in differences)
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("code", BUILT_IN)
+def test_a_row_that_is_there_twice_is_named(code: str, corrupted: Any) -> None:
+    corrupted(BUILT_IN[code])
+
+    assert found_by(code)
+
+
+def test_every_check_has_a_corruption_that_it_finds() -> None:
+    assert {check.code for check in audit.CHECKS} == CORRUPTIONS.keys() | BUILT_IN.keys()
+
+
+def test_each_difference_is_printed_with_its_ids_and_numbers_and_the_command_fails(corrupted: Any) -> None:
+    world, out = corrupted(CORRUPTIONS["heist_amount"]), StringIO()
+
+    with pytest.raises(SystemExit) as exit:
+        call_command("audit_heists", stdout=out)
+
+    assert exit.value.code == 1
+    lines = out.getvalue().splitlines()
+    assert (
+        f"heist_amount: heist {world.success}, victim {world.bob}: points_stolen 51, share 50, rule_set_id" in lines[0]
+    )
+    assert lines[-1].endswith(" differences.")
+
+
+def test_machines_read_the_differences_as_json(corrupted: Any) -> None:
+    world, out = corrupted(CORRUPTIONS["shield_missing"]), StringIO()
+
+    with pytest.raises(SystemExit):
+        call_command("audit_heists", "--json", stdout=out)
+
+    document = json.loads(out.getvalue())
+    assert document["counts"] == {"shield_missing": 1}
+    assert document["differences"][0]["ids"] == {"heist": world.blocked, "victim": world.dora}
+
+
+def test_only_so_many_of_a_kind_are_printed_but_all_are_counted(corrupted: Any) -> None:
+    corrupted("UPDATE heists_heisttoken SET last_earned_at = NULL WHERE last_earned_at IS NOT NULL")
+    out = StringIO()
+
+    with pytest.raises(SystemExit):
+        call_command("audit_heists", "--limit=1", stdout=out)
+
+    lines = out.getvalue().splitlines()
+    assert len([line for line in lines if line.startswith("token_last_earned: player")]) == 1
+    assert "token_last_earned: 3 more" in lines
+    assert lines[-1].endswith(": 4 differences.")
+
+
+def test_the_books_stay_right_when_either_side_deletes_the_account(world: SimpleNamespace) -> None:
+    from django.contrib.auth import get_user_model
+
+    get_user_model().objects.get(pk=world.bob).delete()
+    get_user_model().objects.get(pk=world.dora).delete()
+    call_command("audit_heists", stdout=StringIO())
+    get_user_model().objects.get(pk=world.alice).delete()
+    out = StringIO()
+
+    call_command("audit_heists", stdout=out)
+
+    assert "no difference" in out.getvalue()
+
+
+def test_a_host_without_point_events_is_told_that_they_were_skipped(world: SimpleNamespace, monkeypatch: Any) -> None:
+    monkeypatch.setattr("gamification.economy.GamificationEconomy.point_events", lambda self, ids: None)
+    out = StringIO()
+
+    call_command("audit_heists", stdout=out)
+
+    assert "transfer_events: skipped, the economy keeps no point events" in out.getvalue()
+
+
+def test_the_number_of_statements_does_not_grow_with_the_heists(
+    world: SimpleNamespace, django_assert_max_num_queries: Any
+) -> None:
+    with django_assert_max_num_queries(100):
+        call_command("audit_heists", stdout=StringIO())

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.checks import Warning
+from django.test import override_settings
+
+from heists.checks import deployment
+
+
+def test_w009_an_api_without_its_app(settings: Any) -> None:
+    without = [app for app in settings.INSTALLED_APPS if app != "rest_framework"]
+
+    with override_settings(INSTALLED_APPS=without):
+        found = deployment.check_installed()
+
+    assert found == [
+        Warning(
+            "rest_framework is not in INSTALLED_APPS; heists' API can't render its pages and texts.",
+            hint='Add "rest_framework" to INSTALLED_APPS.',
+            id="heists.W009",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("SECURE_PROXY_SSL_HEADER", ("HTTP_X_FORWARDED_PROTO", "https")), ("USE_X_FORWARDED_HOST", True)],
+)
+def test_w010_a_proxy_that_heists_has_not_heard_of(settings: Any, setting: str, value: Any) -> None:
+    setattr(settings, setting, value)
+
+    assert deployment.check_proxies() == [
+        Warning(
+            f'{setting} says that there is a proxy, and HEISTS["TRUSTED_PROXIES"] is 0: every heist stores the '
+            "proxy's address.",
+            hint='Write how many proxies append to X-Forwarded-For: HEISTS = {"TRUSTED_PROXIES": 1}.',
+            id="heists.W010",
+        )
+    ]
+
+
+def test_w011_proxies_that_are_counted_twice(settings: Any) -> None:
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "somewhere.SetRemoteAddrFromForwardedFor"]
+    settings.HEISTS = {**settings.HEISTS, "TRUSTED_PROXIES": 2}
+
+    assert deployment.check_proxies() == [
+        Warning(
+            'somewhere.SetRemoteAddrFromForwardedFor rewrites REMOTE_ADDR, and HEISTS["TRUSTED_PROXIES"] is 2: proxies '
+            "are counted twice.",
+            hint='Keep one of the two: remove the middleware, or write HEISTS = {"TRUSTED_PROXIES": 0}.',
+            id="heists.W011",
+        )
+    ]
+
+
+def test_w012_a_cache_that_mixes_up_the_players(settings: Any) -> None:
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, deployment.SITE_CACHE]
+
+    assert deployment.check_proxies() == [
+        Warning(
+            "django.middleware.cache.FetchFromCacheMiddleware caches whole pages, and a token in a header does not "
+            "tell one player's from another's.",
+            hint="Remove it, and cache the views that may be shared with @cache_page.",
+            id="heists.W012",
+        )
+    ]
+
+
+def test_w013_languages_that_nobody_is_asked_for(settings: Any) -> None:
+    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if name != deployment.LOCALE]
+
+    assert deployment.check_proxies() == [
+        Warning(
+            "django.middleware.locale.LocaleMiddleware is not in MIDDLEWARE; every player reads heists in 'en'.",
+            hint='Add "django.middleware.locale.LocaleMiddleware" to MIDDLEWARE, behind SessionMiddleware.',
+            id="heists.W013",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("backend", "how"),
+    [
+        ("dummy.DummyCache", "counts nothing"),
+        ("locmem.LocMemCache", "counts in each process for itself"),
+        ("filebased.FileBasedCache", "loses counts when two requests come at once"),
+        ("db.DatabaseCache", "loses counts when two requests come at once"),
+    ],
+)
+def test_w014_a_cache_that_miscounts(settings: Any, backend: str, how: str) -> None:
+    settings.CACHES = {"default": {"BACKEND": f"django.core.cache.backends.{backend}"}}
+
+    assert deployment.check_cache() == [
+        Warning(
+            f'CACHES["default"] is {backend.partition(".")[2]}, which {how}; more requests pass than '
+            'HEISTS["RATE_LIMIT_PER_MINUTE"] says.',
+            hint='Count in Redis or Memcached, and name that cache: HEISTS = {"THROTTLE_CACHE": "…"}.',
+            id="heists.W014",
+        )
+    ]
+
+
+def test_w014_is_about_the_cache_that_counts(settings: Any) -> None:
+    settings.CACHES = {
+        "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+        "redis": {"BACKEND": "django.core.cache.backends.redis.RedisCache"},
+    }
+    settings.HEISTS = {**settings.HEISTS, "THROTTLE_CACHE": "redis"}
+
+    assert deployment.check_cache() == []
+
+
+@pytest.fixture
+def emails(settings: Any) -> None:
+    settings.DEFAULT_FROM_EMAIL = "heists@example.com"
+    settings.HEISTS = {**settings.HEISTS, "EMAIL_ENABLED": True, "SITE_URL": "https://example.com"}
+
+
+@pytest.mark.parametrize("name", ["console", "dummy", "filebased", "locmem"])
+@pytest.mark.usefixtures("emails")
+def test_w015_letters_to_nobody(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deployment, "_mail_backend", lambda: f"django.core.mail.backends.{name}.EmailBackend")
+
+    assert deployment.check_mail() == [
+        Warning(
+            f"Emails are written, but django.core.mail.backends.{name}.EmailBackend sends them to nobody.",
+            hint='Configure a mail server, or write HEISTS = {"EMAIL_ENABLED": False}.',
+            id="heists.W015",
+        )
+    ]
+
+
+@pytest.mark.usefixtures("emails")
+def test_w016_letters_from_nobody(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.DEFAULT_FROM_EMAIL = "webmaster@localhost"
+    monkeypatch.setattr(deployment, "_mail_backend", lambda: "django.core.mail.backends.smtp.EmailBackend")
+
+    assert deployment.check_mail() == [
+        Warning(
+            "Emails would come from webmaster@localhost, which mail servers refuse.",
+            hint='Write HEISTS = {"EMAIL_FROM": "Your site <noreply@example.com>"}.',
+            id="heists.W016",
+        )
+    ]
+
+
+@pytest.mark.usefixtures("emails")
+def test_w017_letters_that_lead_nowhere(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.HEISTS = {**settings.HEISTS, "SITE_URL": ""}
+    monkeypatch.setattr(deployment, "_mail_backend", lambda: "django.core.mail.backends.smtp.EmailBackend")
+
+    assert deployment.check_mail() == [
+        Warning(
+            "Emails have no links: HEISTS names no SITE_URL, so players can't unsubscribe by a click.",
+            hint='Write HEISTS = {"SITE_URL": "https://example.com"}.',
+            id="heists.W017",
+        )
+    ]
+
+
+def test_a_site_without_letters_needs_no_mail_server(settings: Any) -> None:
+    settings.DEFAULT_FROM_EMAIL = "webmaster@localhost"
+    settings.HEISTS = {**settings.HEISTS, "EMAIL_ENABLED": False}
+
+    assert deployment.check_mail() == []
+
+
+def test_the_mail_backend_is_the_one_that_django_uses() -> None:
+    # The test runner replaces whatever the site configured.
+    assert deployment._mail_backend().endswith(".EmailBackend")

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.checks import CheckMessage, Error, Warning
+
+from heists.checks.economy import check_economy
+
+HERE = "tests.heists.checks.economies"
+
+
+@pytest.fixture
+def economy_is(settings: Any) -> Any:
+    def judge(path: str | None) -> list[CheckMessage]:
+        settings.HEISTS = {**settings.HEISTS, "ECONOMY": path}
+        return check_economy()
+
+    return judge
+
+
+def test_the_economy_of_the_example_site_is_right() -> None:
+    assert check_economy() == []
+
+
+@pytest.mark.parametrize("path", [None, ""])
+def test_e002_no_economy(economy_is: Any, path: str | None) -> None:
+    assert economy_is(path) == [
+        Error(
+            "HEISTS names no economy.",
+            hint=(
+                "Write a subclass of heists.economy.Economy and name it: "
+                'HEISTS = {"ECONOMY": "yourapp.economy.YourEconomy"}.'
+            ),
+            id="heists.E002",
+        )
+    ]
+
+
+@pytest.mark.parametrize("path", ["nowhere.Economy", f"{HERE}.Missing", "nodots"])
+def test_e003_an_economy_that_can_not_be_imported(economy_is: Any, path: str) -> None:
+    (message,) = economy_is(path)
+
+    assert message.id == "heists.E003"
+    assert message.msg.startswith(f"HEISTS[\"ECONOMY\"] = '{path}' can't be imported: ")
+    assert message.hint == 'Write the dotted path of your economy class: "yourapp.economy.YourEconomy".'
+
+
+def test_e003_an_economy_that_is_something_else(economy_is: Any) -> None:
+    assert economy_is(f"{HERE}.NotAnEconomy") == [
+        Error(
+            f"HEISTS[\"ECONOMY\"] = '{HERE}.NotAnEconomy' is not an economy.",
+            hint="Let the class inherit from heists.economy.Economy.",
+            id="heists.E003",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "missing"), [("Empty", "players(), lock(), transfer()"), ("CoinsInNameOnly", "coins(), spend_coins()")]
+)
+def test_e003_an_economy_that_leaves_methods_out(economy_is: Any, name: str, missing: str) -> None:
+    assert economy_is(f"{HERE}.{name}") == [
+        Error(
+            f"{HERE}.{name} does not write {missing}.",
+            hint="The docstrings of heists.economy.Economy say what each has to lock and promise.",
+            id="heists.E003",
+        )
+    ]
+
+
+def test_e010_players_that_raise(economy_is: Any) -> None:
+    assert economy_is(f"{HERE}.Broken") == [
+        Error(
+            f"{HERE}.Broken.players() raises LookupError: no such table",
+            hint="Return a queryset of users without asking the database: it is also called before `migrate`.",
+            id="heists.E010",
+        )
+    ]
+
+
+def test_e010_players_that_are_no_users(economy_is: Any) -> None:
+    assert economy_is(f"{HERE}.Profiles") == [
+        Error(
+            f"{HERE}.Profiles.players() does not return a queryset of auth.User.",
+            hint='Begin with get_user_model().objects and annotate "monthly_points".',
+            id="heists.E010",
+        )
+    ]
+
+
+@pytest.mark.parametrize("name", ["Grouped", "Counted", "Distinct", "Flat"])
+def test_e011_players_that_heists_can_not_join(economy_is: Any, name: str) -> None:
+    assert economy_is(f"{HERE}.{name}") == [
+        Error(
+            f"{HERE}.{name}.players() groups, combines, slices or flattens its rows.",
+            hint="Annotate a column or a Subquery; heists adds joins, which would multiply an aggregate over a join.",
+            id="heists.E011",
+        )
+    ]
+
+
+def test_e012_players_without_points(economy_is: Any) -> None:
+    assert economy_is(f"{HERE}.Pointless") == [
+        Error(
+            f'{HERE}.Pointless.players() has no "monthly_points".',
+            hint='Annotate it: .annotate(monthly_points=F("profile__points")).',
+            id="heists.E012",
+        )
+    ]
+
+
+def test_e012_points_that_are_no_integers(economy_is: Any) -> None:
+    assert economy_is(f"{HERE}.Wordy") == [
+        Error(
+            f'{HERE}.Wordy.players() has a "monthly_points" that is no integer.',
+            hint="Say so: Coalesce(…, 0, output_field=IntegerField()); heists steals whole points.",
+            id="heists.E012",
+        )
+    ]
+
+
+def test_w002_points_that_may_be_null(economy_is: Any) -> None:
+    assert economy_is(f"{HERE}.Nullable") == [
+        Warning(
+            f'{HERE}.Nullable.players() may have a "monthly_points" that is null.',
+            hint="Wrap it: Coalesce(Subquery(…), 0).",
+            id="heists.W002",
+        )
+    ]
+
+
+def test_a_dictionary_that_is_none_is_told_once(settings: Any) -> None:
+    settings.HEISTS = None
+
+    assert check_economy() == []

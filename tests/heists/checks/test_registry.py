@@ -1,0 +1,43 @@
+"""Every id is registered, documented and tested; one that is stable may be silenced for years."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from django.core.checks import registry
+
+from heists import checks
+from tests import ROOT
+
+ID = re.compile(r"heists\.([EW]\d{3})")
+
+
+def _ids(*files: Path) -> set[str]:
+    return {found for file in files for found in ID.findall(file.read_text())}
+
+
+def _used() -> set[str]:
+    return _ids(*(ROOT / "heists" / "checks").glob("*.py"))
+
+
+def test_every_check_is_registered() -> None:
+    registered = registry.registry.get_checks(include_deployment_checks=True)
+
+    assert {name for name in checks.__all__ if name.startswith("check_")} <= {check.__name__ for check in registered}
+
+
+def test_every_id_has_its_test() -> None:
+    tests = "\n".join(file.read_text() for file in Path(__file__).parent.glob("test_*.py"))
+
+    assert {found for found in _used() if f"def test_{found.lower()}_" in tests} == _used()
+
+
+def test_every_id_is_in_the_guide_and_nothing_else() -> None:
+    assert set(re.findall(r"^\| `([EW]\d{3})`", (ROOT / "docs" / "integrating.md").read_text(), re.M)) == _used()
+
+
+def test_the_ids_are_without_gaps() -> None:
+    for email in "EW":
+        numbers = sorted(int(found[1:]) for found in _used() if found[0] == email)
+        assert numbers == list(range(1, len(numbers) + 1))

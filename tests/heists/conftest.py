@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from heists.choices import HeistNotificationType
+from heists.economy import get_economy
+from heists.models import HeistNotification, OutboxEmail
+from heists.services import notifications
+
+from .mail_server import MailServer
+
+SITE = "https://game.example"
+
+
+@pytest.fixture
+def site_url(settings: Any) -> None:
+    settings.HEISTS = {**settings.HEISTS, "SITE_URL": SITE}
+
+
+@pytest.fixture
+def email_to() -> Callable[..., OutboxEmail]:
+    """Tell a player something, and return the email that goes with it."""
+
+    def tell(
+        user: Any, type: HeistNotificationType = HeistNotificationType.SHIELD_EXPIRED, **details: Any
+    ) -> OutboxEmail:
+        with transaction.atomic():
+            [notification] = notifications.record(
+                notifications.build(type, user=user, now=timezone.now(), **details),
+                economy=get_economy(),
+                using="default",
+            )
+        return OutboxEmail.objects.select_related("notification__user").get(notification=notification)
+
+    return tell
+
+
+@pytest.fixture
+def mail_server(settings: Any) -> Iterator[MailServer]:
+    with MailServer() as server:
+        # From Django 6.1 on, the site has these instead; the settings from before still serve where they are gone.
+        if hasattr(settings, "MAILERS"):
+            del settings.MAILERS
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_TIMEOUT = "127.0.0.1", server.port, 5
+        settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
+        settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
+        yield server
+
+
+def state_of(email: OutboxEmail) -> str:
+    return OutboxEmail.objects.values_list("state", flat=True).get(pk=email.pk)
+
+
+def is_marked_sent(email: OutboxEmail) -> bool:
+    row = HeistNotification.objects.get(outbox_email=email)
+    assert row.email_sent == (row.email_sent_at is not None)
+    return row.email_sent

@@ -1,0 +1,335 @@
+"""Real deadlocks, real serialization failures, lost connections and an exhausted pool, each at a chosen moment."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import IntegrityError, OperationalError, connection, transaction
+from django.test import Client
+from knox.models import get_token_model
+
+from gamification.models import PlayerProfile
+from heists import conf
+from heists.choices import GrantReason, HeistStatus
+from heists.db import retry
+from heists.db.atomic import durable_atomic
+from heists.db.retry import retry_transient
+from heists.errors import Busy, OutcomeUnknown
+from heists.models import Heist, RuleSet, TokenGrant
+from heists.services import execute_heist, grant_tokens
+from tests.factories import player, points_of, tokens_of
+from tests.races.staging import PATIENCE, Rival, rival_at, watcher
+
+pytestmark = [pytest.mark.postgresql, pytest.mark.usefixtures("transactional_db")]
+
+
+@pytest.fixture(autouse=True)
+def reconnect() -> Iterator[None]:
+    """Leave the next test a connection as it was before this one."""
+    yield
+    connection.close()
+
+
+def locked(user: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL deadlock_timeout = '10ms'")
+    PlayerProfile.objects.select_for_update().get(user=user)
+
+
+def terminate(backend: int) -> None:
+    """Kill a connection's server process, as an operator or a crash would."""
+    with psycopg.connect(**watcher(), autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [backend])
+
+
+def my_backend() -> int:
+    connection.ensure_connection()
+    return connection.connection.info.backend_pid
+
+
+def test_a_deadlock_is_tried_again() -> None:
+    alice, bob = player(), player()
+    tries: list[str] = []
+
+    @retry_transient
+    def deed(first: Any, second: Any, meet: Callable[[], Any]) -> None:
+        tries.append(threading.current_thread().name)
+        with durable_atomic("default", repeatable=True):
+            locked(first)
+            meet()
+            locked(second)
+
+    rival = Rival(lambda: deed(bob, alice, lambda: None))
+
+    def meet() -> None:
+        if rival.ident is None:
+            rival.start()
+            rival.settle()
+
+    deed(alice, bob, meet)
+    rival.finish()
+
+    assert rival.error is None
+    assert len(tries) == 3
+
+
+def test_a_serialization_failure_at_commit_is_tried_again() -> None:
+    connection.close()
+    options = connection.settings_dict.setdefault("OPTIONS", {})
+    options["isolation_level"] = psycopg.IsolationLevel.SERIALIZABLE
+    tries: list[int] = []
+    errors: list[Any] = []
+
+    def write_skew(source: str, meet: Callable[[], Any]) -> None:
+        with durable_atomic("default", repeatable=True):
+            seen = TokenGrant.objects.count()
+            TokenGrant.objects.create(player_id=alice.pk, amount=seen + 1, reason="STAFF", source=source)
+            meet()
+
+    @retry_transient
+    def deed() -> None:
+        tries.append(1)
+        try:
+            write_skew("mine", meet)
+        except OperationalError as error:
+            errors.append(error.__cause__)
+            raise
+
+    try:
+        alice = player()
+        rival = Rival(lambda: write_skew("theirs", lambda: None))
+
+        def meet() -> None:
+            if rival.ident is None:
+                rival.start()
+                rival.finish()
+
+        deed()
+    finally:
+        del options["isolation_level"]
+        connection.close()
+
+    assert rival.error is None
+    assert [error.sqlstate for error in errors] == [retry.SERIALIZATION_FAILURE]
+    assert dict(TokenGrant.objects.values_list("source", "amount")) == {"theirs": 1, "mine": 2}
+
+
+def test_a_deed_that_always_loses_gives_up_and_says_that_nothing_was_done() -> None:
+    tries: list[int] = []
+
+    @retry_transient
+    def deed() -> None:
+        tries.append(1)
+        with durable_atomic("default", repeatable=True), connection.cursor() as cursor:
+            cursor.execute("DO $$ BEGIN RAISE EXCEPTION 'again' USING ERRCODE = '40001'; END $$")
+
+    with pytest.raises(Busy):
+        deed()
+
+    assert len(tries) == retry.MAX_ATTEMPTS
+
+
+def test_a_broken_constraint_is_no_reason_to_try_for_ever() -> None:
+    tries: list[int] = []
+
+    @retry_transient
+    def deed() -> None:
+        tries.append(1)
+        with durable_atomic("default", repeatable=True):
+            TokenGrant.objects.create(player_id=987654321, amount=1, reason="STAFF", source="nobody")
+
+    with pytest.raises(IntegrityError):
+        deed()
+
+    assert len(tries) == retry.MAX_ATTEMPTS_OTHER
+
+
+@pytest.mark.parametrize("key", [None, "key"])
+@pytest.mark.parametrize(
+    "point", ["before the first look", "after the first look", "behind the lock", "after the points moved"]
+)
+def test_a_backend_killed_during_the_deed_costs_nobody_anything(point: str, key: str | None) -> None:
+    alice, bob = player(tokens=2), player(points=1000)
+    backend = my_backend()
+
+    with rival_at(point, lambda: terminate(backend)):
+        heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk, idempotency_key=key)
+
+    assert heist.status == HeistStatus.SUCCESS
+    assert (points_of(bob), tokens_of(alice).balance, Heist.objects.count()) == (950, 1, 1)
+    assert my_backend() != backend
+
+
+def test_a_backend_killed_before_the_commit_is_answered_by_the_key() -> None:
+    alice, bob = player(tokens=2), player(points=1000)
+    backend = my_backend()
+
+    with rival_at("before the commit", lambda: terminate(backend)):
+        heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk, idempotency_key="key")
+
+    assert heist.status == HeistStatus.SUCCESS
+    assert (points_of(bob), tokens_of(alice).balance, Heist.objects.count()) == (950, 1, 1)
+
+
+@pytest.fixture
+def lost_after_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next COMMIT is carried out, but its answer never arrives."""
+    RuleSet.objects.in_force(conf.rules())
+    connection.ensure_connection()
+    commit = connection._commit
+
+    def lose() -> None:
+        commit()
+        monkeypatch.undo()
+        connection.connection.close()
+        raise OperationalError("lost") from psycopg.OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(connection, "_commit", lose)
+
+
+def test_a_commit_whose_answer_is_lost_is_told_by_the_key(request: pytest.FixtureRequest) -> None:
+    alice, bob = player(tokens=2), player(points=1000)
+    request.getfixturevalue("lost_after_commit")
+
+    heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk, idempotency_key="key")
+
+    assert heist.status == HeistStatus.SUCCESS
+    assert (points_of(bob), tokens_of(alice).balance, Heist.objects.count()) == (950, 1, 1)
+
+
+def test_without_a_key_nobody_pretends_to_know(request: pytest.FixtureRequest) -> None:
+    alice, bob = player(tokens=2), player(points=1000)
+    request.getfixturevalue("lost_after_commit")
+
+    with pytest.raises(OutcomeUnknown):
+        execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
+
+    assert (points_of(bob), tokens_of(alice).balance, Heist.objects.count()) == (950, 1, 1)
+
+
+def test_a_grant_whose_answer_is_lost_is_given_once(request: pytest.FixtureRequest) -> None:
+    alice = player()
+    request.getfixturevalue("lost_after_commit")
+
+    grant_tokens(player=alice, amount=3, reason=GrantReason.STAFF, source="s")
+
+    assert tokens_of(alice).balance == 3
+
+
+def test_a_database_that_is_away_is_a_refusal_and_the_next_request_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    alice, bob = player(tokens=1), player(points=1000)
+    connection.close()
+    with monkeypatch.context() as patch:
+        patch.setitem(connection.settings_dict, "PORT", "1")
+        with pytest.raises(Busy):
+            execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
+
+    heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
+
+    assert heist.status == HeistStatus.SUCCESS
+    assert Heist.objects.count() == 1
+
+
+def test_an_exhausted_pool_is_a_refusal_and_the_next_request_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    alice, bob = player(tokens=1), player(points=1000)
+    connection.close()
+    held, free = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+            held.set()
+            free.wait(PATIENCE)
+
+    with monkeypatch.context() as patch:
+        patch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)
+        pool = {"min_size": 1, "max_size": 1, "timeout": 0.2}
+        patch.setitem(connection.settings_dict, "OPTIONS", connection.settings_dict["OPTIONS"] | {"pool": pool})
+        greedy = threading.Thread(target=lambda: (hold(), connection.close()))
+        try:
+            greedy.start()
+            assert held.wait(PATIENCE)
+            with pytest.raises(Busy):
+                execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
+            free.set()
+            greedy.join(PATIENCE)
+            heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
+        finally:
+            free.set()
+            connection.close()
+            connection.close_pool()
+
+    assert heist.status == HeistStatus.SUCCESS
+    assert Heist.objects.count() == 1
+
+
+def test_a_host_that_rolls_back_takes_its_tokens_along() -> None:
+    from heists.services import add_tokens
+
+    alice = player()
+
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        add_tokens(player=alice, amount=1, reason=GrantReason.PROMOTION, source="s")
+        raise ZeroDivisionError
+
+    assert not TokenGrant.objects.exists()
+
+
+def test_a_hook_of_the_host_that_raises_after_the_commit_undoes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gamification.economy import GamificationEconomy
+
+    alice, bob = player(tokens=2), player(points=1000)
+    transfer = GamificationEconomy.transfer
+
+    def with_a_hook(self: Any, heist: Heist) -> None:
+        transfer(self, heist)
+        transaction.on_commit(lambda: 1 / 0)
+
+    monkeypatch.setattr(GamificationEconomy, "transfer", with_a_hook)
+
+    heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
+
+    assert heist.status == HeistStatus.SUCCESS
+    assert (points_of(bob), tokens_of(alice).balance, Heist.objects.count()) == (950, 1, 1)
+
+
+def rob_by_http(attacker: Any, victim: Any) -> Any:
+    client = Client(raise_request_exception=False)
+    secret = get_token_model().objects.create(user=attacker)[1]
+
+    def post() -> Any:
+        body = {"victim": victim.pk}
+        return client.post(
+            "/api/heists/", body, content_type="application/json", headers={"Authorization": f"Token {secret}"}
+        )
+
+    return post
+
+
+def test_a_database_that_is_away_is_a_503_problem_and_the_next_request_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    post = rob_by_http(player(tokens=1), player(points=1000))
+    connection.close()
+    with monkeypatch.context() as patch:
+        patch.setitem(connection.settings_dict, "PORT", "1")
+        away = post()
+
+    assert (away.status_code, away["Content-Type"]) == (503, "application/problem+json")
+    assert away["Retry-After"] == "1"
+    assert post().status_code == 201
+    assert Heist.objects.count() == 1
+
+
+def test_an_unknown_outcome_does_not_invite_a_client_to_repeat_it(request: pytest.FixtureRequest) -> None:
+    alice, bob = player(tokens=2), player(points=1000)
+    post = rob_by_http(alice, bob)
+    request.getfixturevalue("lost_after_commit")
+
+    answer = post()
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "outcome_unknown")
+    assert not answer.has_header("Retry-After")
+    assert Heist.objects.count() == 1

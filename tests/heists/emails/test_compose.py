@@ -1,0 +1,192 @@
+"""What a email says, and what its headers say to mail programs."""
+
+from __future__ import annotations
+
+import datetime as dt
+from email import message_from_bytes, policy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.signing import Signer
+from django.template.utils import get_app_template_dirs
+
+from heists.choices import GrantReason, HeistNotificationType
+from heists.economy import get_economy
+from heists.emails import unsubscribe
+from heists.emails.compose import compose
+from tests.factories import player
+from tests.heists.conftest import SITE
+
+pytestmark = pytest.mark.django_db
+
+UNTIL = dt.datetime(2026, 3, 4, 17, 30, tzinfo=dt.UTC)
+DETAILS: dict[str, dict[str, Any]] = {
+    "HEIST_SUCCESS": {"victim_name": "carol", "points": 50},
+    "HEIST_VICTIM": {"attacker_name": "alice", "points": 50, "protection_until": UNTIL},
+    "TOKEN_EARNED": {"reason": GrantReason.REFERRAL, "amount": 1, "referred_name": "dave"},
+    "SHIELD_ACTIVATED": {"attacker_name": "alice"},
+    "SHIELD_EXPIRED": {},
+}
+
+
+def composed(email: Any) -> Any:
+    """Return the message as a mail program reads it."""
+    message = compose(email, to="bob@example.com", economy=get_economy())
+    return message_from_bytes(message.message().as_bytes(), policy=policy.default)
+
+
+def parts(message: Any) -> tuple[str, str]:
+    return message.get_body(["plain"]).get_content(), message.get_body(["html"]).get_content()
+
+
+@pytest.mark.parametrize("type", HeistNotificationType)
+def test_every_type_has_a_subject_a_text_and_a_page(email_to, type):
+    email = email_to(player("bob", email="bob@example.com"), type, **DETAILS[type])
+
+    message = composed(email)
+
+    text, html = parts(message)
+    assert message["Subject"]
+    for content in (text, html):
+        assert email.notification.message in content.replace("&#x27;", "'")
+        assert "bob" in content
+        assert SITE in content
+    for name in ("alice", "carol", "dave"):
+        if name in str(DETAILS[type].values()):
+            assert name in text
+            assert name in html
+    assert "{" not in text
+    assert "{%" not in html
+
+
+def test_the_victim_reads_until_when_they_are_safe_in_the_sites_time_zone(email_to, settings):
+    settings.TIME_ZONE = "Europe/Berlin"
+    email = email_to(player("bob", email="bob@example.com"), "HEIST_VICTIM", **DETAILS["HEIST_VICTIM"])
+
+    text, html = parts(composed(email))
+
+    assert "March 4, 2026, 6:30 p.m." in text
+    assert "March 4, 2026, 6:30 p.m." in html
+
+
+def test_names_can_neither_add_headers_nor_markup(email_to):
+    nasty = "eve\r\nBcc: everybody@example.com <script>alert(1)</script> & co"
+    email = email_to(player("bob", email="bob@example.com"), "SHIELD_ACTIVATED", attacker_name=nasty)
+
+    message = composed(email)
+
+    text, html = parts(message)
+    assert message["Bcc"] is None
+    assert "eve Bcc: everybody@example.com" in message["Subject"]
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+    assert "<script>alert(1)</script> & co" in text
+
+
+def test_a_name_in_any_script_arrives_whole(email_to):
+    email = email_to(player("bob", email="bob@example.com"), "SHIELD_ACTIVATED", attacker_name="Ελένη 🦊")
+
+    message = composed(email)
+
+    assert "Ελένη 🦊" in message["Subject"]
+    assert "Ελένη 🦊" in parts(message)[0]
+
+
+def test_mail_programs_find_the_one_click_headers_and_the_origin(email_to):
+    email = email_to(player("bob", email="bob@example.com"))
+
+    message = composed(email)
+
+    link = message["List-Unsubscribe"].strip().strip("<>")
+    assert link.startswith(f"{SITE}/api/heists/unsubscribe/")
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert message["Message-ID"] == f"<heist-email-{email.pk}@game.example>"
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert all(link in part for part in parts(message))
+
+
+def test_without_the_sites_address_there_is_no_link_and_no_header(email_to, settings):
+    settings.HEISTS = {**settings.HEISTS, "SITE_URL": ""}
+    settings.DEFAULT_FROM_EMAIL = "Heists <no-reply@mail.example>"
+    email = email_to(player("bob", email="bob@example.com"))
+
+    message = composed(email)
+
+    assert message["List-Unsubscribe"] is None
+    assert message["List-Unsubscribe-Post"] is None
+    assert message["Message-ID"].endswith("@mail.example>")
+    assert not any("http" in part for part in parts(message))
+
+
+def test_a_host_without_our_addresses_has_letters_without_the_link(email_to, settings):
+    email = email_to(player("bob", email="bob@example.com"))
+    settings.ROOT_URLCONF = "django.contrib.auth.urls"
+
+    assert composed(email)["List-Unsubscribe"] is None
+
+
+def test_the_sender_is_a_setting_and_else_the_sites_own(email_to, settings):
+    settings.DEFAULT_FROM_EMAIL = "Site <site@example.com>"
+    email = email_to(player("bob", email="bob@example.com"))
+
+    assert composed(email)["From"] == "Site <site@example.com>"
+    settings.HEISTS = {**settings.HEISTS, "EMAIL_FROM": "Game <game@example.com>"}
+    assert composed(email)["From"] == "Game <game@example.com>"
+
+
+def test_a_host_overrides_a_template_by_a_file_of_the_same_path(email_to, settings, tmp_path):
+    folder = tmp_path / "heists" / "email"
+    folder.mkdir(parents=True)
+    (folder / "shield_expired_subject.txt").write_text("Unarmed, {{ player_name }}!")
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
+    email = email_to(player("bob", email="bob@example.com"))
+
+    assert composed(email)["Subject"] == "Unarmed, bob!"
+
+
+def test_a_letter_is_written_in_its_players_language(email_to, monkeypatch):
+    asked = []
+
+    def language(self, user):
+        asked.append(user.username)
+        return "ar"
+
+    monkeypatch.setattr(type(get_economy()), "language", language, raising=False)
+    email = email_to(player("bob", email="bob@example.com"), "HEIST_VICTIM", **DETAILS["HEIST_VICTIM"])
+
+    _text, html = parts(composed(email))
+
+    assert '<html lang="ar" dir="rtl">' in html
+    assert asked == ["bob"]
+
+
+def test_details_that_are_gone_leave_the_stored_sentence(email_to):
+    email = email_to(player("bob", email="bob@example.com"), "HEIST_VICTIM", **DETAILS["HEIST_VICTIM"])
+    email.notification.metadata = None
+    email.notification.message = "What was said then."
+
+    text, html = parts(composed(email))
+
+    assert "What was said then." in text
+    assert "What was said then." in html
+
+
+def test_a_key_stands_for_its_player_and_type_and_cannot_be_made_up(email_to):
+    bob = player("bob")
+    token = unsubscribe.token(bob, "HEIST_VICTIM")
+
+    assert unsubscribe.read(token) == (bob.pk, "HEIST_VICTIM")
+    for forged in (token[:-1], "x" + token, "", "a:b:c", Signer(salt="other").sign("[1]"), "é"):
+        assert unsubscribe.read(forged) is None
+
+
+def test_every_template_of_ours_belongs_to_a_type_or_to_all():
+    [folder] = [
+        path / "heists" / "email" for path in get_app_template_dirs("templates") if path.parent.name == "heists"
+    ]
+    expected = {"base.txt", "base.html"} | {
+        f"{type.lower()}{kind}" for type in HeistNotificationType.values for kind in (".txt", ".html", "_subject.txt")
+    }
+
+    assert {path.name for path in Path(folder).iterdir()} == expected

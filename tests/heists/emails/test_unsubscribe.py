@@ -1,0 +1,108 @@
+"""The link in every email: a page with a button for people, one POST for mail providers."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from heists.emails import unsubscribe
+from heists.errors import Busy
+from heists.models import EmailPreference
+from tests.factories import player
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def browser() -> Client:
+    return Client(enforce_csrf_checks=True)
+
+
+def link(user, type="HEIST_VICTIM"):
+    return f"/api/heists/unsubscribe/{unsubscribe.token(user, type)}/"
+
+
+def test_a_scanner_that_follows_the_link_changes_nothing(browser):
+    bob = player("bob")
+
+    pages = [browser.get(link(bob)), browser.head(link(bob))]
+
+    assert [page.status_code for page in pages] == [200, 200]
+    assert b"<form" in pages[0].content
+    assert not EmailPreference.objects.exists()
+
+
+def test_the_mail_providers_post_stops_all_letters_without_login_or_csrf(browser):
+    bob = player("bob")
+
+    page = browser.post(link(bob), {"List-Unsubscribe": "One-Click"})
+
+    assert page.status_code == 200
+    assert EmailPreference.objects.get(player=bob).muted
+
+
+def test_the_buttons_stop_all_letters_or_this_kind(browser):
+    bob, carol = player("bob"), player("carol")
+
+    browser.post(link(bob), {"emails": "type"})
+    browser.post(link(carol), {"emails": "all"})
+
+    preferences = {p.player: p for p in EmailPreference.objects.all()}
+    assert (preferences[bob].muted, preferences[bob].muted_types) == (False, ["HEIST_VICTIM"])
+    assert preferences[carol].muted
+
+
+def test_one_kind_after_the_other_adds_up(browser):
+    bob = player("bob")
+
+    for type in ("HEIST_VICTIM", "TOKEN_EARNED", "HEIST_VICTIM"):
+        browser.post(link(bob, type), {"emails": "type"})
+
+    assert set(EmailPreference.objects.get(player=bob).muted_types) == {"HEIST_VICTIM", "TOKEN_EARNED"}
+
+
+@pytest.mark.parametrize("token", ["nonsense", "a:b:c", "%00", "é"])
+def test_a_made_up_link_is_not_found(browser, token):
+    url = f"/api/heists/unsubscribe/{token}/"
+
+    assert [browser.get(url).status_code, browser.post(url).status_code] == [404, 404]
+    assert not EmailPreference.objects.exists()
+
+
+def test_somebody_elses_link_can_be_made_by_nobody(browser, settings):
+    token = unsubscribe.token(player("bob"), "HEIST_VICTIM")
+    settings.SECRET_KEY = "another site's key, which is long enough to be one"
+
+    assert browser.post(f"/api/heists/unsubscribe/{token}/").status_code == 404
+
+
+def test_the_link_of_a_deleted_account_says_no_more_than_any_other(browser):
+    bob = player("bob")
+    url = link(bob)
+    bob.delete()
+
+    assert browser.post(url).status_code == 200
+    assert not EmailPreference.objects.exists()
+
+
+def test_the_page_keeps_its_address_to_itself(browser):
+    page = browser.get(link(player("bob")))
+
+    assert page.headers["Referrer-Policy"] == "no-referrer"
+    assert "no-store" in page.headers["Cache-Control"]
+    assert page.headers["X-Robots-Tag"] == "noindex"
+
+
+def test_a_database_that_is_away_is_said_so(browser, monkeypatch):
+    def busy(**kwargs):
+        raise Busy
+
+    monkeypatch.setattr("heists.api.unsubscribe.set_email_preference", busy)
+
+    assert browser.post(link(player("bob"))).status_code == 503
+
+
+def test_it_works_on_a_host_that_wraps_requests_in_transactions(browser):
+    from heists.api.unsubscribe import UnsubscribeView
+
+    assert UnsubscribeView.as_view()._non_atomic_requests == {"default"}

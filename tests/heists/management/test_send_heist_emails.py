@@ -1,0 +1,148 @@
+"""The worker: it stops when told, and outlives a database or a mail server that is away."""
+
+from __future__ import annotations
+
+import os
+import signal
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import OperationalError, close_old_connections, connection, connections
+
+from heists.emails import outbox
+from heists.emails.outbox import Tally
+from heists.management.commands import send_heist_emails
+from heists.models import OutboxEmail
+from tests.factories import player
+from tests.heists.conftest import is_marked_sent, state_of
+from tests.heists.mail_server import BUSY, OK
+
+Command = send_heist_emails.Command
+
+
+@pytest.fixture
+def rests(monkeypatch) -> list[float]:
+    """Let a worker go on at once after a pass, and stop by SIGTERM after the last of its `left` passes."""
+    waited: list[float] = []
+
+    def rest(self: Any, seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Command, "_pause", rest)
+    return waited
+
+
+@pytest.fixture
+def one_connection(monkeypatch) -> None:
+    """Keep the connection whose transaction the test runs in."""
+    monkeypatch.setattr(send_heist_emails, "close_old_connections", lambda: None)
+
+
+def run(**options: Any) -> str:
+    said = StringIO()
+    call_command("send_heist_emails", stdout=said, **options)
+    return said.getvalue()
+
+
+@pytest.mark.django_db
+def test_one_pass_says_what_became_of_each(mail_server, email_to):
+    mail_server.answer = lambda number, recipient: BUSY if recipient.startswith("carol") else OK
+    for name, address in (("alice", "alice@example.com"), ("bob", "bob@example.com"), ("carol", "carol@example.com")):
+        email_to(player(name, email=address))
+
+    assert run(batch=2) == "2 emails sent, 0 not wanted, 1 to be retried, 0 given up.\n"
+
+
+@pytest.mark.django_db
+def test_a_worker_stops_cleanly_on_sigterm_and_leaves_the_signals_as_they_were(email_to, rests, one_connection):
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    email_to(player("bob", email="bob@example.com"))
+
+    assert run(loop=True).startswith("1 emails sent")
+
+    assert len(rests) == 3
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+@pytest.mark.django_db
+def test_a_worker_that_is_told_to_stop_finishes_its_letter_and_frees_the_others(
+    email_to, monkeypatch, one_connection, rests
+):
+    user = player("bob", email="bob@example.com")
+    for _ in range(5):
+        email_to(user)
+    deliver = outbox.MailConnection.send
+
+    def deliver_and_stop(self, message):
+        deliver(self, message)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(outbox.MailConnection, "send", deliver_and_stop)
+
+    assert run(loop=True).startswith("1 emails sent")
+
+    assert OutboxEmail.objects.filter(state="SENT").count() == 1
+    assert OutboxEmail.objects.filter(state="WAITING", lease=None, leased_until=None).count() == 4
+
+
+def test_a_database_that_is_away_ends_no_worker(monkeypatch, rests, one_connection):
+    tallies: list[Any] = [OperationalError("gone"), OperationalError("gone"), Tally(sent=4)]
+
+    def deliver(**options):
+        found = tallies.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    monkeypatch.setattr(send_heist_emails, "deliver_due_emails", deliver)
+
+    assert run(loop=True, pause=5).startswith("4 emails sent")
+
+    assert rests == [10, 20, 5]
+
+
+def test_a_mail_server_that_is_away_ends_no_worker_either(monkeypatch, rests, one_connection):
+    monkeypatch.setattr(send_heist_emails, "deliver_due_emails", lambda **options: Tally(unreachable="gone"))
+
+    run(loop=True, pause=40)
+
+    assert rests == [60, 60, 60]
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_is_killed_between_sending_and_marking_only_delays(mail_server, email_to, monkeypatch, rests):
+    email = email_to(player("bob", email="bob@example.com"))
+    deliver, killed = outbox.MailConnection.send, []
+
+    def deliver_and_kill(self, message):
+        deliver(self, message)
+        if not killed:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_backend_pid()")
+                killed.append(cursor.fetchone()[0])
+            other = connections.create_connection("default")
+            with other.cursor() as cursor:
+                cursor.execute("SELECT pg_terminate_backend(%s)", killed)
+            other.close()
+
+    rest = Command._rest
+
+    def rest_beyond_the_lease(self, seconds):
+        close_old_connections()
+        OutboxEmail.objects.update(leased_until=None)
+        rest(self, seconds)
+
+    monkeypatch.setattr(outbox.MailConnection, "send", deliver_and_kill)
+    monkeypatch.setattr(Command, "_pause", rest_beyond_the_lease)
+
+    said = run(loop=True)
+
+    assert said.startswith("1 emails sent")
+    assert (state_of(email), is_marked_sent(email)) == ("SENT", True)
+    first, second = mail_server.arrived
+    assert first["Message-ID"] == second["Message-ID"]

@@ -1,0 +1,137 @@
+"""The facts come from a statement that is compiled once; its values never outlive the question (spec section 4)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.db.models import F, JSONField, Value
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from gamification.economy import GamificationEconomy
+from heists.conf import rules
+from heists.economy import Economy, get_economy
+from heists.errors import UnknownPlayer
+from heists.queries import facts
+from heists.services import execute_heist
+from tests.factories import player
+
+pytestmark = pytest.mark.django_db
+
+
+class Season(GamificationEconomy):
+    """A host whose players have more points in some seasons than in others."""
+
+    bonus = 0
+
+    def players(self) -> Any:
+        rows = super().players().annotate(earned=F("monthly_points") + Value(self.bonus))
+        return rows.exclude(username=f"banned in {self.bonus}")
+
+
+class Lists(GamificationEconomy):
+    """A host whose query set holds a value without a hash."""
+
+    names: list[str] = []
+
+    def players(self) -> Any:
+        names = Value(self.names, output_field=JSONField())
+        return super().players().annotate(names=names)
+
+
+class Nobody(GamificationEconomy):
+    def players(self) -> Any:
+        return super().players().none()
+
+
+def read(attacker: Any, *victims: Any, economy: Economy | None = None, now: dt.datetime | None = None) -> facts.Facts:
+    return facts.read(
+        attacker.pk,
+        [victim.pk for victim in victims],
+        economy=economy or get_economy(),
+        rules=rules(),
+        now=now or timezone.now(),
+        using="default",
+    )
+
+
+def test_each_question_is_about_its_own_players() -> None:
+    alice, bob, cid = player(tokens=1, points=10), player(tokens=2, points=20), player(tokens=3, points=30)
+
+    for attacker, *victims in ((alice, bob), (bob, cid), (cid, alice), (cid, bob, alice), (alice, bob, cid)):
+        seen = read(attacker, *victims)
+        assert seen.attacker.user == attacker
+        assert set(seen.players) == {attacker.pk, *(victim.pk for victim in victims)}
+        for person, points in ((alice, 10), (bob, 20), (cid, 30)):
+            if person.pk in seen.players:
+                assert (seen.players[person.pk].monthly_points, seen.players[person.pk].token.balance) == (
+                    points,
+                    points // 10,
+                )
+
+
+def test_each_question_has_its_own_windows() -> None:
+    alice, bob = player(tokens=1), player(points=1000)
+    execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
+    now = timezone.now()
+
+    for days, outcomes in ((0, 1), (2, 0), (0, 1)):
+        assert len(read(alice, bob, now=now + dt.timedelta(days=days)).attacker.outcomes) == outcomes
+
+
+def test_a_host_whose_query_set_changes_is_asked_anew() -> None:
+    economy, alice, bob = Season(), player(points=100), player("banned in 7", points=200)
+
+    for bonus in (0, 5, 7, 0):
+        economy.bonus = bonus
+        seen = read(alice, bob, economy=economy)
+        assert seen.attacker.user.earned == 100 + bonus
+        assert (bob.pk in seen.players) == (bonus != 7)
+
+
+def test_a_host_whose_values_have_no_hash_is_asked_anew() -> None:
+    economy, alice, bob = Lists(), player(), player()
+
+    for names in (["a" * 100 + "b"], ["a" * 100 + "c"]):
+        economy.names = names
+        assert read(alice, bob, economy=economy).attacker.user.names == names
+
+
+def test_a_host_without_players_knows_nobody() -> None:
+    with pytest.raises(UnknownPlayer):
+        read(player(), player(), economy=Nobody())
+
+
+def test_the_statement_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    alice, bob, cid = player(), player(), player()
+    read(alice, bob)
+    monkeypatch.setattr("heists.queries.facts.FilteredRelation", None)
+
+    with CaptureQueriesContext(connection) as queries:
+        read(bob, cid)
+
+    assert len(queries) == 1
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_threads_share_the_statement_and_nothing_else() -> None:
+    pairs = [(player(points=number), player(points=100 + number)) for number in range(8)]
+
+    def points(number: int) -> list[tuple[int, int]]:
+        attacker, victim = pairs[number]
+        try:
+            seen = [read(attacker, victim) for _time in range(20)]
+            return [(found.attacker.monthly_points, found.victim(victim.pk).monthly_points) for found in seen]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as threads:
+        for number, found in enumerate(threads.map(points, range(8))):
+            assert found == [(number, 100 + number)] * 20
+    assert get_user_model().objects.count() == 16

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+
+from heists.choices import HeistNotificationType
+from heists.models import EmailPreference
+from tests.factories import player
+
+pytestmark = pytest.mark.django_db
+
+URL = "/api/heists/preferences/"
+ALL = dict.fromkeys(HeistNotificationType.values, True)
+
+
+@pytest.fixture
+def bob(api):
+    bob = player("bob")
+    api.force_authenticate(bob)
+    return bob
+
+
+def test_whoever_never_chose_gets_every_email(api, bob):
+    assert api.get(URL).json() == {"email": True, "types": ALL}
+    assert not EmailPreference.objects.exists()
+
+
+def test_letters_are_turned_off_and_on_by_type_and_at_all(api, bob):
+    api.patch(URL, {"types": {"HEIST_VICTIM": False, "TOKEN_EARNED": False}})
+    api.patch(URL, {"email": False, "types": {"TOKEN_EARNED": True}})
+
+    assert api.get(URL).json() == {"email": False, "types": {**ALL, "HEIST_VICTIM": False}}
+    assert api.patch(URL, {"email": True}).json() == {"email": True, "types": {**ALL, "HEIST_VICTIM": False}}
+
+
+@pytest.mark.parametrize(
+    "body", [{"types": {"NEWS": False}}, {"types": []}, {"email": "perhaps"}, [], {"types": {"HEIST_VICTIM": None}}]
+)
+def test_what_makes_no_sense_is_refused_and_changes_nothing(api, bob, body):
+    response = api.patch(URL, body)
+
+    assert (response.status_code, response.json()["code"]) == (400, "validation_error")
+    assert not EmailPreference.objects.exists()
+
+
+def test_what_is_chosen_is_ones_own(api, bob):
+    api.patch(URL, {"email": False})
+    api.force_authenticate(player("carol"))
+
+    assert api.get(URL).json()["email"] is True
+
+
+def test_nobody_chooses_without_signing_in(api):
+    assert [api.get(URL).status_code, api.patch(URL, {}).status_code] == [401, 401]

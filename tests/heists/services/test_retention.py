@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import datetime as dt
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from heists.models import Heist, HeistNotification, OutboxEmail
+from heists.services import execute_heist, prune, retention
+from tests.factories import player
+
+pytestmark = pytest.mark.django_db
+
+
+def days_ago(days):
+    return timezone.now() - dt.timedelta(days=days)
+
+
+@pytest.fixture
+def notified():
+    """Make a notification of an age."""
+    bob = player("bob")
+
+    def make(*, days, read):
+        notification = HeistNotification.objects.create(
+            user=bob, type="SHIELD_EXPIRED", message="…", read=read, created_at=days_ago(days)
+        )
+        OutboxEmail.objects.create(notification=notification, state="SENT")
+        return notification
+
+    return make
+
+
+def heist_with_address(days):
+    alice, bob = player(tokens=1), player(points=1000)
+    heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk, ip_address="192.0.2.7")
+    Heist.objects.filter(pk=heist.pk).update(created_at=days_ago(days))
+    return heist
+
+
+def pruned(**options):
+    said = StringIO()
+    call_command("prune_heists", stdout=said, **options)
+    return said.getvalue()
+
+
+def test_read_notifications_go_after_90_days_and_unread_ones_after_180_with_their_emails(notified):
+    stay = [notified(days=89, read=True), notified(days=179, read=False)]
+    for days, read in ((91, True), (181, False), (400, True)):
+        notified(days=days, read=read)
+
+    assert pruned() == "3 notifications and 0 addresses pruned.\n"
+
+    assert set(HeistNotification.objects.all()) == set(stay)
+    assert OutboxEmail.objects.count() == 2
+
+
+def test_addresses_go_after_90_days_and_the_heists_stay_as_they_are():
+    old, young = heist_with_address(91), heist_with_address(89)
+    before = Heist.objects.filter(pk=old.pk).values().get()
+
+    assert pruned() == "0 notifications and 1 addresses pruned.\n"
+
+    assert Heist.objects.filter(pk=old.pk).values().get() == {**before, "ip_address": None}
+    young.refresh_from_db()
+    assert young.ip_address == "192.0.2.7"
+
+
+def test_a_dry_run_counts_and_changes_nothing(notified):
+    notified(days=91, read=True)
+    heist_with_address(91)
+
+    assert pruned(dry_run=True) == "1 notifications and 1 addresses would be pruned; nothing was changed.\n"
+
+    assert pruned() == "1 notifications and 1 addresses pruned.\n"
+
+
+def test_ages_are_settings_and_options(notified, settings):
+    settings.HEISTS = {**settings.HEISTS, "RETENTION_READ_DAYS": 10, "RETENTION_UNREAD_DAYS": 20}
+    notified(days=11, read=True)
+    notified(days=11, read=False)
+
+    assert pruned() == "1 notifications and 0 addresses pruned.\n"
+    assert pruned(unread_days=5) == "1 notifications and 0 addresses pruned.\n"
+
+
+@pytest.mark.parametrize("days", [0, -1, 36_601])
+def test_an_age_of_nothing_is_refused(days, notified):
+    notified(days=200, read=True)
+
+    with pytest.raises(CommandError):
+        pruned(read_days=days)
+
+    assert HeistNotification.objects.count() == 1
+
+
+def test_it_goes_in_batches_also_beyond_what_is_read_ahead(notified, monkeypatch):
+    monkeypatch.setattr(retention, "KEYS_PER_READ", 4)
+    for _ in range(10):
+        notified(days=91, read=True)
+
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        assert prune(batch=2).notifications == 10
+
+    deletes = [q["sql"] for q in queries if q["sql"].startswith('DELETE FROM "heists_heistnotification"')]
+    assert len(deletes) == 5
+
+
+def test_a_notification_that_was_read_into_safety_in_between_stays(notified, monkeypatch):
+    spared = notified(days=91, read=True)
+    batches = retention._in_batches
+
+    def unread_meanwhile(rows, deed, batch):
+        return batches(rows, lambda pks: HeistNotification.objects.update(read=False) and deed(pks), batch)
+
+    monkeypatch.setattr(retention, "_in_batches", unread_meanwhile)
+
+    assert prune().notifications == 0
+
+    assert HeistNotification.objects.get() == spared

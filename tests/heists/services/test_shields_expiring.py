@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import datetime as dt
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from heists.models import HeistNotification, OutboxEmail, Shield
+from heists.services import buy_shield, expire_shields, notifications
+from heists.signals import shield_expired
+from tests.factories import player
+
+pytestmark = pytest.mark.django_db
+
+
+def expired_shields(number):
+    long_ago = timezone.now() - dt.timedelta(days=30)
+    return [
+        Shield.objects.create(
+            player=player(email=f"player{n}@example.com"),
+            cost=0,
+            bought_at=long_ago,
+            expires_at=long_ago + dt.timedelta(days=7),
+        )
+        for n in range(number)
+    ]
+
+
+def test_what_is_due_is_marked_and_its_owner_told_with_a_email():
+    [shield] = expired_shields(1)
+
+    assert expire_shields() == 1
+
+    shield.refresh_from_db()
+    notification = HeistNotification.objects.get()
+    assert shield.expired_at is not None
+    assert (notification.user, notification.type) == (shield.player, "SHIELD_EXPIRED")
+    assert notification.metadata["shield_id"] == shield.pk
+    assert OutboxEmail.objects.get().notification == notification
+
+
+def test_a_live_shield_and_a_used_one_stay_as_they_are():
+    buy_shield(player_id=player(coins=50).pk)
+    [used] = expired_shields(1)
+    Shield.objects.filter(pk=used.pk).update(used_at=used.bought_at)
+
+    assert expire_shields() == 0
+
+    assert not HeistNotification.objects.exists()
+    assert not Shield.objects.exclude(expired_at=None).exists()
+
+
+def test_a_shield_is_over_exactly_at_its_end(monkeypatch):
+    shield = buy_shield(player_id=player(coins=50).pk)
+
+    monkeypatch.setattr(timezone, "now", lambda: shield.expires_at - dt.timedelta(microseconds=1))
+    assert expire_shields() == 0
+    monkeypatch.setattr(timezone, "now", lambda: shield.expires_at)
+    assert expire_shields() == 1
+
+
+def test_again_there_is_nothing_to_do():
+    expired_shields(3)
+
+    assert [expire_shields(), expire_shields()] == [3, 0]
+
+    assert HeistNotification.objects.count() == 3
+
+
+def test_many_go_in_batches_and_the_command_says_how_many():
+    expired_shields(5)
+    said = StringIO()
+
+    call_command("expire_shields", batch=2, stdout=said)
+
+    assert said.getvalue() == "5 shields expired.\n"
+    assert HeistNotification.objects.count() == 5
+
+
+def test_a_kill_in_the_middle_leaves_whole_batches_told_or_still_due(monkeypatch):
+    expired_shields(4)
+    send, calls = notifications.record, []
+
+    def killed(*args, **kwargs):
+        send(*args, **kwargs)
+        calls.append(args)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(notifications, "record", killed)
+        with pytest.raises(KeyboardInterrupt):
+            expire_shields(batch=2)
+
+    marked = Shield.objects.exclude(expired_at=None)
+    assert (marked.count(), HeistNotification.objects.count()) == (2, 2)
+    assert expire_shields() == 2
+    assert HeistNotification.objects.values("user").distinct().count() == HeistNotification.objects.count() == 4
+
+
+def test_the_number_of_statements_does_not_grow_with_the_shields(django_assert_num_queries):
+    expired_shields(20)
+
+    # Two savepoints a batch, of which the second is empty; due, marked, told, emails; due.
+    with django_assert_num_queries(9):
+        expire_shields()
+
+
+def test_the_host_hears_of_each_after_the_commit(django_capture_on_commit_callbacks):
+    shields, heard = expired_shields(2), []
+    listener = lambda shield, **kwargs: heard.append(shield)  # noqa: E731
+    shield_expired.connect(listener)
+    try:
+        with django_capture_on_commit_callbacks(execute=True):
+            expire_shields()
+    finally:
+        shield_expired.disconnect(listener)
+
+    assert sorted(shield.pk for shield in heard) == sorted(shield.pk for shield in shields)

@@ -1,0 +1,244 @@
+"""Hypothesis plays the whole game in any order, with a model beside it; the data are checked after every step."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from io import StringIO
+from typing import Any
+from unittest import mock
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.db import transaction
+from django.db.models import Sum
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
+from rest_framework.test import APIClient
+
+from gamification.models import PlayerProfile
+from gamification.services import award_coins, award_points, sign_up
+from heists import conf, rules
+from heists.choices import GrantReason, HeistStatus
+from heists.errors import InsufficientCoins, ShieldAlreadyLive
+from heists.models import Heist, HeistNotification, HeistToken, Shield
+from heists.services import buy_shield, expire_shields, grant_tokens, mark_all_read
+
+START = dt.datetime(2026, 1, 27, 9, tzinfo=dt.UTC)
+# STATE_MACHINE_EXAMPLES=500 plays longer than an ordinary test run has time for.
+EXAMPLES = int(os.environ.get("STATE_MACHINE_EXAMPLES", "12"))
+
+
+class Model:
+    """What a player should have, counted with pencil and paper."""
+
+    def __init__(self, user: Any) -> None:
+        self.user, self.active = user, True
+        self.points, self.coins, self.tokens = 0, 0, 0
+        self.spent_at: dt.datetime | None = None
+        self.outcomes: list[rules.Outcome] = []
+        self.losses: list[rules.Loss] = []
+        self.shield_until: dt.datetime | None = None
+        self.untold = False
+
+
+class Game(RuleBasedStateMachine):
+    players = Bundle("players")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = START
+        self.clock = mock.patch("django.utils.timezone.now", lambda: self.now)
+        self.clock.start()
+        self.atomic = transaction.atomic()
+        # As TestCase marks its own, so that durable deeds may be played inside and undone afterwards.
+        self.atomic._from_testcase = True
+        self.atomic.__enter__()
+        self.models: dict[Any, Model] = {}
+        self.keys: dict[tuple[Any, str], int] = {}
+        self.attempts = 0
+
+    def teardown(self) -> None:
+        transaction.set_rollback(True)
+        self.atomic.__exit__(None, None, None)
+        self.clock.stop()
+
+    @initialize(target=players)
+    def a_first_player(self) -> Any:
+        return self.sign(None)
+
+    @initialize(target=players)
+    def a_rich_player(self) -> Any:
+        pk = self.sign(None)
+        self.award(pk, 1700)
+        self.award_coins(pk, 120)
+        return pk
+
+    @initialize(target=players)
+    def an_armed_player(self) -> Any:
+        pk = self.sign(None)
+        self.grant(pk, 5)
+        return pk
+
+    def sign(self, referrer: Any) -> Any:
+        code = PlayerProfile.objects.get(user=referrer).referral_code if referrer else None
+        user = sign_up(username=f"player{len(self.models)}", password="correct horse battery", referral_code=code)
+        self.models[user.pk] = Model(user)
+        self.models[user.pk].points = PlayerProfile.objects.get(user=user).monthly_points
+        if referrer and self.models[referrer].active:
+            self.models[referrer].points += self.worth("REFERRAL_BONUS")
+            self.models[referrer].tokens += 1
+        return user.pk
+
+    @staticmethod
+    def worth(name: str) -> int:
+        from gamification.models import PointEventTypeMaster
+
+        return PointEventTypeMaster.objects.get(name=name).points
+
+    @rule(target=players, referrer=st.none() | players)
+    def sign_up(self, referrer: Any) -> Any:
+        return self.sign(referrer)
+
+    @rule(pk=players, points=st.sampled_from([1, 19, 20, 480, 1000, 5000]))
+    def award(self, pk: Any, points: int) -> None:
+        award_points(player=self.models[pk].user, type_name="CHECKIN", points=points)
+        self.models[pk].points += points
+
+    @rule(pk=players, coins=st.integers(1, 120))
+    def award_coins(self, pk: Any, coins: int) -> None:
+        award_coins(player=self.models[pk].user, amount=coins)
+        self.models[pk].coins += coins
+
+    @rule(pk=players, amount=st.integers(1, 3), source=st.integers(0, 20) | st.none())
+    def grant(self, pk: Any, amount: int, source: int | None = None) -> None:
+        name = f"{pk}:{self.attempts if source is None else source}:{source is None}"
+        seen = HeistToken.objects.filter(user=pk, user__heist_token_grants__source=name).exists()
+        self.attempts += 1
+        grant_tokens(player=self.models[pk].user, amount=amount, reason=GrantReason.STAFF, source=name)
+        self.models[pk].tokens += 0 if seen else amount
+
+    @rule(attacker=players, victim=players, key=st.none() | st.sampled_from("abcdef"))
+    def rob(self, attacker: Any, victim: Any, key: str | None) -> None:
+        one, other = self.models[attacker], self.models[victim]
+        client = APIClient()
+        client.force_authenticate(get_user_model().objects.get(pk=attacker))
+        headers = {"Idempotency-Key": f"{key}-{victim}"} if key else {}
+        answer = client.post("/api/heists/", {"victim": victim}, format="json", headers=headers)
+        body = answer.json()
+        if not one.active:
+            assert answer.status_code == 403, body
+            return
+        pk = body["id"] if answer.status_code == 201 else body["heist"]
+        if key and (attacker, f"{key}-{victim}") in self.keys:
+            assert pk == self.keys[attacker, f"{key}-{victim}"]
+            return
+        if key:
+            self.keys[attacker, f"{key}-{victim}"] = pk
+
+        expected = next(
+            rules.failures(
+                conf.rules(),
+                rules.Attacker(attacker, one.tokens, one.spent_at, tuple(one.outcomes)),
+                rules.Victim(victim, other.active, other.points, tuple(other.losses)),
+                self.now,
+            ),
+            None,
+        )
+        heist = Heist.objects.get(pk=pk)
+        if expected:
+            assert (answer.status_code, body["code"]) == (409, expected.code), body
+            return
+        one.tokens -= 1
+        one.spent_at = self.now
+        one.outcomes.append(rules.Outcome(victim, self.now))
+        if other.shield_until and self.now < other.shield_until:
+            assert heist.status == HeistStatus.FAILED_SHIELD
+            other.shield_until = None
+            other.untold = False
+            return
+        amount = rules.amount(
+            conf.rules(), rules.Victim(victim, other.active, other.points, tuple(other.losses)), self.now
+        )
+        assert (answer.status_code, body["points_stolen"]) == (201, amount), body
+        one.points += amount
+        other.points -= amount
+        other.losses.append(rules.Loss(amount, self.now))
+
+    @rule(pk=players)
+    def shield(self, pk: Any) -> None:
+        model, live = self.models[pk], self.models[pk].shield_until
+        if not model.active:
+            return
+        try:
+            shield = buy_shield(player_id=pk)
+        except ShieldAlreadyLive:
+            assert live and self.now < live
+        except InsufficientCoins:
+            assert model.coins < 50
+        else:
+            assert not (live and self.now < live) and model.coins >= 50
+            model.coins -= 50
+            model.shield_until = shield.expires_at
+
+    @rule()
+    def expire(self) -> None:
+        expire_shields()
+        assert not Shield.objects.due(self.now).exists()
+
+    @rule(hours=st.sampled_from([1, 23, 24, 47, 48, 24 * 7]), instant=st.booleans())
+    def clock_forward(self, hours: int, instant: bool) -> None:
+        self.now += dt.timedelta(hours=hours) - dt.timedelta(microseconds=instant)
+
+    @rule(pk=players, active=st.booleans())
+    def deactivate(self, pk: Any, active: bool) -> None:
+        get_user_model().objects.filter(pk=pk).update(is_active=active)
+        self.models[pk].active = active
+
+    @rule(pk=players)
+    def read(self, pk: Any) -> None:
+        mark_all_read(player_id=pk)
+        assert not HeistNotification.objects.filter(user=pk, read=False).exists()
+
+    @rule(attacker=players, victim=players)
+    def preview(self, attacker: Any, victim: Any) -> None:
+        if not self.models[attacker].active:
+            return
+        client = APIClient()
+        client.force_authenticate(get_user_model().objects.get(pk=attacker))
+        before = Heist.objects.count()
+        assert client.get(f"/api/heists/targets/{victim}/").status_code == 200
+        assert Heist.objects.count() == before
+
+    @invariant()
+    def the_books_are_right(self) -> None:
+        out = StringIO()
+        try:
+            call_command("audit_heists", stdout=out)
+        except SystemExit:
+            raise AssertionError(out.getvalue()) from None
+
+    @invariant()
+    def everybody_has_what_the_model_says(self) -> None:
+        profiles = dict(PlayerProfile.objects.values_list("user", "monthly_points"))
+        coins = dict(PlayerProfile.objects.values_list("user", "coins"))
+        tokens = dict(HeistToken.objects.values_list("user", "balance"))
+        for pk, model in self.models.items():
+            assert (profiles[pk], coins[pk], tokens.get(pk, 0)) == (model.points, model.coins, model.tokens)
+        moved = Heist.objects.aggregate(total=Sum("points_stolen"))["total"] or 0
+        assert moved == sum(loss.points for model in self.models.values() for loss in model.losses)
+
+
+Game.TestCase.settings = settings(
+    max_examples=EXAMPLES, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+)
+
+
+@pytest.mark.django_db
+class TestGame(Game.TestCase):
+    @pytest.fixture(autouse=True)
+    def patient(self, settings: Any) -> None:
+        patience = {"RATE_LIMIT_PER_MINUTE": 1_000_000, "READ_RATE_LIMIT_PER_MINUTE": 1_000_000}
+        settings.HEISTS = settings.HEISTS | patience

@@ -1,0 +1,94 @@
+"""The two catalogues beside English: complete, compiled, and of today's texts."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import polib
+import pytest
+from django.utils import translation
+
+from heists.messages import failure_message
+from tests import ROOT
+
+LOCALE = ROOT / "heists" / "locale"
+LANGUAGES = ["de", "es"]
+PLACEHOLDER = re.compile(r"%(?:\(\w+\))?[srd%]|\{\w*\}")
+
+
+def catalogue(language: str, root: Path = LOCALE) -> polib.POFile:
+    return polib.pofile(root / language / "LC_MESSAGES" / "django.po")
+
+
+def texts(entry: polib.POEntry) -> list[str]:
+    return list(entry.msgstr_plural.values()) if entry.msgid_plural else [entry.msgstr]
+
+
+def test_there_are_two() -> None:
+    assert sorted(path.name for path in LOCALE.iterdir()) == LANGUAGES
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nothing_is_missing_fuzzy_or_left_over(language: str) -> None:
+    found = catalogue(language)
+
+    assert [entry.msgid for entry in found if not entry.translated()] == []
+    assert [entry.msgid for entry in found.fuzzy_entries()] == []
+    assert [entry.msgid for entry in found.obsolete_entries()] == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_translation_fills_in_the_same_values(language: str) -> None:
+    wrong = []
+    for entry in catalogue(language):
+        # A singular may leave its number out.
+        known = set(PLACEHOLDER.findall(entry.msgid)) | set(PLACEHOLDER.findall(entry.msgid_plural or ""))
+        for text in texts(entry):
+            used = set(PLACEHOLDER.findall(text))
+            if used != known and not (entry.msgid_plural and used < known):
+                wrong.append((entry.msgid, text))
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_compiled_catalogue_is_of_this_source(language: str) -> None:
+    compiled = polib.mofile(LOCALE / language / "LC_MESSAGES" / "django.mo")
+
+    assert {entry.msgid: texts(entry) for entry in compiled} == {
+        entry.msgid: texts(entry) for entry in catalogue(language)
+    }, "run `make messages`"
+
+
+def test_the_catalogues_have_the_texts_of_today(tmp_path: Path) -> None:
+    if shutil.which("xgettext") is None:
+        pytest.skip("gettext is not installed, which finds the texts in the sources.")
+    app = tmp_path / "heists"
+    shutil.copytree(LOCALE.parent, app, ignore=shutil.ignore_patterns("__pycache__", "*.mo"))
+    command = [sys.executable, "-m", "django", "makemessages", "--locale", "de", "--locale", "es", "--no-obsolete"]
+
+    environ = {key: value for key, value in os.environ.items() if key != "DJANGO_SETTINGS_MODULE"}
+    subprocess.run(command, cwd=app, env=environ, check=True, capture_output=True)
+
+    for language in LANGUAGES:
+        now, committed = catalogue(language, app / "locale"), catalogue(language)
+        assert {entry.msgid for entry in now} == {entry.msgid for entry in committed}, "run `make messages`"
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [
+        ("en", "You can't rob yourself."),
+        ("de", "Du kannst dich nicht selbst ausrauben."),
+        ("es", "No puedes atracarte a ti mismo."),
+        ("fr", "You can't rob yourself."),
+    ],
+)
+def test_a_player_reads_their_own_language(language: str, sentence: str) -> None:
+    with translation.override(language):
+        assert failure_message("self_target") == sentence

@@ -62,8 +62,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    # First, so that whatever the others answer carries the id too.
-    "heists.request_id.RequestIdMiddleware",
+    # First, so that the answers of the others carry the id too.
+    "config.request_id.RequestIDMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -200,13 +200,14 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Heists <heists@local
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"request_id": {"()": "log_request_id.filters.RequestIDFilter"}},
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "filters": ["request_id"], "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
         "heists": {"level": "INFO"},
         "gamification": {"level": "INFO"},
-        # Django gives its own logger a handler; without this each line would be written twice.
+        # Django gives its own loggers a handler; without this, lines would be written twice or without the id.
         "django": {"handlers": ["console"], "level": "INFO", "propagate": False},
     },
 }
@@ -241,8 +242,14 @@ _HEIST_KEYS: dict[str, Callable[[str], Any]] = {
     "EMAIL_ENABLED": _switch,
     "SITE_URL": str,
     "RATE_LIMIT_PER_MINUTE": _number,
+        "django.server": {"handlers": ["console"], "level": "INFO", "propagate": False},
     "READ_RATE_LIMIT_PER_MINUTE": _number,
     "TOKENS_PER_REFERRAL": _number,
+LOG_REQUEST_ID_HEADER = "HTTP_X_REQUEST_ID"
+REQUEST_ID_RESPONSE_HEADER = "X-Request-ID"
+GENERATE_REQUEST_ID_IF_NOT_IN_HEADER = True
+# What a log line outside of any request carries.
+NO_REQUEST_ID = "-"
     "TOKEN_COST": _number,
     "MAX_HEISTS_PER_DAY": _number,
     "PAIR_COOLDOWN_HOURS": _number,

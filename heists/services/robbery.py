@@ -11,7 +11,7 @@ from django.db import IntegrityError, router, transaction
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
-from .. import conf, facts, notifications, prepared, request_id, signals
+from .. import conf, facts, notifications, prepared, signals
 from ..choices import FailureCode, HeistNotificationType, HeistStatus
 from ..economy import Economy, get_economy
 from ..errors import FeatureDisabled, IdempotencyKeyReused, InactiveAccount
@@ -26,7 +26,7 @@ logger = logging.getLogger("heists")
 # One line an attempt, as key=value pairs; a formatter for JSON finds the same names on the record.
 LOG_LINE = (
     "heist=%(heist_id)s attacker=%(attacker_id)s victim=%(victim_id)s status=%(status)s code=%(failure_code)s "
-    "points=%(points_stolen)s request=%(request_id)s"
+    "points=%(points_stolen)s"
 )
 
 
@@ -218,7 +218,6 @@ def _announce(heist: Heist, using: str) -> None:
             "status": str(heist.status),
             "failure_code": str(heist.failure_code or "-"),
             "points_stolen": heist.points_stolen,
-            "request_id": request_id.current(),
         }
         logger.info(LOG_LINE, line, extra=line)
         signals.heist_attempted.send_robust(Heist, heist=heist)

@@ -1,4 +1,4 @@
-"""The doors for people without an account, or without a token (spec section 6)."""
+"""Sign up and sign in: the views that need no account. See docs/specification.md, "HTTP API"."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ STATUS = {
 }
 
 
-class Refused(exceptions.APIException):
-    """A service's refusal, as HTTP has it."""
+class ServiceError(exceptions.APIException):
+    """An error of a service as an HTTP error."""
 
-    def __init__(self, refusal: errors.GamificationError) -> None:
-        self.status_code = STATUS.get(type(refusal), status.HTTP_409_CONFLICT)
-        super().__init__(str(refusal), refusal.code)
+    def __init__(self, error: errors.GamificationError) -> None:
+        self.status_code = STATUS.get(type(error), status.HTTP_409_CONFLICT)
+        super().__init__(str(error), error.code)
 
 
 def _problems(described: dict[int, str]) -> dict[Any, OpenApiResponse]:
@@ -54,14 +54,14 @@ class SignupView(_OpenDoor):
     @extend_schema(
         operation_id="signup",
         summary="Sign up",
-        description="Open an account. With somebody's referral code, that player earns a heist token.",
+        description="Open an account. With another player's referral code, that player earns a heist token.",
         tags=["account"],
         auth=[],
         request=SignupSerializer,
         responses={201: SignupSerializer}
         | _problems(
             {
-                400: "A field is missing or malformed, the password is weak, or the referral code is nobody's.",
+                400: "A field is missing or malformed, the password is weak, or the referral code does not exist.",
                 409: "The username is taken.",
                 413: "The body is too long.",
                 415: "The body is not JSON.",
@@ -78,7 +78,7 @@ class SignupView(_OpenDoor):
         except ValidationError as exc:
             raise exceptions.ValidationError(as_serializer_error(exc)) from exc
         except errors.GamificationError as exc:
-            raise Refused(exc) from exc
+            raise ServiceError(exc) from exc
         account = {
             "id": user.pk,
             "username": user.get_username(),
@@ -118,5 +118,5 @@ class LoginView(_OpenDoor):
         except errors.InvalidCredentials as exc:
             raise exceptions.AuthenticationFailed(str(exc), exc.code) from exc
         except errors.GamificationError as exc:
-            raise Refused(exc) from exc
+            raise ServiceError(exc) from exc
         return Response({"token": token})

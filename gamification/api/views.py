@@ -10,11 +10,11 @@ from rest_framework import exceptions, permissions, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import as_serializer_error
-from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 
 from .. import errors, services
 from .serializers import LoginSerializer, ProblemSerializer, SignupSerializer
+from .throttling import LoginThrottle, SignupThrottle
 
 STATUS = {
     errors.UnknownReferralCode: status.HTTP_400_BAD_REQUEST,
@@ -38,18 +38,19 @@ def _problems(described: dict[int, str]) -> dict[Any, OpenApiResponse]:
     }
 
 
-class _OpenDoor(APIView):
-    # No authentication: whoever holds a stale token must be able to get a new one.
+class PublicView(APIView):
+    """A view that needs no account."""
+
+    # No authentication: a client that sends an expired token must be able to get a new one.
     authentication_classes = ()
     permission_classes = (permissions.AllowAny,)
-    throttle_classes = (ScopedRateThrottle,)
 
     def get_authenticate_header(self, request: Request) -> str:
         return "Token"
 
 
-class SignupView(_OpenDoor):
-    throttle_scope = "signup"
+class SignupView(PublicView):
+    throttle_classes = (SignupThrottle,)
 
     @extend_schema(
         operation_id="signup",
@@ -87,8 +88,8 @@ class SignupView(_OpenDoor):
         return Response(SignupSerializer(account).data, status=status.HTTP_201_CREATED)
 
 
-class LoginView(_OpenDoor):
-    throttle_scope = "login"
+class LoginView(PublicView):
+    throttle_classes = (LoginThrottle,)
 
     @extend_schema(
         operation_id="login",

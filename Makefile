@@ -24,7 +24,7 @@ help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  HOST and PORT say where to listen (127.0.0.1, 8000); DATABASE_URL names another database;"
-	@echo "  .env.example lists everything else."
+	@echo "  CACHE_URL names a Redis that counts requests; .env.example lists everything else."
 
 .venv/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with its venv module is needed" \

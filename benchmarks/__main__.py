@@ -82,7 +82,7 @@ def _in_a_process(url: str, heists: int, folder: str, options: argparse.Namespac
         "INSECURE_HTTP": "true",
         "SECRET_KEY": secrets.token_hex(32),
         "VAR_DIR": folder,
-        "LOGIN_RATE": "100000/min",
+        "LOGIN_RATE_LIMIT_PER_MINUTE": "1000000",
     }
     figures = Path(folder) / "figures.json"
     arguments = [str(heists), str(options.rounds), str(options.calls), str(0 if options.no_http else options.requests)]

@@ -1,7 +1,15 @@
-"""Prepares the database of `make run` and says where to look: `python -m config.demo HOST PORT`."""
+"""Prepares the database of `make run` and prints where to look: `python -m config.demo HOST PORT`."""
+
+from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 def main(host: str, port: str) -> None:
@@ -14,7 +22,7 @@ def main(host: str, port: str) -> None:
     from django.contrib.auth import get_user_model
     from django.core.management import call_command
 
-    call_command("migrate", verbosity=0)
+    migrate()
     users = get_user_model().objects
     if not users.exists():
         call_command("seed_heists", demo=True)
@@ -31,6 +39,46 @@ def main(host: str, port: str) -> None:
         if os.environ.get("DATABASE_URL"):
             print("    with the same DATABASE_URL as here")
     print(flush=True)
+
+
+def migrate() -> None:
+    """Apply the migrations. Exits where the tables come from initial migrations that have been rewritten since."""
+    from django.conf import settings
+    from django.core.management import call_command
+    from django.db import DatabaseError, connection
+    from django.db.migrations.exceptions import InconsistentMigrationHistory
+
+    connection.ensure_connection()
+    try:
+        call_command("migrate", verbosity=0)
+        reason = next(differences(connection), None)
+    except (DatabaseError, InconsistentMigrationHistory) as error:
+        reason = str(error).splitlines()[0]
+    if reason:
+        name = str(connection.settings_dict["NAME"])
+        remedy = "name another database with DATABASE_URL"
+        if Path(name).is_relative_to(settings.VAR_DIR):
+            remedy = f"delete {settings.VAR_DIR}, or {remedy}"
+        sys.exit(f"The database {name} was made by another version of the site ({reason}): {remedy}.")
+
+
+def differences(connection: BaseDatabaseWrapper) -> Iterator[str]:
+    """Yield what the tables of the installed models lack or have too much."""
+    from django.apps import apps
+
+    with connection.cursor() as cursor:
+        tables = set(connection.introspection.table_names(cursor))
+        for model in apps.get_models():
+            table = model._meta.db_table
+            if not model._meta.managed or model._meta.proxy:
+                continue
+            if table not in tables:
+                yield f"there is no table {table}"
+                continue
+            expected = {str(field.column) for field in model._meta.local_concrete_fields}
+            found = {column.name for column in connection.introspection.get_table_description(cursor, table)}
+            for column in sorted(expected ^ found):
+                yield f"table {table} {'lacks' if column in expected else 'still has'} the column {column}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the site answers outside the views: problem details under /api/, ordinary pages elsewhere (spec section 6)."""
+"""Errors outside of any view: problem details under /api/, HTML pages elsewhere."""
 
 from __future__ import annotations
 
@@ -10,17 +10,12 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 
+from heists.api.problems import MEDIA_TYPE, problem_body
 
-def problem(status: HTTPStatus, code: str, detail: str) -> HttpResponse:
-    """Return problem details as RFC 9457 has them."""
-    body = {
-        "type": f"urn:heists:problems:{code}",
-        "title": status.phrase,
-        "status": status,
-        "detail": detail,
-        "code": code,
-    }
-    return JsonResponse(body, status=status, content_type="application/problem+json")
+
+def problem_response(status: HTTPStatus, code: str, detail: str) -> HttpResponse:
+    """Return the problem as a response that needs no DRF view."""
+    return JsonResponse(problem_body(status, code, detail), status=status, content_type=MEDIA_TYPE)
 
 
 def _handler(
@@ -28,7 +23,7 @@ def _handler(
 ) -> Callable[..., HttpResponse]:
     def handle(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.path.startswith("/api/"):
-            return problem(status, code, detail)
+            return problem_response(status, code, detail)
         return page(request, *args, **kwargs)
 
     return handle

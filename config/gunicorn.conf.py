@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+from typing import Any
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 worker_class = "gthread"
@@ -14,5 +15,18 @@ max_requests_jitter = 1_000
 timeout = 30
 graceful_timeout = 30
 accesslog = "-" if os.environ.get("ACCESS_LOG") else None
+# gunicorn's own format, with the id of the request.
+access_log_format = '%(h)s %(l)s %(u)s %(t)s [%({x-request-id}o)s] "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"'
 # It would be a file in the home folder, which a service may not have.
 control_socket_disable = True
+
+
+def post_worker_init(worker: Any) -> None:
+    """Warn once where each process counts requests for itself."""
+    # In a worker, because the settings must not be loaded in the parent: a reload would keep the old ones.
+    from django.conf import settings
+
+    if worker.age == 1 and settings.CACHES["default"]["BACKEND"].endswith(".LocMemCache"):
+        worker.log.warning(
+            "No CACHE_URL: request limits, those of signing in included, are counted per process (%d of them).", workers
+        )

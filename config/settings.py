@@ -4,10 +4,12 @@ Secure by default: without DEBUG the site wants a SECRET_KEY and HTTPS, and INSE
 """
 
 import os
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import django
 import environ
@@ -62,8 +64,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    # First, so that whatever the others answer carries the id too.
-    "heists.request_id.RequestIdMiddleware",
+    # First, so that the answers of the others carry the id too.
+    "config.request_id.RequestIDMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -126,11 +128,39 @@ else:
         _database.setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": _size, "timeout": 10}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+
+def redis_cache(url: str) -> dict[str, Any]:
+    """Return the cache that a Redis URL names. Raises ImproperlyConfigured if the URL is malformed."""
+    from redis.backoff import NoBackoff
+    from redis.connection import ConnectionPool
+    from redis.retry import Retry
+
+    location = url.replace("rediscache://", "redis://", 1)
+    # Seconds: while Redis is silent, each request waits this long before it is let through.
+    options = {"socket_connect_timeout": 0.25, "socket_timeout": 0.25, "retry": Retry(NoBackoff(), 0)}
+    try:
+        # Builds a connection without opening it, so that a mistake in the URL shows now and not at the first request.
+        ConnectionPool.from_url(location, **options).make_connection()
+        valid = location.startswith("unix:") or bool(re.fullmatch(r"/?\d*/?", urlsplit(location).path))
+    except (TypeError, ValueError):
+        valid = False
+    if not valid:
+        # Without the URL, and without the error's text, which may quote it: it may hold a password.
+        raise ImproperlyConfigured("CACHE_URL is no URL of a Redis; write it like redis://localhost:6379/1.")
+    # A list, because Django splits a text at commas and semicolons, which a password may hold.
+    return {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": [location],
+        "OPTIONS": options,
+    }
+
+
 CACHES: dict[str, dict[str, Any]] = {
-    "default": dict(env.cache_url("CACHE_URL"))
-    if env.str("CACHE_URL", default="")
-    else {"BACKEND": "config.cache.SQLiteCache", "LOCATION": VAR_DIR / "cache.sqlite3"},
+    # Each process counts requests for itself.
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }
+if _cache_url := env.str("CACHE_URL", default=""):
+    CACHES["default"] = redis_cache(_cache_url)
 
 # People
 
@@ -143,6 +173,9 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+# Requests that one client address may send.
+SIGNUP_RATE_LIMIT_PER_MINUTE = env.int("SIGNUP_RATE_LIMIT_PER_MINUTE", default=30)
+LOGIN_RATE_LIMIT_PER_MINUTE = env.int("LOGIN_RATE_LIMIT_PER_MINUTE", default=60)
 REST_KNOX = {"TOKEN_TTL": timedelta(hours=env.int("LOGIN_TOKEN_HOURS", default=24 * 30))}
 
 LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="en")
@@ -200,16 +233,23 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Heists <heists@local
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"request_id": {"()": "log_request_id.filters.RequestIDFilter"}},
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "filters": ["request_id"], "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
         "heists": {"level": "INFO"},
         "gamification": {"level": "INFO"},
-        # Django gives its own logger a handler; without this each line would be written twice.
+        # Django gives its own loggers a handler; without this, lines would be written twice or without the id.
         "django": {"handlers": ["console"], "level": "INFO", "propagate": False},
+        "django.server": {"handlers": ["console"], "level": "INFO", "propagate": False},
     },
 }
+LOG_REQUEST_ID_HEADER = "HTTP_X_REQUEST_ID"
+REQUEST_ID_RESPONSE_HEADER = "X-Request-ID"
+GENERATE_REQUEST_ID_IF_NOT_IN_HEADER = True
+# What a log line outside of any request carries.
+NO_REQUEST_ID = "-"
 
 # The game
 
@@ -281,10 +321,6 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["heists.api.parsers.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_THROTTLE_RATES": {
-        "signup": env.str("SIGNUP_RATE", default="30/min"),
-        "login": env.str("LOGIN_RATE", default="60/min"),
-    },
     "EXCEPTION_HANDLER": "heists.api.problems.handler",
     "NUM_PROXIES": HEISTS.get("TRUSTED_PROXIES", 0),
     "TEST_REQUEST_DEFAULT_FORMAT": "json",

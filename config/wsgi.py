@@ -29,16 +29,16 @@ _django.request_class = _Request
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    """Answer 400 to what Django 6 takes for no request at all, such as an endless Content-Type.
+    """Answer 400 to a request that Django 6 can't construct, such as one with an endless Content-Type.
 
-    It raises before the first middleware, where nothing else would turn it into an answer: the client got a 500.
+    Django raises before the first middleware runs, so without this the client would get a 500.
     """
     try:
         return _django(environ, start_response)
     except _Malformed:
-        from .errors import problem
+        from .errors import problem_response
 
-        answer = problem(HTTPStatus.BAD_REQUEST, "bad_request", "The request is malformed.")
+        answer = problem_response(HTTPStatus.BAD_REQUEST, "bad_request", "The request is malformed.")
         headers = [("Content-Type", answer["Content-Type"]), ("Content-Length", str(len(answer.content)))]
         start_response("400 Bad Request", headers)
         return [answer.content]

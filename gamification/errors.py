@@ -51,10 +51,10 @@ class UnknownEventType(GamificationError):
 
 
 class UnknownReferralCode(GamificationError):
-    """The referral code is nobody's."""
+    """The referral code does not exist."""
 
     code = "unknown_referral_code"
-    message = _("This referral code is nobody's.")
+    message = _("This referral code does not exist.")
 
 
 class UsernameTaken(GamificationError):

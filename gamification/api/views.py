@@ -1,4 +1,4 @@
-"""The doors for people without an account, or without a token (spec section 6)."""
+"""Sign up and sign in: the views that need no account. See docs/specification.md, "HTTP API"."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from rest_framework import exceptions, permissions, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import as_serializer_error
-from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 
 from .. import errors, services
 from .serializers import LoginSerializer, ProblemSerializer, SignupSerializer
+from .throttling import LoginThrottle, SignupThrottle
 
 STATUS = {
     errors.UnknownReferralCode: status.HTTP_400_BAD_REQUEST,
@@ -23,12 +23,12 @@ STATUS = {
 }
 
 
-class Refused(exceptions.APIException):
-    """A service's failure, as HTTP has it."""
+class ServiceError(exceptions.APIException):
+    """An error of a service as an HTTP error."""
 
-    def __init__(self, failure: errors.GamificationError) -> None:
-        self.status_code = STATUS.get(type(failure), status.HTTP_409_CONFLICT)
-        super().__init__(str(failure), failure.code)
+    def __init__(self, error: errors.GamificationError) -> None:
+        self.status_code = STATUS.get(type(error), status.HTTP_409_CONFLICT)
+        super().__init__(str(error), error.code)
 
 
 def _problems(described: dict[int, str]) -> dict[Any, OpenApiResponse]:
@@ -38,30 +38,31 @@ def _problems(described: dict[int, str]) -> dict[Any, OpenApiResponse]:
     }
 
 
-class _OpenDoor(APIView):
-    # No authentication: whoever holds a stale token must be able to get a new one.
+class PublicView(APIView):
+    """A view that needs no account."""
+
+    # No authentication: a client that sends an expired token must be able to get a new one.
     authentication_classes = ()
     permission_classes = (permissions.AllowAny,)
-    throttle_classes = (ScopedRateThrottle,)
 
     def get_authenticate_header(self, request: Request) -> str:
         return "Token"
 
 
-class SignupView(_OpenDoor):
-    throttle_scope = "signup"
+class SignupView(PublicView):
+    throttle_classes = (SignupThrottle,)
 
     @extend_schema(
         operation_id="signup",
         summary="Sign up",
-        description="Open an account. With somebody's referral code, that player earns a heist token.",
+        description="Open an account. With another player's referral code, that player earns a heist token.",
         tags=["account"],
         auth=[],
         request=SignupSerializer,
         responses={201: SignupSerializer}
         | _problems(
             {
-                400: "A field is missing or malformed, the password is weak, or the referral code is nobody's.",
+                400: "A field is missing or malformed, the password is weak, or the referral code does not exist.",
                 409: "The username is taken.",
                 413: "The body is too long.",
                 415: "The body is not JSON.",
@@ -78,7 +79,7 @@ class SignupView(_OpenDoor):
         except ValidationError as exc:
             raise exceptions.ValidationError(as_serializer_error(exc)) from exc
         except errors.GamificationError as exc:
-            raise Refused(exc) from exc
+            raise ServiceError(exc) from exc
         account = {
             "id": user.pk,
             "username": user.get_username(),
@@ -87,8 +88,8 @@ class SignupView(_OpenDoor):
         return Response(SignupSerializer(account).data, status=status.HTTP_201_CREATED)
 
 
-class LoginView(_OpenDoor):
-    throttle_scope = "login"
+class LoginView(PublicView):
+    throttle_classes = (LoginThrottle,)
 
     @extend_schema(
         operation_id="login",
@@ -118,5 +119,5 @@ class LoginView(_OpenDoor):
         except errors.InvalidCredentials as exc:
             raise exceptions.AuthenticationFailed(str(exc), exc.code) from exc
         except errors.GamificationError as exc:
-            raise Refused(exc) from exc
+            raise ServiceError(exc) from exc
         return Response({"token": token})

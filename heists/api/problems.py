@@ -1,4 +1,4 @@
-"""Every error of the API as RFC 9457 problem details (spec section 6).
+"""Every error of the API as RFC 9457 problem details. See docs/specification.md, "HTTP API".
 
 `handler` is a DRF exception handler. The views of heists name it themselves, so they answer alike on any host; one may
 name it as its `EXCEPTION_HANDLER` too.
@@ -87,7 +87,15 @@ def problem(
     headers: dict[str, str] | None = None,
     **members: Any,
 ) -> Problem:
-    """Return a problem response. `members` are the numbers that belong to it; those that are None are left out."""
+    """Return a problem response; the arguments are those of `problem_body`."""
+    return Problem(problem_body(status, code, detail, title=title, **members), status=status, headers=headers)
+
+
+def problem_body(status: int, code: str, detail: str, *, title: str | None = None, **members: Any) -> dict[str, Any]:
+    """Return the JSON object of a problem, for answers outside of DRF too.
+
+    `members` are the values that belong to the problem; those that are None are left out.
+    """
     body: dict[str, Any] = {
         "type": TYPE_PREFIX + code,
         "title": title or HTTPStatus(status).phrase,
@@ -99,7 +107,7 @@ def problem(
         if value is not None:
             # In UTC, whatever zone a rule reckons in: the loss limit's next month begins in the site's.
             body[name] = value.astimezone(dt.UTC) if isinstance(value, dt.datetime) else value
-    return Problem(body, status=status, headers=headers)
+    return body
 
 
 def rejection(heist: Heist) -> Problem:

@@ -6,7 +6,7 @@ import warnings
 from typing import Any
 
 from django.apps import apps
-from django.conf import global_settings, settings
+from django.conf import settings
 from django.core.checks import CheckMessage, Warning
 
 from .. import conf
@@ -21,8 +21,6 @@ MISCOUNTING = {
 }
 # Backends that send nothing to anybody.
 SILENT_MAIL = {f"django.core.mail.backends.{name}.EmailBackend" for name in ("console", "dummy", "filebased", "locmem")}
-SITE_CACHE = "django.middleware.cache.FetchFromCacheMiddleware"
-LOCALE = "django.middleware.locale.LocaleMiddleware"
 # Words in the names of middleware that overwrites REMOTE_ADDR from a header.
 REWRITERS = ("XForwardedFor", "RemoteAddrFrom", "SetRemoteAddr", "RealIP")
 
@@ -41,7 +39,7 @@ def check_installed(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_proxies(**kwargs: Any) -> list[CheckMessage]:
-    """Check that proxies and middleware let the API see who asks, from where and in which language."""
+    """Check that the API sees the client's address: each proxy is counted once."""
     trusted = conf.trusted_proxies() if well_formed() else 0
     messages: list[CheckMessage] = []
     behind = [name for name in ("SECURE_PROXY_SSL_HEADER", "USE_X_FORWARDED_HOST") if getattr(settings, name)]
@@ -62,22 +60,6 @@ def check_proxies(**kwargs: Any) -> list[CheckMessage]:
                 "twice.",
                 hint='Keep one of the two: remove the middleware, or write HEISTS = {"TRUSTED_PROXIES": 0}.',
                 id="heists.W011",
-            )
-        )
-    if SITE_CACHE in settings.MIDDLEWARE:
-        messages.append(
-            Warning(
-                f"{SITE_CACHE} caches whole pages, and a token in a header does not tell one player's from another's.",
-                hint="Remove it, and cache the views that may be shared with @cache_page.",
-                id="heists.W012",
-            )
-        )
-    if settings.USE_I18N and settings.LANGUAGES != global_settings.LANGUAGES and LOCALE not in settings.MIDDLEWARE:
-        messages.append(
-            Warning(
-                f"{LOCALE} is not in MIDDLEWARE; every player reads heists in {settings.LANGUAGE_CODE!r}.",
-                hint=f'Add "{LOCALE}" to MIDDLEWARE, behind SessionMiddleware.',
-                id="heists.W013",
             )
         )
     return messages
@@ -110,14 +92,6 @@ def check_mail(**kwargs: Any) -> list[CheckMessage]:
                 f"Emails are written, but {backend} sends them to nobody.",
                 hint='Configure a mail server, or write HEISTS = {"EMAIL_ENABLED": False}.',
                 id="heists.W015",
-            )
-        )
-    if conf.email_from() == "webmaster@localhost":
-        messages.append(
-            Warning(
-                "Emails would come from webmaster@localhost, which mail servers refuse.",
-                hint='Write HEISTS = {"EMAIL_FROM": "Your site <noreply@example.com>"}.',
-                id="heists.W016",
             )
         )
     if not conf.site_url():

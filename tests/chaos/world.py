@@ -13,7 +13,6 @@ GAME = {
     "HEIST_MAX_HEISTS_PER_DAY": "1000000",
     "HEIST_MONTHLY_LOSS_PERCENT": "100",
     "HEIST_RATE_LIMIT_PER_MINUTE": "1000000",
-    "CACHE_URL": "locmemcache://",
 }
 
 

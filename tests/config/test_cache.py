@@ -1,148 +1,122 @@
-"""The cache counts exactly, from many processes at once."""
+"""The site counts in Redis by CACHE_URL, and works while that Redis is down or silent."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
+import logging
+import runpy
+import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
+from django.core.cache import cache
+from django.core.exceptions import ImproperlyConfigured
+from rest_framework.test import APIClient
 
-from config.cache import SQLiteCache
+from config.settings import redis_cache
+from tests.config.test_settings import PRODUCTION, read
 
-
-@pytest.fixture
-def cache(tmp_path: Path) -> SQLiteCache:
-    return SQLiteCache(tmp_path / "var" / "cache.sqlite3", {})
-
-
-def count(path: Path, times: int) -> int:
-    """Add one that many times; tell how often this process was the one to create the counter."""
-    cache = SQLiteCache(path, {})
-    created = 0
-    for _ in range(times):
-        created += cache.add("counter", 0)
-        cache.incr("counter")
-    return created
+ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("start", ["fork", "spawn"])
-@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_no_count_is_lost_between_processes(tmp_path: Path, start: str) -> None:
-    path = tmp_path / "cache.sqlite3"
-    context = multiprocessing.get_context(start)
+def test_a_site_without_a_url_counts_in_each_process(tmp_path: Path) -> None:
+    cache = read(tmp_path, "CACHES", **PRODUCTION)["default"]
 
-    with context.Pool(8) as pool:
-        created = pool.starmap(count, [(path, 200)] * 8)
-
-    assert SQLiteCache(path, {}).get("counter") == 1600
-    assert sum(created) == 1
-
-
-def test_a_connection_is_not_carried_through_a_fork(cache: SQLiteCache) -> None:
-    cache.set("key", 1)
-
-    pid = os.fork()
-    if pid == 0:  # the child must never come back into pytest
-        try:
-            cache.incr("key")
-        finally:
-            os._exit(0)
-    os.waitpid(pid, 0)
-
-    assert cache.incr("key") == 3
+    assert cache == {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 
 
 @pytest.mark.parametrize(
-    "value", [0, -1, 2**63 - 1, 2**70, 1.5, "text", "", None, True, [1, 2.5], {"a": [None]}, "\x00"]
+    ("url", "location"),
+    [
+        ("redis://localhost:6379/1", "redis://localhost:6379/1"),
+        ("rediscache://:a,b;c@cache.example.com/0", "redis://:a,b;c@cache.example.com/0"),
+        ("rediss://cache.example.com", "rediss://cache.example.com"),
+        ("unix:///run/redis.sock?db=2", "unix:///run/redis.sock?db=2"),
+    ],
 )
-def test_what_json_can_say_comes_back(cache: SQLiteCache, value: Any) -> None:
-    cache.set("key", value)
+def test_a_url_names_a_redis(tmp_path: Path, url: str, location: str) -> None:
+    cache = read(tmp_path, "CACHES", CACHE_URL=url, **PRODUCTION)["default"]
 
-    assert cache.get("key", "default") == value
-    assert type(cache.get("key", "default")) is type(value)
-
-
-def test_what_json_cannot_say_is_refused(cache: SQLiteCache) -> None:
-    with pytest.raises(TypeError):
-        cache.set("key", object())
+    assert (cache["BACKEND"], cache["LOCATION"]) == ("django.core.cache.backends.redis.RedisCache", [location])
 
 
-def test_add_keeps_what_is_there(cache: SQLiteCache) -> None:
-    assert cache.add("key", 1)
-    assert not cache.add("key", 2)
-    assert cache.get("key") == 1
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:6379",
+        "memcache://localhost:11211",
+        "redis:localhost",
+        "redis://localhost:port/1",
+        "redis://localhost:99999/1",
+        "redis://localhost:6379/one",
+        "redis://[::1/1",
+        "redis://localhost/1?db=one",
+        "redis://localhost/1?colour=red",
+        "redis://:secret#1@localhost/1",
+    ],
+)
+def test_a_malformed_url_stops_the_start(url: str) -> None:
+    with pytest.raises(ImproperlyConfigured) as raised:
+        redis_cache(url)
+
+    assert str(raised.value) == "CACHE_URL is no URL of a Redis; write it like redis://localhost:6379/1."
 
 
-def test_values_expire(cache: SQLiteCache) -> None:
-    cache.set("key", 1, timeout=0.05)
-    cache.set("kept", 1, timeout=None)
-    cache.set("never", 1, timeout=0)
-    time.sleep(0.06)
+@pytest.mark.usefixtures("redis_cache")
+def test_a_real_redis_counts() -> None:
+    cache.add("count", 0, timeout=5)
 
-    assert cache.get("key") is None
-    assert cache.get("never") is None
-    assert cache.get("kept") == 1
-    assert not cache.has_key("key")
-    assert not cache.touch("key")
-    assert not cache.delete("key")
-    with pytest.raises(ValueError, match="no number"):
-        cache.incr("key")
-    assert cache.add("key", 2)
+    assert [cache.incr("count"), cache.incr("count")] == [1, 2]
 
 
-def test_incr_keeps_the_expiry(cache: SQLiteCache) -> None:
-    cache.set("key", 1, timeout=0.05)
-    cache.incr("key", 5)
-    time.sleep(0.06)
-
-    assert cache.get("key") is None
-
-
-def test_touch_moves_the_expiry(cache: SQLiteCache) -> None:
-    cache.set("key", 1, timeout=0.05)
-
-    assert cache.touch("key", 60)
-
-    time.sleep(0.06)
-    assert cache.get("key") == 1
+@pytest.fixture
+def down() -> Iterator[int]:
+    """A port where nothing listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
 
 
-@pytest.mark.parametrize("value", ["text", True, 1.5, [1]])
-def test_only_numbers_are_counted(cache: SQLiteCache, value: Any) -> None:
-    cache.set("key", value)
-
-    with pytest.raises(ValueError, match="no number"):
-        cache.incr("key")
-
-
-def test_delete_and_clear_forget(cache: SQLiteCache) -> None:
-    cache.set_many({"a": 1, "b": 2, "c": 3})
-
-    assert cache.delete("a")
-    assert cache.get_many(["a", "b", "c"]) == {"b": 2, "c": 3}
-    assert cache.decr("c") == 2
-    cache.clear()
-
-    assert cache.get_many(["a", "b", "c"]) == {}
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """A port where connections are accepted and never answered."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
 
 
-def test_versions_and_prefixes_are_apart(tmp_path: Path) -> None:
-    one, two = (SQLiteCache(tmp_path / "cache.sqlite3", {"KEY_PREFIX": prefix}) for prefix in ("one", "two"))
+@pytest.mark.parametrize("failure", ["down", "silent"])
+@pytest.mark.django_db
+def test_players_sign_in_and_play_while_redis_fails(
+    failure: str, request: pytest.FixtureRequest, settings: Any, api: APIClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    get_user_model().objects.create_user("alice", password="correct horse battery")
+    settings.CACHES = {"default": redis_cache(f"redis://127.0.0.1:{request.getfixturevalue(failure)}/1")}
 
-    one.set("key", 1)
-    one.set("key", 2, version=2)
-    two.set("key", 3)
+    started = time.monotonic()
+    login = api.post("/api/auth/login/", {"username": "alice", "password": "correct horse battery"})
+    token = api.get("/api/heists/token/", HTTP_AUTHORIZATION=f"Token {login.json()['token']}")
+    seconds = time.monotonic() - started
 
-    assert (one.get("key"), one.get("key", version=2), two.get("key")) == (1, 2, 3)
+    assert (login.status_code, token.status_code) == (200, 200)
+    # Two waits of a quarter of a second, and time for a busy machine.
+    assert seconds < 4
+    warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert ["is let through" in record.getMessage() for record in warnings] == [True, True]
 
 
-def test_what_has_expired_is_swept(cache: SQLiteCache, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("config.cache.SWEEP_EVERY", 1)
-    cache.set("old", 1, timeout=0)
+@pytest.mark.parametrize(("backend", "lines"), [("locmem.LocMemCache", 1), ("redis.RedisCache", 0)])
+def test_the_server_says_once_when_limits_are_counted_per_process(backend: str, lines: int, settings: Any) -> None:
+    settings.CACHES = {"default": {"BACKEND": f"django.core.cache.backends.{backend}"}}
+    hook = runpy.run_path(str(ROOT / "config" / "gunicorn.conf.py"))["post_worker_init"]
+    said: list[str] = []
+    log = SimpleNamespace(warning=lambda message, *values: said.append(message % values))
 
-    cache.set("new", 1)
+    for age in (1, 2, 3):
+        hook(SimpleNamespace(age=age, log=log))
 
-    assert cache._run("SELECT count(*) FROM entries") == [(1,)]
+    assert len(said) == lines
+    assert all("counted per process" in line for line in said)

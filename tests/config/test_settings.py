@@ -55,7 +55,9 @@ def test_a_secret_may_begin_with_a_dollar_sign(tmp_path: Path) -> None:
 
 
 def test_production_passes_the_deployment_checks(tmp_path: Path) -> None:
-    done = run(tmp_path, "manage.py", "check", "--deploy", "--fail-level", "WARNING", **PRODUCTION, HEIST_SITE_URL=SITE)
+    services = {"CACHE_URL": "redis://127.0.0.1:6379/1", "HEIST_SITE_URL": SITE}
+
+    done = run(tmp_path, "manage.py", "check", "--deploy", "--fail-level", "WARNING", **PRODUCTION, **services)
 
     assert done.returncode == 0, done.stderr
 

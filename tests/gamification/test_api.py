@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from knox.models import get_token_model
 from rest_framework.test import APIClient
 
 from gamification.models import PlayerProfile
+from heists.api import throttling
 
 from .conftest import PASSWORD
 
@@ -53,16 +55,19 @@ def test_signing_up_with_a_code_rewards_its_owner(api: APIClient, alice: Any, pr
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "code"),
+    ("body", "status", "code", "detail"),
     [
-        ({"referral_code": "NOBODYSCODE0"}, 400, "unknown_referral_code"),
-        ({"username": "alice"}, 409, "username_taken"),
+        ({"referral_code": "NOBODYSCODE0"}, 400, "unknown_referral_code", "This referral code does not exist."),
+        ({"username": "alice"}, 409, "username_taken", "A player with this username exists already."),
     ],
 )
-def test_signup_refusals_have_a_code(api: APIClient, alice: Any, body: dict[str, str], status: int, code: str) -> None:
+def test_signup_errors_have_a_code(
+    api: APIClient, alice: Any, body: dict[str, str], status: int, code: str, detail: str
+) -> None:
     response = api.post("/api/signup/", {"username": "bob", "password": PASSWORD} | body)
 
     assert (response.status_code, code_of(response)) == (status, code)
+    assert response.json()["detail"] == detail
 
 
 @pytest.mark.parametrize(
@@ -217,22 +222,25 @@ def test_the_admins_session_opens_the_api_too(client: Client, alice: Any) -> Non
     assert client.get(PROTECTED).status_code == 200
 
 
-def test_too_many_sign_ins_are_a_429(api: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rest_framework.throttling import ScopedRateThrottle
+@pytest.fixture
+def two_a_minute(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit of two, and a clock that stands still."""
+    settings.SIGNUP_RATE_LIMIT_PER_MINUTE = settings.LOGIN_RATE_LIMIT_PER_MINUTE = 2
+    monkeypatch.setattr(throttling, "time", SimpleNamespace(time=lambda: 1_800_000_000.0))
 
-    monkeypatch.setitem(ScopedRateThrottle.THROTTLE_RATES, "login", "2/min")
 
-    responses = [api.post("/api/auth/login/", {"username": "x", "password": "y"}) for _ in range(3)]
+@pytest.mark.parametrize("path", ["/api/auth/login/", "/api/signup/"])
+@pytest.mark.usefixtures("two_a_minute")
+def test_too_many_requests_of_one_address_are_a_429(api: APIClient, path: str) -> None:
+    responses = [api.post(path, {"username": "x", "password": "y"}) for _ in range(3)]
 
-    assert [response.status_code for response in responses] == [401, 401, 429]
+    assert [response.status_code == 429 for response in responses] == [False, False, True]
     assert code_of(responses[-1]) == "throttled"
+    assert responses[-1]["Retry-After"] == "60"
 
 
-def test_a_forged_address_does_not_escape_the_throttle(api: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rest_framework.throttling import ScopedRateThrottle
-
-    monkeypatch.setitem(ScopedRateThrottle.THROTTLE_RATES, "login", "2/min")
-
+@pytest.mark.usefixtures("two_a_minute")
+def test_a_forged_address_does_not_escape_the_throttle(api: APIClient) -> None:
     responses = [
         api.post("/api/auth/login/", {"username": "x", "password": "y"}, HTTP_X_FORWARDED_FOR=f"6.6.6.{n}")
         for n in range(3)

@@ -55,31 +55,6 @@ def test_w011_proxies_that_are_counted_twice(settings: Any) -> None:
     ]
 
 
-def test_w012_a_cache_that_mixes_up_the_players(settings: Any) -> None:
-    settings.MIDDLEWARE = [*settings.MIDDLEWARE, deployment.SITE_CACHE]
-
-    assert deployment.check_proxies() == [
-        Warning(
-            "django.middleware.cache.FetchFromCacheMiddleware caches whole pages, and a token in a header does not "
-            "tell one player's from another's.",
-            hint="Remove it, and cache the views that may be shared with @cache_page.",
-            id="heists.W012",
-        )
-    ]
-
-
-def test_w013_languages_that_nobody_is_asked_for(settings: Any) -> None:
-    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if name != deployment.LOCALE]
-
-    assert deployment.check_proxies() == [
-        Warning(
-            "django.middleware.locale.LocaleMiddleware is not in MIDDLEWARE; every player reads heists in 'en'.",
-            hint='Add "django.middleware.locale.LocaleMiddleware" to MIDDLEWARE, behind SessionMiddleware.',
-            id="heists.W013",
-        )
-    ]
-
-
 @pytest.mark.parametrize(
     ("backend", "how"),
     [
@@ -128,20 +103,6 @@ def test_w015_letters_to_nobody(name: str, monkeypatch: pytest.MonkeyPatch) -> N
             f"Emails are written, but django.core.mail.backends.{name}.EmailBackend sends them to nobody.",
             hint='Configure a mail server, or write HEISTS = {"EMAIL_ENABLED": False}.',
             id="heists.W015",
-        )
-    ]
-
-
-@pytest.mark.usefixtures("emails")
-def test_w016_letters_from_nobody(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.DEFAULT_FROM_EMAIL = "webmaster@localhost"
-    monkeypatch.setattr(deployment, "_mail_backend", lambda: "django.core.mail.backends.smtp.EmailBackend")
-
-    assert deployment.check_mail() == [
-        Warning(
-            "Emails would come from webmaster@localhost, which mail servers refuse.",
-            hint='Write HEISTS = {"EMAIL_FROM": "Your site <noreply@example.com>"}.',
-            id="heists.W016",
         )
     ]
 

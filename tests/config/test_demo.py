@@ -1,0 +1,53 @@
+"""`make run` on a database that it did not make says what to do."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from config import demo
+from tests.config.test_settings import run
+
+
+@pytest.fixture(scope="module")
+def old_var(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("var")
+    done = run(folder, "manage.py", "migrate", "--verbosity=0", DEBUG="true")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("ALTER TABLE heists_shield RENAME TO heists_armour", "there is no table heists_shield"),
+        ("ALTER TABLE heists_heist ADD COLUMN loot integer", "table heists_heist still has the column loot"),
+        ("ALTER TABLE heists_heist RENAME COLUMN token_spent TO paid", "table heists_heist still has the column paid"),
+        ("DELETE FROM django_migrations WHERE app = 'heists'", "already exists"),
+        ("DELETE FROM django_migrations WHERE app = 'auth'", "is applied before its dependency"),
+    ],
+)
+def test_a_database_of_another_version_is_named_in_one_sentence(
+    old_var: Path, tmp_path: Path, change: str, reason: str
+) -> None:
+    database = tmp_path / "db.sqlite3"
+    database.write_bytes((old_var / "db.sqlite3").read_bytes())
+    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(change)
+
+    done = run(tmp_path, "-m", "config.demo", "127.0.0.1", "8000", DEBUG="true")
+
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith(f"The database {database} was made by another version of the site (")
+    assert reason in done.stderr
+    assert done.stderr.endswith(f"delete {tmp_path}, or name another database with DATABASE_URL.\n")
+
+
+@pytest.mark.django_db
+def test_the_tables_of_this_version_have_no_differences() -> None:
+    assert list(demo.differences(connection)) == []

@@ -16,12 +16,11 @@ from heists.errors import InsufficientCoins
 from heists.models import Heist
 
 from . import errors, services
-from .demo import GamificationDemo
 from .models import CoinReason, PlayerProfile, PointEvent
 
 
-class GamificationEconomy(GamificationDemo, Economy):
-    """Monthly points and coins, as `PlayerProfile` keeps them; and, from GamificationDemo, the demo world."""
+class GamificationEconomy(Economy):
+    """Monthly points and coins, as `PlayerProfile` keeps them."""
 
     has_coins = True
 

@@ -82,13 +82,6 @@ class ShieldAlreadyLive(HeistError):
     sentence = _("You already have a live shield.")
 
 
-class DemoRefused(HeistError):
-    """The demo world can't, or must not, be built here."""
-
-    code = "demo_refused"
-    sentence = _("The demo world can't be built here.")
-
-
 class Busy(HeistError):
     """The deed lost to others too often, or the database is away; nothing was done, try again."""
 

@@ -1,4 +1,4 @@
-"""The world that is measured: `seed_heists --demo`, and pairs of players who are ready for each other."""
+"""The world that is measured: `seed_demo`, and pairs of players who are ready for each other."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from django.core.management import call_command
 from django.db import connection, transaction
 from django.utils import timezone
 
+from gamification.demo.accounts import insert_balances, insert_players
+from gamification.demo.bulk import Bulk
+from gamification.demo.players import Player
 from heists.choices import GrantReason
-from heists.demo.bulk import Bulk
-from heists.demo.host import DemoEconomy, DemoPlayer
-from heists.economy import get_economy
-from heists.models import Heist, HeistToken, TokenGrant
+from heists.models import Heist, TokenGrant
 
 POINTS = 1000
 
@@ -24,7 +24,7 @@ def build(heists: int) -> dict[str, Any]:
     """Migrate and seed, and return how long the seeding took."""
     call_command("migrate", verbosity=0)
     begun = time.perf_counter()
-    call_command("seed_heists", demo=True, heists=heists, verbosity=0)
+    call_command("seed_demo", heists=heists, verbosity=0)
     seconds = time.perf_counter() - begun
     # The visibility map, which autovacuum would have made by the time a real world is this large.
     with connection.cursor() as cursor:
@@ -35,32 +35,21 @@ def build(heists: int) -> dict[str, Any]:
 class Recruits:
     """Fresh players with tokens and points, for attempts that each need an attacker and a victim of their own."""
 
-    def __init__(self) -> None:
-        self._made = 0
-        self._ready: list[int] = []
-
     def take(self, count: int, *, tokens: int = 1) -> list[int]:
         """Return the keys of so many players who hold tokens, can be robbed and never met anybody."""
         now = timezone.now() - dt.timedelta(days=1)
         prefix = f"recruit{int(time.time() * 1000)}-"
         players = [
-            DemoPlayer(f"{prefix}{n}", now, starting_points=POINTS, points=POINTS, tokens=tokens, tokens_earned=tokens)
-            for n in range(count)
+            Player(f"{prefix}{n}", now, starting_points=POINTS, tokens=tokens, last_earned_at=now) for n in range(count)
         ]
-        economy, bulk = get_economy(), Bulk(connection.alias)
-        assert isinstance(economy, DemoEconomy)
+        bulk = Bulk()
         with transaction.atomic():
-            economy.create_demo_players(players, bulk)
-            economy.settle_demo_players(players, bulk)
+            insert_players(players, bulk)
+            insert_balances(players, bulk)
             bulk.insert(
                 TokenGrant,
                 ("player", "amount", "reason", "source", "note", "created_at"),
                 ((p.key, tokens, GrantReason.PROMOTION.value, f"bench:{p.key}", "", now) for p in players),
-            )
-            bulk.insert(
-                HeistToken,
-                ("user", "balance", "total_earned", "total_spent", "last_earned_at", "created_at", "updated_at"),
-                ((p.key, tokens, tokens, 0, now, now, now) for p in players),
             )
             bulk.reset_sequences()
         return [player.key for player in players]

@@ -25,7 +25,7 @@ def main(host: str, port: str) -> None:
     migrate()
     users = get_user_model().objects
     if not users.exists():
-        call_command("seed_heists", demo=True)
+        call_command("seed_demo")
 
     address = "localhost" if host in ("0.0.0.0", "::", "[::]") else host  # noqa: S104
     print(f"\n  site   http://{address}:{port}/")

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import datetime as dt
+from random import Random
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+
+from gamification.demo.build import seed_demo
+from gamification.demo.players import CAST, PASSWORD, invent_players
+from gamification.models import PlayerProfile
+from heists.conf import rules
+from heists.economy import get_economy
+from heists.models import HeistNotification, HeistToken
+from heists.queries import facts
+
+
+def test_the_crowd_has_every_kind_of_player(now: dt.datetime) -> None:
+    players = invent_players(500, rules=rules(), start=now, random=Random(1))
+    crowd = players[len(CAST) :]
+
+    assert [player.name for player in players[: len(CAST)]] == list(CAST)
+    assert len({player.name for player in players}) == 500
+    assert any(player.email for player in crowd) and not all(player.email for player in crowd)
+    assert any(not player.active for player in crowd)
+    assert any(player.starting_points < rules().min_target_points for player in crowd)
+    assert any(player.attackable and not player.attacks for player in crowd)
+    assert all(player.starting_points < 60_000 for player in crowd)
+
+
+def test_players_join_before_the_first_heist_and_after_their_referrer(now: dt.datetime) -> None:
+    players = invent_players(100, rules=rules(), start=now, random=Random(1))
+
+    assert all(player.joined_at < now for player in players)
+    referred = [player for player in players if player.referrer]
+    assert referred
+    assert all(player.referrer.joined_at < player.joined_at for player in referred if player.referrer)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_cast_ends_in_the_states_that_cast_names(now: dt.datetime, seed: int) -> None:
+    seed_demo(now=now, seed=seed)
+    keys = dict(get_user_model().objects.values_list("username", "pk"))
+    alice = facts.read(
+        keys["alice"], list(keys.values()), economy=get_economy(), rules=rules(), now=now, using="default"
+    )
+    tokens = dict(HeistToken.objects.values_list("user__username", "balance"))
+
+    def code(name: str) -> str | None:
+        failure = next(alice.failures(alice.victim(keys[name])), None)
+        return failure and failure.code
+
+    assert tokens["alice"] >= 3
+    assert code("bob") is None and alice.amount(alice.victim(keys["bob"])) >= 80
+    assert code("carol") == "protected"
+    assert code("dave") is None and alice.victim(keys["dave"]).shield_id
+    assert code("erin") == "insufficient_points"
+    assert tokens["frank"] == 0
+    assert HeistNotification.objects.filter(user=keys["heidi"], type="SHIELD_ACTIVATED").exists()
+    assert code("ivan") == "inactive_target"
+    leader = PlayerProfile.objects.order_by("-monthly_points").values_list("user__username", flat=True).first()
+    assert leader == "oscar"
+
+
+@pytest.mark.django_db
+def test_known_passwords_are_set_while_debug_is_on(now: dt.datetime, settings: Any) -> None:
+    settings.DEBUG = True
+    seed_demo(now=now)
+    alice, staff = (get_user_model().objects.get(username=name) for name in ("alice", "staff"))
+
+    assert alice.check_password(PASSWORD) and not alice.is_staff
+    assert staff.check_password(PASSWORD) and staff.is_superuser
+    others = get_user_model().objects.exclude(pk__in=[alice.pk, staff.pk])
+    assert not any(user.has_usable_password() for user in others)
+
+
+@pytest.mark.django_db
+def test_no_password_is_set_while_debug_is_off(now: dt.datetime, settings: Any) -> None:
+    settings.DEBUG = False
+    seed_demo(now=now)
+
+    assert not any(user.has_usable_password() for user in get_user_model().objects.all())
+    assert not get_user_model().objects.filter(is_staff=True).exists()

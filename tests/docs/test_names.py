@@ -29,3 +29,18 @@ def test_the_files_and_tests_it_names_exist(document: Path) -> None:
         assert any((root / path).exists() for root in roots), path
         if function:
             assert f"def {function}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{function}"
+
+
+def test_the_code_cites_sections_that_exist() -> None:
+    headings = set(re.findall(r"^## (.+)$", (ROOT / "docs" / "specification.md").read_text(encoding="utf-8"), re.M))
+    sources = [path for folder in ("heists", "gamification", "config") for path in (ROOT / folder).rglob("*.py")]
+
+    # A citation may go on after a line break.
+    cited = {
+        title
+        for path in sources
+        for title in re.findall(r"specification\.md,\s+\"([^\"]+)\"", path.read_text(encoding="utf-8"))
+    }
+
+    assert cited - headings == set()
+    assert "Settings" in cited

@@ -65,7 +65,7 @@ serve: .venv/site ## start the site as in production: gunicorn, several workers;
 	exec $(BIN)/python -m gunicorn --config config/gunicorn.conf.py config.wsgi
 
 quick: .venv/dev ## run the fast tests, on SQLite; under two minutes
-	$(BIN)/python -m pytest --database=sqlite -q --ignore=tests/api/test_fuzzing.py $(addprefix --ignore=tests/,$(SLOW))
+	$(BIN)/python -m pytest --database=sqlite -q --ignore=tests/heists/api/test_fuzzing.py $(addprefix --ignore=tests/,$(SLOW))
 
 test: test-sqlite test-postgres ## run every test, on SQLite and on PostgreSQL
 

@@ -8,6 +8,8 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
+# Tests that start sites, servers or browsers of their own.
+SLOW := hosts packaging browser benchmarks chaos
 export HOST PORT
 export PIP_ROOT_USER_ACTION := ignore
 export DJANGO_SETTINGS_MODULE := config.settings
@@ -18,9 +20,9 @@ export HOME := $(CURDIR)/var/home
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test test-sqlite test-postgres lint format bench chaos matrix wheel messages clean
+.PHONY: help run serve quick test test-sqlite test-postgres lint format docs bench chaos matrix wheel messages clean
 
-help: ## say what there is
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  HOST and PORT say where to listen (127.0.0.1, 8000); DATABASE_URL names another database;"
@@ -62,6 +64,9 @@ serve: .venv/site ## start the site as in production: gunicorn, several workers;
 	$(BIN)/python manage.py collectstatic --no-input --verbosity 0 && \
 	exec $(BIN)/python -m gunicorn --config config/gunicorn.conf.py config.wsgi
 
+quick: .venv/dev ## run the fast tests, on SQLite; under two minutes
+	$(BIN)/python -m pytest --database=sqlite -q --ignore=tests/heists/api/test_fuzzing.py $(addprefix --ignore=tests/,$(SLOW))
+
 test: test-sqlite test-postgres ## run every test, on SQLite and on PostgreSQL
 
 test-sqlite: .venv/dev ## run every test on SQLite
@@ -83,7 +88,11 @@ format: .venv/dev ## lay out the code as lint wants it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/dev ## measure the budgets of the spec on PostgreSQL
+docs: .venv/dev ## write docs/settings.md, docs/openapi.yaml and the answers in docs/api.md again, from the code
+	$(BIN)/python -m docs.generate
+	UPDATE_DOCS=1 $(BIN)/python -m pytest --database=sqlite -q tests/docs/test_api_examples.py
+
+bench: .venv/dev ## measure the budgets of docs/specification.md on PostgreSQL
 	$(BIN)/python -m benchmarks
 
 chaos: .venv/dev ## kill workers, connections and the database for a minute under load, then audit (SECONDS=60)

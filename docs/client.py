@@ -1,8 +1,8 @@
-"""A day in the life of a robber: a worked client of the heist API, with nothing but Python's standard library.
+"""A worked client of the heist API, with nothing but Python's standard library.
 
     python docs/client.py http://127.0.0.1:8000 USERNAME PASSWORD
 
-Read it from the bottom: `play_a_day` is the story, `Client` the few habits that make it safe on a bad network.
+`play_a_day` is a session of one player; `Client` repeats requests safely when answers are lost.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ import urllib.request
 import uuid
 from typing import Any
 
-# Seconds before a silent connection is given up, and between two tries.
+# Seconds: before a silent connection is given up, and between two attempts.
 TIMEOUT = 10
 PAUSES = (0.2, 1, 3)
 
 
 class Problem(Exception):
-    """An answer that says no (RFC 9457). Decide by `code`; show `detail` to the player."""
+    """An error of the API (RFC 9457). Decide by `code`; show `detail` to the player."""
 
     def __init__(self, status: int, body: dict[str, Any], retry_after: str | None) -> None:
         super().__init__(f"{status} {body.get('code')}: {body.get('detail')}")
         self.status, self.body = status, body
         self.code = body.get("code")
-        # Seconds; only the server knows better than our own pauses.
+        # Seconds, from the server.
         self.retry_after = int(retry_after) if retry_after and retry_after.isdigit() else None
 
 
 class Client:
-    """Talks JSON to one site in the name of one player."""
+    """Sends JSON to one site for one player."""
 
     def __init__(self, site: str) -> None:
         self.site = site.rstrip("/")
@@ -47,18 +47,18 @@ class Client:
         return self.send_again_if_lost("GET", f"{path}?{urllib.parse.urlencode(query)}" if query else path)
 
     def post(self, path: str, body: dict[str, Any] | None = None, key: str | None = None) -> Any:
-        """Post. Without a key a lost answer is an error, for nobody knows what became of the request."""
+        """Post. Without a key, a lost answer is an error: the request may or may not have been carried out."""
         if key is None:
             return self.send("POST", path, body)
         return self.send_again_if_lost("POST", path, body, key)
 
     def send_again_if_lost(self, method: str, path: str, body: Any = None, key: str | None = None) -> Any:
-        """Send, and send the same again where the answer was lost or the server says that it was only busy."""
+        """Send, and repeat the request if the answer is lost or the server asks to wait."""
         for pause in (*PAUSES, None):
             try:
                 return self.send(method, path, body, key)
             except Problem as problem:
-                # 409 is an answer, however often we ask. 429 and 503 ask us to wait; not longer than a player would.
+                # 409 is a final answer. 429 and 503 ask us to wait; not longer than a player would.
                 if pause is None or problem.status not in (429, 503) or problem.code == "feature_disabled":
                     raise
                 pause = max(pause, min(problem.retry_after or 0, 60))
@@ -97,20 +97,20 @@ class Client:
             page = self.get(page["next"])
 
     def rob(self, victim: Any) -> Any:
-        """Rob a player, exactly once, however often the connection drops on the way."""
-        # One key for one press of the button, made before the first try.
+        """Rob a player exactly once, even if the connection drops."""
+        # One key for one intention, made before the first attempt.
         return self.post("/api/heists/", {"victim": victim}, key=str(uuid.uuid4()))
 
 
 def play_a_day(site: str, username: str, password: str) -> list[str]:
-    """Log in, look around, rob the best target, try once more, and read what happened. Return the day's diary."""
+    """Log in, rob the best target, try once more, and read what happened. Return one line for each step."""
     client, diary = Client(site), []
     client.log_in(username, password)
 
     token = client.get("/api/heists/token/")
     diary.append(f"I have {token['balance']} tokens.")
 
-    # The list is in leaderboard order; the first who is eligible is worth the most.
+    # The list is in leaderboard order, so the first eligible player is worth the most.
     target = next((row for row in client.every("/api/heists/targets/", page_size=100) if row["eligible"]), None)
     if target is None:
         diary.append("Nobody can be robbed today.")
@@ -119,7 +119,7 @@ def play_a_day(site: str, username: str, password: str) -> list[str]:
 
     try:
         heist = client.rob(target["player"]["id"])
-        # A shield may have been in the way: nobody can know beforehand.
+        # A shield may have blocked it; the API never shows one beforehand.
         diary.append(heist["message"])
         client.rob(target["player"]["id"])
         diary.append("And once more!")
@@ -127,7 +127,7 @@ def play_a_day(site: str, username: str, password: str) -> list[str]:
         if problem.status != 409:
             raise
         until = problem.body.get("retry_at")
-        diary.append(f"Refused ({problem.code}){f' until {until}' if until else ''}: {problem.body['detail']}")
+        diary.append(f"Rejected ({problem.code}){f' until {until}' if until else ''}: {problem.body['detail']}")
 
     preview = client.get(f"/api/heists/targets/{target['player']['id']}/")
     diary.append("In the way now: " + ", ".join(reason["code"] for reason in preview["reasons"]))

@@ -1,50 +1,76 @@
-"""The settings of heists: one documented question each, read at call time (spec section 9).
+"""The settings of heists, read at call time. See docs/specification.md, "Settings".
 
-All live in one dictionary, `HEISTS`, in the host's settings. `DEFAULTS` is the whole list of keys; `checks` says
-what a wrong value should be.
+All live in one dictionary, `HEISTS`, in the host's settings. `SETTINGS` is the whole list of keys.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from .rules import Rules
 
-DEFAULTS: dict[str, Any] = {
-    "ENABLED": True,
-    "ECONOMY": None,
-    "POINT_EVENT_TYPE_MODEL": None,
-    "TOKEN_COST": 1,
-    "TOKENS_PER_REFERRAL": 1,
-    "STEAL_PERCENTAGE": 5,
-    "MAX_STEAL_POINTS": 100,
-    "MIN_TARGET_POINTS": 20,
-    "COOLDOWN_HOURS": 24,
-    "TARGET_COOLDOWN_HOURS": 48,
-    "MAX_HEISTS_PER_DAY": 10,
-    "PAIR_COOLDOWN_HOURS": 0,
-    "MONTHLY_LOSS_PERCENT": 10,
-    "SHIELD_COST": 50,
-    "SHIELD_DAYS": 7,
-    "RATE_LIMIT_PER_MINUTE": 10,
-    "READ_RATE_LIMIT_PER_MINUTE": 60,
-    "THROTTLE_CACHE": "default",
-    "TRUSTED_PROXIES": 0,
-    "EMAIL_ENABLED": True,
-    "EMAIL_FROM": "",
-    "EMAIL_DELIVERY": None,
-    "EMAIL_LEASE_SECONDS": 300,
-    "EMAIL_RETRY_SECONDS": 30,
-    "EMAIL_MAX_ATTEMPTS": 10,
-    "SITE_URL": "",
-    "RETENTION_READ_DAYS": 90,
-    "RETENTION_UNREAD_DAYS": 180,
-    "RETENTION_ADDRESS_DAYS": 90,
+
+class Setting(NamedTuple):
+    """One key of `HEISTS`: what it means, its default, and for a whole number its unit and the range of `checks`."""
+
+    default: Any
+    meaning: str
+    unit: str = ""
+    minimum: int | None = None
+    maximum: int | None = None
+
+
+# docs/settings.md is generated from this table.
+SETTINGS: dict[str, Setting] = {
+    "ECONOMY": Setting(None, "Dotted path of your economy class. Required."),
+    "ENABLED": Setting(True, "Whether attempts and the shield shop are open. Everything else stays readable."),
+    "POINT_EVENT_TYPE_MODEL": Setting(None, 'Your table of point event types, as "app_label.Model".'),
+    "TOKEN_COST": Setting(1, "What a heist costs.", "tokens", 0, 1_000_000),
+    "TOKENS_PER_REFERRAL": Setting(1, "What a referrer earns for one referred player.", "tokens", 0, 1_000_000),
+    "STEAL_PERCENTAGE": Setting(5, "Share of the victim's monthly points that a heist takes.", "per cent", 1, 100),
+    "MAX_STEAL_POINTS": Setting(100, "The most that one heist takes.", "points", 1, 1_000_000_000),
+    "MIN_TARGET_POINTS": Setting(20, "What a victim has to have.", "monthly points", 0, 1_000_000_000),
+    "COOLDOWN_HOURS": Setting(24, "How long an attacker waits after a token was spent.", "hours", 0, 24 * 366),
+    "TARGET_COOLDOWN_HOURS": Setting(48, "How long a success protects the victim.", "hours", 0, 24 * 366),
+    "MAX_HEISTS_PER_DAY": Setting(10, "Outcomes of one attacker in a rolling day.", "heists", 1, 1_000_000),
+    "PAIR_COOLDOWN_HOURS": Setting(
+        0, "How long the same attacker waits for the same victim; 0 is off.", "hours", 0, 24 * 366
+    ),
+    "MONTHLY_LOSS_PERCENT": Setting(
+        10,
+        "The most a victim loses in a calendar month of `TIME_ZONE`, of the points without losses.",
+        "per cent",
+        0,
+        100,
+    ),
+    "SHIELD_COST": Setting(50, "Price of a shield.", "coins", 0, 1_000_000_000),
+    "SHIELD_DAYS": Setting(7, "How long an unused shield lasts.", "days", 1, 3660),
+    "RATE_LIMIT_PER_MINUTE": Setting(10, "Attempts and purchases of one player.", "requests a minute", 1, 1_000_000),
+    "READ_RATE_LIMIT_PER_MINUTE": Setting(60, "Other requests of one player.", "requests a minute", 1, 1_000_000),
+    "THROTTLE_CACHE": Setting("default", "Alias of the cache that counts requests. All workers have to share it."),
+    "TRUSTED_PROXIES": Setting(
+        0, "How many of your proxies append to `X-Forwarded-For`; with 0, only `REMOTE_ADDR` counts.", "proxies", 0, 100
+    ),
+    "EMAIL_ENABLED": Setting(True, "Whether notifications are also sent by email."),
+    "EMAIL_FROM": Setting("", "Sender of the emails; empty for `DEFAULT_FROM_EMAIL`."),
+    "EMAIL_DELIVERY": Setting(
+        None, "Dotted path of a function that is called after the commit with the keys of new outbox emails."
+    ),
+    "EMAIL_LEASE_SECONDS": Setting(300, "How long a worker holds one email.", "seconds", 1, 86_400),
+    "EMAIL_RETRY_SECONDS": Setting(
+        30, "Wait after the first failure of an email; doubled after each further one.", "seconds", 1, 86_400
+    ),
+    "EMAIL_MAX_ATTEMPTS": Setting(10, "Failures after which an email is given up.", "attempts", 1, 1000),
+    "SITE_URL": Setting("", "Public address of the site, such as `https://example.com`, for links in emails."),
+    "RETENTION_READ_DAYS": Setting(90, "How long a read notification is kept.", "days", 1, 36_600),
+    "RETENTION_UNREAD_DAYS": Setting(180, "How long an unread notification is kept.", "days", 1, 36_600),
+    "RETENTION_ADDRESS_DAYS": Setting(90, "How long a heist keeps the client's address.", "days", 1, 36_600),
 }
+DEFAULTS: dict[str, Any] = {key: setting.default for key, setting in SETTINGS.items()}
 
 
 def _get(key: str) -> Any:

@@ -1,4 +1,4 @@
-"""The README's session, word for word, against a real server: it can't rot."""
+"""The README's curl session works, word for word, against a real server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from gamification.models import PointEvent
-from heists import conf
 from heists.models import Heist
 
 ROOT = Path(__file__).parent.parent
@@ -35,22 +34,6 @@ def answers(text: str) -> list[Any]:
         found.append(document)
         text = text[end:].strip()
     return found
-
-
-def test_it_lists_every_check_setting_and_command() -> None:
-    text = README.read_text(encoding="utf-8")
-    checks = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "heists" / "checks").glob("*.py"))
-    ids = {code.removeprefix("heists.") for code in re.findall(r"heists\.[EW]\d{3}", checks)}
-    commands = {path.stem for path in (ROOT / "heists" / "management" / "commands").glob("[a-z]*.py")}
-
-    assert ids
-    for word in ids | commands | set(conf.DEFAULTS):
-        assert re.search(rf"\b{word}\b", text), f"{word} is missing"
-
-
-def test_its_links_lead_somewhere() -> None:
-    for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", README.read_text(encoding="utf-8")):
-        assert (ROOT / target).exists(), target
 
 
 @pytest.mark.django_db(transaction=True)

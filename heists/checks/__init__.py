@@ -1,6 +1,6 @@
 """System checks: is the deployment sane? Each has a stable id and a hint that says what to type.
 
-`docs/integrating.md` lists every id.
+docs/settings.md lists every id.
 """
 
 from __future__ import annotations

@@ -13,29 +13,11 @@ from django.utils.module_loading import import_string
 
 from .. import conf
 
-# The whole numbers, with the least and the most that make sense.
+# Each whole number, with the least and the most that make sense.
 RANGES: dict[str, tuple[int, int]] = {
-    "TOKEN_COST": (0, 1_000_000),
-    "TOKENS_PER_REFERRAL": (0, 1_000_000),
-    "STEAL_PERCENTAGE": (1, 100),
-    "MAX_STEAL_POINTS": (1, 1_000_000_000),
-    "MIN_TARGET_POINTS": (0, 1_000_000_000),
-    "COOLDOWN_HOURS": (0, 24 * 366),
-    "TARGET_COOLDOWN_HOURS": (0, 24 * 366),
-    "MAX_HEISTS_PER_DAY": (1, 1_000_000),
-    "PAIR_COOLDOWN_HOURS": (0, 24 * 366),
-    "MONTHLY_LOSS_PERCENT": (0, 100),
-    "SHIELD_COST": (0, 1_000_000_000),
-    "SHIELD_DAYS": (1, 3660),
-    "RATE_LIMIT_PER_MINUTE": (1, 1_000_000),
-    "READ_RATE_LIMIT_PER_MINUTE": (1, 1_000_000),
-    "TRUSTED_PROXIES": (0, 100),
-    "EMAIL_LEASE_SECONDS": (1, 86_400),
-    "EMAIL_RETRY_SECONDS": (1, 86_400),
-    "EMAIL_MAX_ATTEMPTS": (1, 1000),
-    "RETENTION_READ_DAYS": (1, 36_600),
-    "RETENTION_UNREAD_DAYS": (1, 36_600),
-    "RETENTION_ADDRESS_DAYS": (1, 36_600),
+    key: (setting.minimum, setting.maximum)
+    for key, setting in conf.SETTINGS.items()
+    if setting.minimum is not None and setting.maximum is not None
 }
 SWITCHES = ("ENABLED", "EMAIL_ENABLED")
 

@@ -57,7 +57,7 @@ def test_a_day_is_played_over_a_network_that_loses_answers(
         "rich is worth 50 points.",
         "Success! You pulled a heist on rich and stole 50 points!",
     ]
-    assert diary[3].startswith("Refused (cooldown) until ")
+    assert diary[3].startswith("Rejected (cooldown) until ")
     assert diary[4] == "In the way now: cooldown, protected"
     assert diary[5] == "2 unread."
     assert diary[-1] == "All in all: +50 points."

@@ -1,4 +1,4 @@
-"""Every id is registered, documented and tested; one that is stable may be silenced for years."""
+"""Every check id is registered and tested; `tests/docs` checks that it is documented."""
 
 from __future__ import annotations
 
@@ -33,10 +33,6 @@ def test_every_id_has_its_test() -> None:
     tests = "\n".join(file.read_text() for file in Path(__file__).parent.glob("test_*.py"))
 
     assert {found for found in _used() if f"def test_{found.lower()}_" in tests} == _used()
-
-
-def test_every_id_is_in_the_guide_and_nothing_else() -> None:
-    assert set(re.findall(r"^\| `([EW]\d{3})`", (ROOT / "docs" / "integrating.md").read_text(), re.M)) == _used()
 
 
 def test_no_id_is_used_again() -> None:

@@ -11,7 +11,7 @@ from django.utils import timezone, translation
 
 from .. import conf, signals
 from ..choices import FailureCode, HeistNotificationType, HeistStatus
-from ..db.atomic import durable_atomic
+from ..db.atomic import durable_atomic, require_outermost
 from ..db.retry import StaleRead, retry_transient
 from ..economy import Economy, get_economy
 from ..errors import FeatureDisabled, IdempotencyKeyReused, InactiveAccount
@@ -48,6 +48,7 @@ def execute_heist(
     key).
     """
     using = router.db_for_write(Heist)
+    require_outermost(using)
     if not conf.enabled():
         if replayed := _replay(attacker_id, victim_id, idempotency_key, using):
             return replayed

@@ -64,11 +64,11 @@ class Heist(models.Model):
         db_index=False,
         verbose_name=_("victim"),
     )
-    points_stolen = models.IntegerField(_("points stolen"))
-    victim_points_before = models.IntegerField(_("victim's points before"))
-    victim_points_after = models.IntegerField(_("victim's points after"))
-    attacker_points_before = models.IntegerField(_("attacker's points before"))
-    attacker_points_after = models.IntegerField(_("attacker's points after"))
+    points_stolen = models.BigIntegerField(_("points stolen"))
+    victim_points_before = models.BigIntegerField(_("victim's points before"))
+    victim_points_after = models.BigIntegerField(_("victim's points after"))
+    attacker_points_before = models.BigIntegerField(_("attacker's points before"))
+    attacker_points_after = models.BigIntegerField(_("attacker's points after"))
     token_spent = models.BooleanField(_("token spent"), default=True, db_default=True)
     status = models.CharField(
         _("status"),

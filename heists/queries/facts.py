@@ -41,7 +41,7 @@ class Player:
 
     def as_attacker(self) -> Attacker:
         balance, spent = (self.token.balance, self.token.last_spent_at) if self.token else (0, None)
-        return Attacker(self.user.pk, balance, spent, tuple(self.outcomes))
+        return Attacker(self.user.pk, balance, spent, tuple(self.outcomes), self.monthly_points)
 
     def as_victim(self) -> Victim:
         return Victim(self.user.pk, self.active, self.monthly_points, tuple(self.losses))

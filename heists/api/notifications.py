@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.db import router
 from django.db.models import Count, Subquery
 from django.http import Http404
 from drf_spectacular.utils import extend_schema
@@ -24,6 +25,11 @@ NOTIFICATIONS = ["notifications"]
 
 def inbox(player_id: Any) -> HeistNotificationQuerySet:
     return HeistNotification.objects.filter(user=player_id)
+
+
+def written_inbox(player_id: Any) -> HeistNotificationQuerySet:
+    """Notifications as they were just written: an answer to a write is never read from a replica that lags."""
+    return inbox(player_id).using(router.db_for_write(HeistNotification))
 
 
 def with_unread_count() -> HeistNotificationQuerySet:
@@ -97,7 +103,7 @@ class NotificationReadView(PlayerView):
         pk = self.row_id(notification_id)
         if not mark_read(player_id=self.player_id, notification_id=pk):
             raise Http404
-        notification = inbox(self.player_id).filter(pk=pk).first()
+        notification = written_inbox(self.player_id).filter(pk=pk).first()
         if notification is None:
             raise Http404
         return Response(NotificationSerializer(notification).data)
@@ -116,6 +122,5 @@ class NotificationsReadAllView(PlayerView):
     )
     def post(self, request: Request) -> Response:
         marked = mark_all_read(player_id=self.player_id)
-        return Response(
-            MarkedSerializer({"marked": marked, "unread_count": inbox(self.player_id).unread().count()}).data
-        )
+        unread = written_inbox(self.player_id).unread().count()
+        return Response(MarkedSerializer({"marked": marked, "unread_count": unread}).data)

@@ -11,11 +11,12 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
-from django.db import DataError
+from django.db import DataError, router
 from django.utils.translation import gettext as _
 
 from ..choices import GrantReason
 from ..errors import InvalidGrant, UnknownPlayer
+from ..models import TokenGrant
 from .tokens import validate_grant
 
 REQUIRED, OPTIONAL = ("player", "amount"), ("reason", "source", "note")
@@ -47,10 +48,10 @@ class InvalidLine:
 
 def find_player(text: str) -> Any:
     """Return the user with this name (`USERNAME_FIELD`), or else with this primary key. Raises UnknownPlayer."""
-    manager = get_user_model()._default_manager
+    users = get_user_model()._default_manager.using(router.db_for_write(TokenGrant))
     for lookup in (get_user_model().USERNAME_FIELD, "pk"):
         try:
-            return manager.get(**{lookup: text})
+            return users.get(**{lookup: text})
         except (ObjectDoesNotExist, ValueError, TypeError, OverflowError, ValidationError, DataError):
             continue
     raise UnknownPlayer

@@ -13,7 +13,12 @@ from tests.factories import player, points_of, tokens_of
 
 from .staging import at_once
 
-pytestmark = [pytest.mark.postgresql, pytest.mark.usefixtures("isolation", "audited")]
+pytestmark = [
+    pytest.mark.postgresql,
+    pytest.mark.usefixtures("isolation", "audited"),
+    # Fifty connections a test: in one worker process, since the server allows a hundred.
+    pytest.mark.xdist_group("fifty connections"),
+]
 
 
 def robbing(attacker: Any, victim: Any, key: str | None = None) -> Any:

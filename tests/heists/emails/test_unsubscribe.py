@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.test import Client
+from pytest_django import Settings
 
 from heists.emails import unsubscribe
 from heists.errors import Busy
@@ -22,7 +25,7 @@ def link(user, type="HEIST_VICTIM"):
     return f"/api/heists/unsubscribe/{unsubscribe.token(user, type)}/"
 
 
-def test_a_scanner_that_follows_the_link_changes_nothing(browser):
+def test_a_scanner_that_follows_the_link_changes_nothing(browser: Any) -> None:
     bob = player("bob")
 
     pages = [browser.get(link(bob)), browser.head(link(bob))]
@@ -32,7 +35,7 @@ def test_a_scanner_that_follows_the_link_changes_nothing(browser):
     assert not EmailPreference.objects.exists()
 
 
-def test_the_mail_providers_post_stops_all_letters_without_login_or_csrf(browser):
+def test_the_mail_providers_post_stops_all_letters_without_login_or_csrf(browser: Any) -> None:
     bob = player("bob")
 
     page = browser.post(link(bob), {"List-Unsubscribe": "One-Click"})
@@ -41,7 +44,7 @@ def test_the_mail_providers_post_stops_all_letters_without_login_or_csrf(browser
     assert EmailPreference.objects.get(player=bob).muted
 
 
-def test_the_buttons_stop_all_letters_or_this_kind(browser):
+def test_the_buttons_stop_all_letters_or_this_kind(browser: Any) -> None:
     bob, carol = player("bob"), player("carol")
 
     browser.post(link(bob), {"emails": "type"})
@@ -52,7 +55,7 @@ def test_the_buttons_stop_all_letters_or_this_kind(browser):
     assert preferences[carol].muted
 
 
-def test_one_kind_after_the_other_adds_up(browser):
+def test_one_kind_after_the_other_adds_up(browser: Any) -> None:
     bob = player("bob")
 
     for type in ("HEIST_VICTIM", "TOKEN_EARNED", "HEIST_VICTIM"):
@@ -62,21 +65,21 @@ def test_one_kind_after_the_other_adds_up(browser):
 
 
 @pytest.mark.parametrize("token", ["nonsense", "a:b:c", "%00", "é"])
-def test_a_made_up_link_is_not_found(browser, token):
+def test_a_made_up_link_is_not_found(browser: Any, token: Any) -> None:
     url = f"/api/heists/unsubscribe/{token}/"
 
     assert [browser.get(url).status_code, browser.post(url).status_code] == [404, 404]
     assert not EmailPreference.objects.exists()
 
 
-def test_somebody_elses_link_can_be_made_by_nobody(browser, settings):
+def test_somebody_elses_link_can_be_made_by_nobody(browser: Any, settings: Settings) -> None:
     token = unsubscribe.token(player("bob"), "HEIST_VICTIM")
     settings.SECRET_KEY = "another site's key, which is long enough to be one"
 
     assert browser.post(f"/api/heists/unsubscribe/{token}/").status_code == 404
 
 
-def test_the_link_of_a_deleted_account_says_no_more_than_any_other(browser):
+def test_the_link_of_a_deleted_account_says_no_more_than_any_other(browser: Any) -> None:
     bob = player("bob")
     url = link(bob)
     bob.delete()
@@ -85,7 +88,7 @@ def test_the_link_of_a_deleted_account_says_no_more_than_any_other(browser):
     assert not EmailPreference.objects.exists()
 
 
-def test_the_page_keeps_its_address_to_itself(browser):
+def test_the_page_keeps_its_address_to_itself(browser: Any) -> None:
     page = browser.get(link(player("bob")))
 
     assert page.headers["Referrer-Policy"] == "no-referrer"
@@ -93,7 +96,7 @@ def test_the_page_keeps_its_address_to_itself(browser):
     assert page.headers["X-Robots-Tag"] == "noindex"
 
 
-def test_a_database_that_is_away_is_said_so(browser, monkeypatch):
+def test_a_database_that_is_away_is_said_so(browser: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def busy(**kwargs):
         raise Busy
 
@@ -102,7 +105,7 @@ def test_a_database_that_is_away_is_said_so(browser, monkeypatch):
     assert browser.post(link(player("bob"))).status_code == 503
 
 
-def test_it_works_on_a_host_that_wraps_requests_in_transactions(browser):
+def test_it_works_on_a_host_that_wraps_requests_in_transactions(browser: Any) -> None:
     from heists.api.unsubscribe import UnsubscribeView
 
     assert UnsubscribeView.as_view()._non_atomic_requests == {"default"}

@@ -94,7 +94,7 @@ def economy() -> str:
 
 
 def rules() -> Rules:
-    """The numbers of spec section 4 that are in force now."""
+    """The rules in force now."""
     return Rules(
         token_cost=_get("TOKEN_COST"),
         tokens_per_referral=_get("TOKENS_PER_REFERRAL"),
@@ -117,13 +117,8 @@ def tokens_per_referral() -> int:
     return cast(int, _get("TOKENS_PER_REFERRAL"))
 
 
-def cooldown() -> dt.timedelta:
-    """How long an attacker waits after a token was spent."""
-    return rules().cooldown
-
-
 def rate_limit_per_minute() -> int:
-    """How many attempts (and purchases) a player may send in a minute: politeness, never a rule of the game."""
+    """How many attempts and purchases a player may send in a minute. This is no rule of the game."""
     return cast(int, _get("RATE_LIMIT_PER_MINUTE"))
 
 
@@ -133,12 +128,12 @@ def read_rate_limit_per_minute() -> int:
 
 
 def throttle_cache() -> str:
-    """The alias of the Django cache that counts requests; its `incr` has to be atomic and shared by all workers."""
+    """The alias of the Django cache that counts requests; its `incr` must be atomic and shared by all workers."""
     return cast(str, _get("THROTTLE_CACHE"))
 
 
 def trusted_proxies() -> int:
-    """How many proxies of the host's own append to X-Forwarded-For; 0 means that only REMOTE_ADDR is believed."""
+    """How many of the host's proxies append to X-Forwarded-For; 0 means that only REMOTE_ADDR counts."""
     return cast(int, _get("TRUSTED_PROXIES"))
 
 
@@ -153,42 +148,42 @@ def point_event_type_model() -> str | None:
 
 
 def email_from() -> str:
-    """Who emails come from; Django's DEFAULT_FROM_EMAIL where the host names nobody else."""
+    """The sender of emails; DEFAULT_FROM_EMAIL where it is empty."""
     return cast(str, _get("EMAIL_FROM") or settings.DEFAULT_FROM_EMAIL)
 
 
 def email_delivery() -> str | None:
-    """The dotted path of what is called after commit with the keys of new emails; None leaves them to the command."""
+    """The dotted path of a function that is called after the commit with the keys of new emails, or None."""
     return cast("str | None", _get("EMAIL_DELIVERY"))
 
 
 def email_lease() -> dt.timedelta:
-    """How long a worker may take over one email before another worker thinks it dead."""
+    """How long a worker holds one email before another worker may take it."""
     return dt.timedelta(seconds=_get("EMAIL_LEASE_SECONDS"))
 
 
 def email_retry() -> dt.timedelta:
-    """How long a email waits after its first failure; each further one doubles it."""
+    """How long an email waits after its first failure; doubled after each further one."""
     return dt.timedelta(seconds=_get("EMAIL_RETRY_SECONDS"))
 
 
 def email_max_attempts() -> int:
-    """After how many failures a email is given up."""
+    """After how many failures an email is given up."""
     return cast(int, _get("EMAIL_MAX_ATTEMPTS"))
 
 
 def site_url() -> str:
-    """Where players reach the site ("https://example.com"), for links in emails; empty for emails without links."""
+    """The public address of the site ("https://example.com"), for links in emails; empty for no links."""
     return str(_get("SITE_URL") or "").rstrip("/")
 
 
 def retention_read() -> dt.timedelta:
-    """How long a notification that was read is kept."""
+    """How long a read notification is kept."""
     return dt.timedelta(days=_get("RETENTION_READ_DAYS"))
 
 
 def retention_unread() -> dt.timedelta:
-    """How long a notification that nobody read is kept."""
+    """How long an unread notification is kept."""
     return dt.timedelta(days=_get("RETENTION_UNREAD_DAYS"))
 
 

@@ -1,4 +1,4 @@
-"""System checks: is the deployment sane? Each has a stable id and a hint that says what to type.
+"""System checks. Each message has a stable id and a hint that says what to type.
 
 docs/settings.md lists every id.
 """
@@ -26,10 +26,10 @@ __all__ = [
 
 
 def register() -> None:
-    """Register every check; what matters on a real site only waits for `check --deploy`."""
+    """Register every check. Those that concern production only run with `check --deploy`."""
     for check in (check_settings, check_economy, check_databases, check_installed, check_proxies):
         checks.register(check, "heists")
     for check in (check_cache, check_mail):
         checks.register(check, "heists", deploy=True)
-    # Asks the database, so it runs with `migrate` and `check --database` alone.
+    # Queries the database, so it runs only with `migrate` and `check --database`.
     checks.register(check_event_types, "heists", checks.Tags.database)

@@ -1,4 +1,4 @@
-"""Is the host's economy there, and can heists join its players? (spec section 2)"""
+"""Checks the host's economy (docs/specification.md, "The two apps")."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .. import conf
 from ..economy import Economy
 from .settings import well_formed
 
-# What a host's economy has to write itself.
+# The methods that every economy implements.
 NEEDED = ("players", "lock", "transfer")
 NEEDED_WITH_COINS = ("coins", "spend_coins")
 
 
 def check_economy(**kwargs: Any) -> list[CheckMessage]:
-    """Check that the economy is named, complete, and yields players that heists can work with."""
+    """Check that the economy is named and complete, and that heists can join its players."""
     if not well_formed():
         return []
     path = conf._get("ECONOMY")
@@ -49,8 +49,8 @@ def check_economy(**kwargs: Any) -> list[CheckMessage]:
     if not (isinstance(economy, type) and issubclass(economy, Economy)):
         return [
             Error(
-                f'HEISTS["ECONOMY"] = {path!r} is not an economy.',
-                hint="Let the class inherit from heists.economy.Economy.",
+                f'HEISTS["ECONOMY"] = {path!r} is not a subclass of heists.economy.Economy.',
+                hint="Write: from heists.economy import Economy; class YourEconomy(Economy).",
                 id="heists.E003",
             )
         ]
@@ -58,8 +58,8 @@ def check_economy(**kwargs: Any) -> list[CheckMessage]:
     if missing := [name for name in needed if getattr(economy, name) is getattr(Economy, name)]:
         return [
             Error(
-                f"{path} does not write {', '.join(f'{name}()' for name in missing)}.",
-                hint="The docstrings of heists.economy.Economy say what each has to lock and promise.",
+                f"{path} does not implement {', '.join(f'{name}()' for name in missing)}.",
+                hint="Implement each as its docstring in heists.economy.Economy says.",
                 id="heists.E003",
             )
         ]
@@ -74,7 +74,7 @@ def _players(path: str, economy: type[Economy]) -> list[CheckMessage]:
         return [
             Error(
                 f"{path}.players() raises {type(error).__name__}: {error}",
-                hint="Return a queryset of users without asking the database: it is also called before `migrate`.",
+                hint="Return a queryset and run no query: players() is also called before `migrate`.",
                 id="heists.E010",
             )
         ]
@@ -92,9 +92,7 @@ def _players(path: str, economy: type[Economy]) -> list[CheckMessage]:
         return [
             Error(
                 f"{path}.players() groups, combines, slices or flattens its rows.",
-                hint=(
-                    "Annotate a column or a Subquery; heists adds joins, which would multiply an aggregate over a join."
-                ),
+                hint="Annotate a column or a Subquery; the joins of heists would multiply an aggregate over a join.",
                 id="heists.E011",
             )
         ]
@@ -118,8 +116,8 @@ def _monthly_points(path: str, players: QuerySet[Any]) -> list[CheckMessage]:
     if not isinstance(source, IntegerField):
         return [
             Error(
-                f'{path}.players() has a "monthly_points" that is no integer.',
-                hint="Say so: Coalesce(…, 0, output_field=IntegerField()); heists steals whole points.",
+                f'{path}.players() has a "monthly_points" that is not an integer.',
+                hint="Use an IntegerField: Coalesce(…, 0, output_field=IntegerField()).",
                 id="heists.E012",
             )
         ]

@@ -13,7 +13,7 @@ from django.utils.module_loading import import_string
 
 from .. import conf
 
-# Each whole number, with the least and the most that make sense.
+# Each whole number, with its range.
 RANGES: dict[str, tuple[int, int]] = {
     key: (setting.minimum, setting.maximum)
     for key, setting in conf.SETTINGS.items()
@@ -87,8 +87,8 @@ def _event_type_model() -> list[CheckMessage]:
     except (LookupError, ValueError, TypeError, AttributeError):
         return [
             Error(
-                f'HEISTS["POINT_EVENT_TYPE_MODEL"] is {label!r}, which is no installed model.',
-                hint='Write "app_label.ModelName", or leave the key out where your site has no table of event types.',
+                f'HEISTS["POINT_EVENT_TYPE_MODEL"] is {label!r}, which is not an installed model.',
+                hint='Write "app_label.ModelName", or leave the key out if your site has no table of event types.',
                 id="heists.E007",
             )
         ]
@@ -98,7 +98,7 @@ def _event_type_model() -> list[CheckMessage]:
         return [
             Error(
                 f'HEISTS["POINT_EVENT_TYPE_MODEL"] is {label!r}, which has no field "name".',
-                hint="Leave the key out, and let your economy write its events its own way.",
+                hint="Leave the key out; your economy writes its events itself.",
                 id="heists.E007",
             )
         ]
@@ -111,7 +111,7 @@ def _throttle_cache() -> list[CheckMessage]:
         return []
     return [
         Error(
-            f'HEISTS["THROTTLE_CACHE"] is {alias!r}, which CACHES does not have.',
+            f'HEISTS["THROTTLE_CACHE"] is {alias!r}, which is not in CACHES.',
             hint=f"Write one of: {', '.join(sorted(settings.CACHES))}.",
             id="heists.E008",
         )
@@ -123,7 +123,7 @@ def _time() -> list[CheckMessage]:
         return []
     return [
         Error(
-            "USE_TZ is off; cooldowns and protection would jump when the clock is put forward or back.",
+            "USE_TZ is off; cooldowns and protection would change with daylight saving time.",
             hint="Write USE_TZ = True.",
             id="heists.E009",
         )

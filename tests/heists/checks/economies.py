@@ -1,4 +1,4 @@
-"""Economies that are wrong, each in its own way."""
+"""Economies with one fault each."""
 
 from __future__ import annotations
 

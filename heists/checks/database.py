@@ -121,7 +121,7 @@ def check_event_types(*, databases: Sequence[str] | None = None, **kwargs: Any) 
     """Check that the host's table of point event types has the two rows of heists."""
     from ..services.event_types import EVENT_TYPES
 
-    label = conf.point_event_type_model() if well_formed() else None
+    label = conf.point_event_type_model() if well_formed("POINT_EVENT_TYPE_MODEL") else None
     if not databases or label is None:
         return []
     try:

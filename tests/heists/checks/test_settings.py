@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning
+from django.core.checks import ERROR, CheckMessage, Error, Warning, run_checks
 
 from heists.checks.settings import RANGES, check_settings
 from heists.conf import DEFAULTS
@@ -85,7 +85,7 @@ def test_e006_a_switch_that_is_text(heists_are: Any, key: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("label", ["gamification.Nothing", "nothing", 5])
+@pytest.mark.parametrize("label", ["gamification.Nothing", "nothing"])
 def test_e007_an_event_type_model_that_is_not_installed(heists_are: Any, label: Any) -> None:
     assert heists_are(POINT_EVENT_TYPE_MODEL=label) == [
         Error(
@@ -154,6 +154,28 @@ def test_e017_a_site_without_a_scheme(heists_are: Any) -> None:
             id="heists.E017",
         )
     ]
+
+
+@pytest.mark.parametrize(
+    "key", ["ECONOMY", "POINT_EVENT_TYPE_MODEL", "THROTTLE_CACHE", "EMAIL_FROM", "EMAIL_DELIVERY", "SITE_URL"]
+)
+@pytest.mark.parametrize("value", [5, True, ["default"]])
+def test_e018_a_text_of_another_type(heists_are: Any, key: str, value: Any) -> None:
+    assert heists_are(**{key: value}) == [
+        Error(f'HEISTS["{key}"] is {value!r}.', hint="Write a text, in quotes.", id="heists.E018")
+    ]
+
+
+@pytest.mark.parametrize("key", DEFAULTS)
+def test_a_value_of_the_wrong_type_is_reported_by_one_check(settings: Any, key: str) -> None:
+    settings.HEISTS = {**settings.HEISTS, key: 1.5}
+
+    messages = run_checks(tags=["heists"], include_deployment_checks=True)
+
+    about_key = [message for message in messages if f'HEISTS["{key}"]' in message.msg]
+    assert [message.id for message in about_key if message.level == ERROR] in (
+        [["heists.E004"], ["heists.E006"], ["heists.E018"]]
+    )
 
 
 @pytest.mark.parametrize("key", ["COOLDOWN_HOUR", "cooldown_hours", "HEIST_COOLDOWN_HOURS"])

@@ -7,9 +7,12 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.core.checks import CheckMessage, Warning
+from django.core.checks import CheckMessage, Error, Warning
+from django.template.loader import get_template
 
 from .. import conf
+from ..choices import HeistNotificationType
+from ..emails.compose import unsubscribe_path
 from .settings import well_formed
 
 # Caches of one process, and caches whose `incr` is a read and then a write.
@@ -21,6 +24,10 @@ MISCOUNTING = {
 }
 # Backends that send nothing.
 SILENT_MAIL = {f"django.core.mail.backends.{name}.EmailBackend" for name in ("console", "dummy", "filebased", "locmem")}
+# What `emails.compose` renders, and the page that its links lead to.
+EMAIL_TEMPLATES = [
+    f"heists/email/{type.lower()}{kind}" for type in HeistNotificationType for kind in ("_subject.txt", ".txt", ".html")
+] + ["heists/unsubscribe.html"]
 # Words in the names of middleware that overwrites REMOTE_ADDR from a header.
 REWRITERS = ("XForwardedFor", "RemoteAddrFrom", "SetRemoteAddr", "RealIP")
 
@@ -40,7 +47,7 @@ def check_installed(**kwargs: Any) -> list[CheckMessage]:
 
 def check_proxies(**kwargs: Any) -> list[CheckMessage]:
     """Check that each proxy in front of the API is counted once."""
-    trusted = conf.trusted_proxies() if well_formed() else 0
+    trusted = conf.trusted_proxies() if well_formed("TRUSTED_PROXIES") else 0
     messages: list[CheckMessage] = []
     behind = [name for name in ("SECURE_PROXY_SSL_HEADER", "USE_X_FORWARDED_HOST") if getattr(settings, name)]
     if trusted == 0 and behind:
@@ -67,7 +74,7 @@ def check_proxies(**kwargs: Any) -> list[CheckMessage]:
 
 def check_cache(**kwargs: Any) -> list[CheckMessage]:
     """Check that the cache that counts requests is shared by all workers."""
-    alias = conf.throttle_cache() if well_formed() else "default"
+    alias = conf.throttle_cache() if well_formed("THROTTLE_CACHE") else "default"
     backend = str(settings.CACHES.get(alias, {}).get("BACKEND", ""))
     if backend not in MISCOUNTING:
         return []
@@ -83,7 +90,7 @@ def check_cache(**kwargs: Any) -> list[CheckMessage]:
 
 def check_mail(**kwargs: Any) -> list[CheckMessage]:
     """Check that emails are sent and have links, where emails are enabled."""
-    if not well_formed() or not conf.email_enabled():
+    if not _emails_enabled():
         return []
     messages: list[CheckMessage] = []
     if (backend := _mail_backend()) in SILENT_MAIL:
@@ -103,6 +110,54 @@ def check_mail(**kwargs: Any) -> list[CheckMessage]:
             )
         )
     return messages
+
+
+def check_templates(**kwargs: Any) -> list[CheckMessage]:
+    """Check that every template of an email can be loaded, where emails are enabled."""
+    if not _emails_enabled():
+        return []
+    for name in EMAIL_TEMPLATES:
+        try:
+            get_template(name)
+        except Exception as error:
+            return [
+                Error(
+                    f"{name} can't be loaded, so emails can't be sent: {type(error).__name__}: {error}",
+                    hint=(
+                        'Add the backend "django.template.backends.django.DjangoTemplates" with "APP_DIRS": True to '
+                        'TEMPLATES, or write HEISTS = {"EMAIL_ENABLED": False}.'
+                    ),
+                    id="heists.E019",
+                )
+            ]
+    return []
+
+
+def check_links(**kwargs: Any) -> list[CheckMessage]:
+    """Check that emails have a link for unsubscribing, where they should."""
+    if not _emails_enabled() or not conf.site_url():
+        return []
+    try:
+        found = unsubscribe_path("token")
+    except Exception:
+        # The URLconf can't be imported, which Django's own checks report.
+        return []
+    if found:
+        return []
+    return [
+        Warning(
+            "Emails have no links: heists.urls is not included, or only under a prefix that captures a value.",
+            hint=(
+                'Include it under a fixed prefix: path("heists/", include("heists.urls")). Beside another include it '
+                'needs a namespace of its own: include("heists.urls", namespace="heists-email").'
+            ),
+            id="heists.W020",
+        )
+    ]
+
+
+def _emails_enabled() -> bool:
+    return well_formed("EMAIL_ENABLED", "SITE_URL") and conf.email_enabled()
 
 
 def _mail_backend() -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import FieldDoesNotExist, FieldError
-from django.db.models import IntegerField, QuerySet, Subquery
+from django.db.models import EmailField, Field, IntegerField, QuerySet, Subquery
 from django.db.models.sql import Query
 from django.utils.module_loading import import_string
 
@@ -22,9 +22,9 @@ NEEDED_WITH_COINS = ("coins", "spend_coins")
 
 def check_economy(**kwargs: Any) -> list[CheckMessage]:
     """Check that the economy is named and complete, and that heists can join its players."""
-    if not well_formed():
+    if not well_formed("ECONOMY"):
         return []
-    path = conf._get("ECONOMY")
+    path = conf.raw("ECONOMY")
     if not path:
         return [
             Error(
@@ -63,7 +63,21 @@ def check_economy(**kwargs: Any) -> list[CheckMessage]:
                 id="heists.E003",
             )
         ]
-    return _players(path, economy)
+    return [*_players(path, economy), *_user_key()]
+
+
+def _user_key() -> list[CheckMessage]:
+    user_model = get_user_model()
+    if not isinstance(user_model._meta.pk, EmailField):
+        return []
+    return [
+        Warning(
+            f"The primary key of {user_model._meta.label} is an email address, and the API shows players' keys as "
+            "their ids.",
+            hint='Give the user model another primary key, or accept it: SILENCED_SYSTEM_CHECKS = ["heists.W019"].',
+            id="heists.W019",
+        )
+    ]
 
 
 def _players(path: str, economy: type[Economy]) -> list[CheckMessage]:
@@ -121,6 +135,18 @@ def _monthly_points(path: str, players: QuerySet[Any]) -> list[CheckMessage]:
                 id="heists.E012",
             )
         ]
+    if _on_user_row(annotation or source):
+        return [
+            Warning(
+                f'The "monthly_points" of {path}.players() are a column of {players.model._meta.label}; saving a whole '
+                "user, as SetPasswordForm does, writes old points back.",
+                hint=(
+                    "Keep the points in a table of their own, or let save() of the user model leave that column out "
+                    'and silence this check: SILENCED_SYSTEM_CHECKS = ["heists.W018"].'
+                ),
+                id="heists.W018",
+            )
+        ]
     # From Django 6.1 on, a query keeps a bare Subquery as the Query in it.
     if isinstance(annotation, Subquery | Query) or (annotation is None and source.null):
         return [
@@ -131,3 +157,14 @@ def _monthly_points(path: str, players: QuerySet[Any]) -> list[CheckMessage]:
             )
         ]
     return []
+
+
+def _on_user_row(expression: Any) -> bool:
+    """Whether an expression reads a column of the user model itself, and not of a related table."""
+    field = getattr(expression, "target", expression)
+    if isinstance(field, Field):
+        # The user model's own fields, and those of its parents if it inherits from another table.
+        return field in get_user_model()._meta.concrete_fields
+    nested: list[Any] = getattr(expression, "get_source_expressions", list)()
+    # A Subquery holds a Query, which has no source expressions.
+    return any(_on_user_row(part) for part in nested if part is not None and not isinstance(part, Query))

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.checks import Warning
+from django.core.checks import ERROR, Warning
 from django.test import override_settings
 
 from heists.checks import deployment
@@ -121,11 +122,71 @@ def test_w017_emails_without_links(settings: Any, monkeypatch: pytest.MonkeyPatc
     ]
 
 
+@pytest.mark.parametrize(
+    "templates",
+    [
+        [],
+        [{"BACKEND": "django.template.backends.django.DjangoTemplates"}],
+        [{"BACKEND": "django.template.backends.jinja2.Jinja2", "APP_DIRS": True}],
+    ],
+    ids=["none", "without APP_DIRS", "Jinja alone"],
+)
+@pytest.mark.usefixtures("emails")
+def test_e019_email_templates_that_are_not_found(settings: Any, templates: Any) -> None:
+    settings.TEMPLATES = templates
+
+    (message,) = deployment.check_templates()
+
+    assert (message.id, message.level) == ("heists.E019", ERROR)
+    assert message.msg.startswith("heists/email/heist_success_subject.txt can't be loaded, so emails can't be sent: ")
+    assert message.hint == (
+        'Add the backend "django.template.backends.django.DjangoTemplates" with "APP_DIRS": True to TEMPLATES, or '
+        'write HEISTS = {"EMAIL_ENABLED": False}.'
+    )
+
+
+@pytest.mark.usefixtures("emails")
+def test_e019_a_template_of_the_host_with_a_fault(settings: Any, tmp_path: Path) -> None:
+    (tmp_path / "heists" / "email").mkdir(parents=True)
+    (tmp_path / "heists" / "email" / "shield_expired.html").write_text("{% nonsense %}")
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
+
+    (message,) = deployment.check_templates()
+
+    assert message.id == "heists.E019"
+    assert message.msg.startswith("heists/email/shield_expired.html can't be loaded, so emails can't be sent: ")
+
+
+@pytest.mark.parametrize("urlconf", ["without_heists", "captured", "captured_inside_a_namespace"])
+@pytest.mark.usefixtures("emails")
+def test_w020_no_url_for_unsubscribing(settings: Any, urlconf: str) -> None:
+    settings.ROOT_URLCONF = f"tests.heists.emails.urlconfs.{urlconf}"
+
+    assert deployment.check_links() == [
+        Warning(
+            "Emails have no links: heists.urls is not included, or only under a prefix that captures a value.",
+            hint=(
+                'Include it under a fixed prefix: path("heists/", include("heists.urls")). Beside another include it '
+                'needs a namespace of its own: include("heists.urls", namespace="heists-email").'
+            ),
+            id="heists.W020",
+        )
+    ]
+
+
+@pytest.mark.usefixtures("emails")
+def test_links_and_templates_of_the_example_site_are_right(settings: Any) -> None:
+    assert deployment.check_links() == deployment.check_templates() == []
+
+
 def test_a_site_without_emails_needs_no_mail_server(settings: Any) -> None:
     settings.DEFAULT_FROM_EMAIL = "webmaster@localhost"
     settings.HEISTS = {**settings.HEISTS, "EMAIL_ENABLED": False}
 
-    assert deployment.check_mail() == []
+    settings.TEMPLATES = []
+    settings.ROOT_URLCONF = "tests.heists.emails.urlconfs.without_heists"
+
+    assert deployment.check_mail() == deployment.check_templates() == deployment.check_links() == []
 
 
 def test_the_mail_backend_is_the_one_that_django_uses() -> None:

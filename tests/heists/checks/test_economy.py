@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.core.checks import CheckMessage, Error, Warning
+from django.db.models import EmailField
 
+from heists.checks import economy
 from heists.checks.economy import check_economy
 
 HERE = "tests.heists.checks.economies"
@@ -126,6 +129,33 @@ def test_w002_points_that_may_be_null(economy_is: Any) -> None:
             f'{HERE}.Nullable.players() may have a "monthly_points" that is null.',
             hint="Wrap it: Coalesce(Subquery(…), 0).",
             id="heists.W002",
+        )
+    ]
+
+
+def test_w018_points_that_are_a_column_of_the_user(economy_is: Any) -> None:
+    assert economy_is(f"{HERE}.OnUserRow") == [
+        Warning(
+            f'The "monthly_points" of {HERE}.OnUserRow.players() are a column of auth.User; saving a whole user, as '
+            "SetPasswordForm does, writes old points back.",
+            hint=(
+                "Keep the points in a table of their own, or let save() of the user model leave that column out and "
+                'silence this check: SILENCED_SYSTEM_CHECKS = ["heists.W018"].'
+            ),
+            id="heists.W018",
+        )
+    ]
+
+
+def test_w019_a_key_that_is_an_email_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    meta = SimpleNamespace(pk=EmailField(primary_key=True), label="people.Person")
+    monkeypatch.setattr("heists.checks.economy.get_user_model", lambda: SimpleNamespace(_meta=meta))
+
+    assert economy._user_key() == [
+        Warning(
+            "The primary key of people.Person is an email address, and the API shows players' keys as their ids.",
+            hint='Give the user model another primary key, or accept it: SILENCED_SYSTEM_CHECKS = ["heists.W019"].',
+            id="heists.W019",
         )
     ]
 

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from django.core.signing import Signer
 from django.template.utils import get_app_template_dirs
+from django.utils import translation
 
 from heists.choices import GrantReason, HeistNotificationType
 from heists.economy import get_economy
 from heists.emails import unsubscribe
-from heists.emails.compose import compose
+from heists.emails.compose import compose, unsubscribe_path
 from tests.factories import player
 from tests.heists.conftest import SITE
 
@@ -124,6 +125,26 @@ def test_without_heists_urls_there_is_no_link(email_to, settings):
     settings.ROOT_URLCONF = "django.contrib.auth.urls"
 
     assert composed(email)["List-Unsubscribe"] is None
+
+
+@pytest.mark.parametrize(
+    ("urlconf", "path"),
+    [
+        ("other_prefix", "/a/b/unsubscribe/token/"),
+        ("namespace", "/api/unsubscribe/token/"),
+        ("two_namespaces", "/v1/api/unsubscribe/token/"),
+        ("renamed", "/api/unsubscribe/token/"),
+        ("captured", ""),
+        ("captured_and_fixed", "/heists/unsubscribe/token/"),
+        ("languages", "/de/heists/unsubscribe/token/"),
+        ("without_heists", ""),
+    ],
+)
+def test_the_link_is_found_wherever_heists_is_mounted(settings, urlconf, path):
+    settings.ROOT_URLCONF = f"tests.heists.emails.urlconfs.{urlconf}"
+
+    with translation.override("de"):
+        assert unsubscribe_path("token") == path
 
 
 def test_the_sender_is_email_from_or_default_from_email(email_to, settings):

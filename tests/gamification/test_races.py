@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from django.db import transaction
 from gamification import errors, services
 from gamification.models import PlayerProfile, PointEvent
 from heists.models import HeistToken
-
 from tests.concurrency import at_once
 
 from .conftest import PASSWORD

@@ -1,4 +1,4 @@
-"""The link in every email: a page with a button for people, one POST for mail providers."""
+"""The unsubscribe link: a page with buttons for people, one POST for mail providers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from pytest_django import Settings
 
 from heists.emails import unsubscribe
 from heists.errors import Busy
@@ -35,7 +34,7 @@ def test_a_scanner_that_follows_the_link_changes_nothing(browser: Any) -> None:
     assert not EmailPreference.objects.exists()
 
 
-def test_the_mail_providers_post_stops_all_letters_without_login_or_csrf(browser: Any) -> None:
+def test_the_one_click_post_stops_all_emails_without_login_or_csrf(browser):
     bob = player("bob")
 
     page = browser.post(link(bob), {"List-Unsubscribe": "One-Click"})
@@ -44,7 +43,7 @@ def test_the_mail_providers_post_stops_all_letters_without_login_or_csrf(browser
     assert EmailPreference.objects.get(player=bob).muted
 
 
-def test_the_buttons_stop_all_letters_or_this_kind(browser: Any) -> None:
+def test_the_buttons_stop_all_emails_or_one_type(browser):
     bob, carol = player("bob"), player("carol")
 
     browser.post(link(bob), {"emails": "type"})
@@ -55,7 +54,7 @@ def test_the_buttons_stop_all_letters_or_this_kind(browser: Any) -> None:
     assert preferences[carol].muted
 
 
-def test_one_kind_after_the_other_adds_up(browser: Any) -> None:
+def test_types_add_up(browser):
     bob = player("bob")
 
     for type in ("HEIST_VICTIM", "TOKEN_EARNED", "HEIST_VICTIM"):
@@ -65,21 +64,21 @@ def test_one_kind_after_the_other_adds_up(browser: Any) -> None:
 
 
 @pytest.mark.parametrize("token", ["nonsense", "a:b:c", "%00", "é"])
-def test_a_made_up_link_is_not_found(browser: Any, token: Any) -> None:
+def test_a_forged_link_is_not_found(browser, token):
     url = f"/api/heists/unsubscribe/{token}/"
 
     assert [browser.get(url).status_code, browser.post(url).status_code] == [404, 404]
     assert not EmailPreference.objects.exists()
 
 
-def test_somebody_elses_link_can_be_made_by_nobody(browser: Any, settings: Settings) -> None:
+def test_a_link_signed_by_another_key_is_not_found(browser, settings):
     token = unsubscribe.token(player("bob"), "HEIST_VICTIM")
     settings.SECRET_KEY = "another site's key, which is long enough to be one"
 
     assert browser.post(f"/api/heists/unsubscribe/{token}/").status_code == 404
 
 
-def test_the_link_of_a_deleted_account_says_no_more_than_any_other(browser: Any) -> None:
+def test_the_link_of_a_deleted_account_answers_like_any_other(browser):
     bob = player("bob")
     url = link(bob)
     bob.delete()
@@ -88,7 +87,7 @@ def test_the_link_of_a_deleted_account_says_no_more_than_any_other(browser: Any)
     assert not EmailPreference.objects.exists()
 
 
-def test_the_page_keeps_its_address_to_itself(browser: Any) -> None:
+def test_the_page_is_private(browser):
     page = browser.get(link(player("bob")))
 
     assert page.headers["Referrer-Policy"] == "no-referrer"
@@ -96,7 +95,7 @@ def test_the_page_keeps_its_address_to_itself(browser: Any) -> None:
     assert page.headers["X-Robots-Tag"] == "noindex"
 
 
-def test_a_database_that_is_away_is_said_so(browser: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_busy_database_is_503(browser, monkeypatch):
     def busy(**kwargs):
         raise Busy
 

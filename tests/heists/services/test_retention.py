@@ -90,6 +90,17 @@ def test_ages_are_settings_and_options(notified: Any, heist_settings: HeistSetti
     assert pruned(unread_days=5) == "1 notifications and 0 addresses pruned.\n"
 
 
+@pytest.mark.parametrize("age", ["read", "unread", "address"])
+def test_an_age_of_zero_is_zero(notified, age):
+    notified(days=1, read=True)
+    notified(days=1, read=False)
+    heist_with_address(1)
+
+    found = prune(dry_run=True, **{age: dt.timedelta(0)})
+
+    assert (found.notifications, found.addresses) == {"read": (1, 0), "unread": (1 + 3, 0), "address": (0, 1)}[age]
+
+
 @pytest.mark.parametrize("days", [0, -1, 36_601])
 def test_an_age_of_nothing_is_refused(days: Any, notified: Any) -> None:
     notified(days=200, read=True)

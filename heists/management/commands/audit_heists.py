@@ -1,4 +1,4 @@
-"""Recompute every promise of the data from the rows (spec section 8)."""
+"""Recompute every promise of the data from the rows (docs/specification.md, "Commands")."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class Command(BaseCommand):
                         counts[check.code] = counts.get(check.code, 0) + 1
                         if counts[check.code] <= limit:
                             printed.append(difference)
-                except audit.Skipped as told:
-                    skipped[check.code] = str(told)
+                except audit.Skipped as reason:
+                    skipped[check.code] = str(reason)
 
         total = sum(counts.values())
         if options["json"]:

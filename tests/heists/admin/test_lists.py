@@ -16,7 +16,7 @@ from heists.admin import paginator
 from heists.choices import HeistStatus
 from heists.models import Heist
 from heists.services import execute_heist
-from tests.factories import player
+from tests.factories import player, rewrite
 
 pytestmark = pytest.mark.django_db
 
@@ -42,7 +42,7 @@ PARAMETERS = ["q", "p", "o", "e", "status", "period", "token_spent", "player", "
 def robbery(**fields: Any) -> Heist:
     attacker, victim = player(tokens=1), player(points=1000)
     heist = execute_heist(attacker_id=attacker.pk, victim_id=victim.pk, ip_address="192.0.2.7")
-    Heist.objects.filter(pk=heist.pk).update(**fields)
+    rewrite(heist, **fields)
     return heist
 
 

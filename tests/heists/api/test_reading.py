@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from heists.models import Heist, HeistToken
 from heists.services import execute_heist
-from tests.factories import player
+from tests.factories import player, rewrite
 from tests.heists.api.answers import URL, problem
 
 pytestmark = pytest.mark.django_db
@@ -82,7 +82,7 @@ def test_every_page_is_reached_forwards_and_backwards_once(signed_in):
         execute_heist(attacker_id=me.pk, victim_id=other.pk)
         execute_heist(attacker_id=me.pk, victim_id=me.pk)
     # The same moment for all of them, so that only the primary key tells them apart.
-    Heist.objects.update(created_at=timezone.now())
+    rewrite(Heist.objects.all(), created_at=timezone.now())
     client = signed_in(me)
     expected = [heist.pk for heist in Heist.objects.visible_to(me.pk).newest_first()]
 
@@ -178,7 +178,7 @@ def test_the_leaderboard_counts_this_months_successes(signed_in, settings):
     execute_heist(attacker_id=second.pk, victim_id=victims[1].pk)
     execute_heist(attacker_id=best.pk, victim_id=victims[0].pk)
     old = execute_heist(attacker_id=player(tokens=1).pk, victim_id=player(points=2000).pk)
-    Heist.objects.filter(pk=old.pk).update(created_at=timezone.now() - dt.timedelta(days=32))
+    rewrite(old, created_at=timezone.now() - dt.timedelta(days=32))
 
     body = signed_in(second).get(f"{URL}leaderboard/").json()
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from heists.models import Heist, HeistNotification, OutboxEmail
 from heists.services import execute_heist, prune, retention
 from tests.conftest import HeistSettings
-from tests.factories import player
+from tests.factories import player, rewrite
 
 pytestmark = pytest.mark.django_db
 
@@ -40,7 +40,7 @@ def notified():
 def heist_with_address(days: Any):
     alice, bob = player(tokens=1), player(points=1000)
     heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk, ip_address="192.0.2.7")
-    Heist.objects.filter(pk=heist.pk).update(created_at=days_ago(days))
+    rewrite(heist, created_at=days_ago(days))
     return heist
 
 

@@ -27,12 +27,12 @@ def rests(monkeypatch) -> list[float]:
     """Let a worker go on at once after a pass, and stop by SIGTERM after the last of its `left` passes."""
     waited: list[float] = []
 
-    def rest(self: Any, seconds: float) -> None:
+    def pause(self: Any, seconds: float) -> None:
         waited.append(seconds)
         if len(waited) == 3:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(Command, "_pause", rest)
+    monkeypatch.setattr(Command, "_pause", pause)
     return waited
 
 
@@ -130,12 +130,12 @@ def test_a_connection_that_is_killed_between_sending_and_marking_only_delays(mai
                 cursor.execute("SELECT pg_terminate_backend(%s)", killed)
             other.close()
 
-    rest = Command._rest
+    pause = Command._pause
 
     def rest_beyond_the_lease(self, seconds):
         close_old_connections()
         OutboxEmail.objects.update(leased_until=None)
-        rest(self, seconds)
+        pause(self, seconds)
 
     monkeypatch.setattr(outbox.MailConnection, "send", deliver_and_kill)
     monkeypatch.setattr(Command, "_pause", rest_beyond_the_lease)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.http import Http404
@@ -54,7 +54,10 @@ class HistoryPagination(CompiledPagination):
     """
 
     model = Heist
-    querysets = {HeistRole.ATTACKER: heists_of_attacker, HeistRole.VICTIM: heists_of_victim}
+    querysets: dict[str, Callable[[], HeistQuerySet]] = {
+        HeistRole.ATTACKER: heists_of_attacker,
+        HeistRole.VICTIM: heists_of_victim,
+    }
 
     def __init__(self, player: Any = None, role: str | None = None) -> None:
         self.player = player

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import DataError, IntegrityError, InterfaceError, OperationalError
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError
 from django.http import Http404
 from django.http.multipartparser import MultiPartParserError
 from django.utils import timezone
@@ -26,6 +26,7 @@ from rest_framework.views import set_rollback
 
 from .. import errors
 from ..choices import FailureCode
+from ..db.retry import close_if_useless, is_temporary
 from ..messages import failure_message
 from ..models import Heist
 from ..rules import points_needed
@@ -183,7 +184,8 @@ def _problem_for(exc: Exception, context: dict[str, Any]) -> Problem | None:
         case DataError():
             logger.warning("a value of the request did not fit the database: %s", exc)
             return problem(HTTPStatus.BAD_REQUEST, "invalid_value", _("A value is out of range."))
-        case OperationalError() | InterfaceError():
+        case DatabaseError() | InterfaceError() if is_temporary(exc):
+            close_if_useless(exc)
             logger.error("the database is not available: %s", exc)
             return problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Any
 
+import psycopg
+import psycopg_pool
 import pytest
 from django.core.exceptions import SuspiciousOperation
-from django.db import DataError, IntegrityError, InterfaceError, OperationalError, connection
+from django.db import (
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+    connection,
+)
 from django.test import Client
 from django.utils import translation
 from rest_framework import exceptions
 from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
 from rest_framework.test import APIClient
 
+from gamification.economy import GamificationEconomy
 from heists import errors
 from heists.api import problems
 from heists.api.base import PlayerView
 from heists.api.schema import PROBLEMS
+from heists.models import Heist
 from tests.factories import player
 
 pytestmark = pytest.mark.django_db
@@ -110,7 +123,35 @@ def test_a_throttled_request_has_retry_after(signed_in: Any, settings: Any) -> N
     assert 1 <= int(throttled["Retry-After"]) <= 60
 
 
-@pytest.mark.parametrize("error", [OperationalError("gone"), InterfaceError("closed")])
+def database_error(kind: type[Exception], cause: Exception, **attributes: Any) -> Exception:
+    """Return an error as Django raises it for an exception of the driver."""
+    for name, value in attributes.items():
+        setattr(cause, name, value)
+    error = kind(str(cause))
+    error.__cause__ = cause
+    return error
+
+
+TEMPORARY = {
+    "connection lost": database_error(OperationalError, psycopg.OperationalError("gone")),
+    "connection closed": database_error(InterfaceError, psycopg.InterfaceError("gone")),
+    "shutdown": database_error(OperationalError, psycopg.errors.AdminShutdown("gone")),
+    "too many connections": database_error(OperationalError, psycopg.errors.TooManyConnections("gone")),
+    "no free connection": database_error(OperationalError, psycopg_pool.PoolTimeout("gone")),
+    "statement timeout": database_error(OperationalError, psycopg.errors.QueryCanceled("gone")),
+    "read-only after a fail-over": database_error(InternalError, psycopg.errors.ReadOnlySqlTransaction("gone")),
+    "SQLite is locked": database_error(OperationalError, sqlite3.OperationalError("gone"), sqlite_errorcode=5),
+}
+DEFECTS = {
+    "no such column, SQLite": database_error(OperationalError, sqlite3.OperationalError("no"), sqlite_errorcode=1),
+    "no such column, PostgreSQL": database_error(ProgrammingError, psycopg.errors.UndefinedColumn("no")),
+    "no permission": database_error(ProgrammingError, psycopg.errors.InsufficientPrivilege("no")),
+    "a cursor used after its end": database_error(ProgrammingError, sqlite3.ProgrammingError("no")),
+    "an error without a cause": OperationalError("no"),
+}
+
+
+@pytest.mark.parametrize("error", TEMPORARY.values(), ids=TEMPORARY)
 def test_an_unavailable_database_is_a_503_during_sign_in_too(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def fail(*args: Any) -> None:
         raise error
@@ -122,6 +163,43 @@ def test_an_unavailable_database_is_a_503_during_sign_in_too(monkeypatch: pytest
     assert status_and_code(response) == (503, "database_unavailable")
     assert response["Retry-After"] == "1"
     assert "gone" not in response.content.decode()
+
+
+@pytest.mark.parametrize("error", DEFECTS.values(), ids=DEFECTS)
+def test_a_defect_is_a_500_with_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, signed_in: Any, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    def fail(*args: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("heists.api.heists.leaderboard.totals", fail)
+    client = signed_in(player())
+    client.raise_request_exception = False
+
+    response = client.get(f"{URL}stats/")
+
+    assert response.status_code == 500
+    [logged] = [record for record in caplog.records if record.exc_info]
+    assert logged.exc_info and logged.exc_info[1] is error
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("method", ["players", "lock"])
+def test_a_defect_in_the_economy_is_a_500_and_not_busy(
+    monkeypatch: pytest.MonkeyPatch, signed_in: Any, method: str
+) -> None:
+    me, victim = player(tokens=1), player(points=1000)
+
+    def fail(*args: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT no_such_column FROM heists_heist")
+
+    monkeypatch.setattr(GamificationEconomy, method, fail)
+    client = signed_in(me)
+    client.raise_request_exception = False
+
+    assert client.post(URL, {"victim": victim.pk}).status_code == 500
+    assert not Heist.objects.exists()
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,10 @@ class IsActivePlayer(BasePermission):
 
 
 class PlayerView(APIView):
-    """A view for the signed-in player. The host's settings choose the authentication classes."""
+    """A view for the signed-in player. The host's settings choose the authentication classes.
+
+    Handlers accept further arguments: a host may include the URLs under a prefix that captures something.
+    """
 
     permission_classes = [IsActivePlayer]
     parser_classes = [StrictJSONParser]
@@ -58,6 +61,10 @@ class PlayerView(APIView):
     def get_exception_handler(self) -> Callable[..., Any]:
         # Not `problems.handler`: these views run outside ATOMIC_REQUESTS, so there is no transaction to roll back.
         return from_exception
+
+    def get_format_suffix(self, **kwargs: Any) -> None:
+        # The URLs have no format suffix, but a host's prefix may capture something of that name.
+        return None
 
     def perform_authentication(self, request: Request) -> None:
         try:

@@ -88,7 +88,7 @@ class HeistsView(AttemptMixin, PlayerView):
         parameters=[HeistQuerySerializer, schema.RETRY_AFTER],
         responses={200: HeistSerializer(many=True)} | schema.problems("validation_error", "invalid_cursor"),
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         query = HeistQuerySerializer(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
         filters = query.validated_data
@@ -122,7 +122,7 @@ class HeistsView(AttemptMixin, PlayerView):
             rejections=True,
         ),
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         key = self.idempotency_key()
         body = HeistRequestSerializer(data=request.data)
         body.is_valid(raise_exception=True)
@@ -155,7 +155,7 @@ class HeistView(PlayerView):
         parameters=[schema.path_id("heist_id", "The heist's id."), schema.RETRY_AFTER],
         responses={200: HeistSerializer} | schema.problems("not_found"),
     )
-    def get(self, request: Request, heist_id: str) -> Response:
+    def get(self, request: Request, *args: Any, heist_id: str, **kwargs: Any) -> Response:
         heists = Heist.objects.visible_to(self.player_id).select_related("attacker", "victim")
         heist = heists.filter(pk=self.row_id(heist_id)).first()
         if heist is None:
@@ -174,7 +174,7 @@ class StatsView(PlayerView):
         parameters=[schema.RETRY_AFTER],
         responses={200: StatsSerializer} | schema.problems(),
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return Response(StatsSerializer(leaderboard.totals(self.player_id)).data)
 
 
@@ -189,7 +189,7 @@ class LeaderboardView(PlayerView):
         parameters=[LeaderboardQuerySerializer, schema.RETRY_AFTER],
         responses={200: LeaderboardSerializer} | schema.problems("validation_error"),
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         query = LeaderboardQuerySerializer(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
         now = timezone.now()

@@ -71,7 +71,7 @@ class NotificationsView(PlayerView):
         parameters=[NotificationQuerySerializer, schema.RETRY_AFTER],
         responses={200: NotificationSerializer(many=True)} | schema.problems("validation_error", "invalid_cursor"),
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         query = NotificationQuerySerializer(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
         pagination = NotificationPagination(self.player_id)
@@ -91,7 +91,7 @@ class NotificationReadView(PlayerView):
         request=None,
         responses={200: NotificationSerializer} | schema.problems("not_found"),
     )
-    def post(self, request: Request, notification_id: str) -> Response:
+    def post(self, request: Request, *args: Any, notification_id: str, **kwargs: Any) -> Response:
         pk = self.row_id(notification_id)
         if not mark_read(player_id=self.player_id, notification_id=pk):
             raise Http404
@@ -113,7 +113,7 @@ class NotificationsReadAllView(PlayerView):
         request=None,
         responses={200: MarkedSerializer} | schema.problems(),
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         marked = mark_all_read(player_id=self.player_id)
         unread = notifications_of(self.player_id).unread().count()
         return Response(MarkedSerializer({"marked": marked, "unread_count": unread}).data)

@@ -63,7 +63,7 @@ class EmailPreferenceView(PlayerView):
         parameters=[schema.RETRY_AFTER],
         responses={200: EmailPreferenceSerializer} | schema.problems(),
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return Response(EmailPreferenceSerializer(EmailPreference.objects.for_player(self.player_id)).data)
 
     @extend_schema(
@@ -74,7 +74,7 @@ class EmailPreferenceView(PlayerView):
         parameters=[schema.RETRY_AFTER],
         responses={200: EmailPreferenceSerializer} | schema.problems(*schema.WITH_BODY, "busy"),
     )
-    def patch(self, request: Request) -> Response:
+    def patch(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         body = EmailPreferenceSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         email, types = body.validated_data.get("email"), body.validated_data.get("types", {})

@@ -56,7 +56,7 @@ class ShieldsView(AttemptMixin, PlayerView):
         parameters=[schema.RETRY_AFTER],
         responses={200: ShieldSerializer(many=True)} | schema.problems("validation_error", "invalid_cursor"),
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         pagination = ShieldPagination()
         page: Any = pagination.paginate_queryset(Shield.objects.filter(player=self.player_id), request)
         return pagination.get_paginated_response(ShieldSerializer(page, many=True).data)
@@ -79,6 +79,6 @@ class ShieldsView(AttemptMixin, PlayerView):
             "busy",
         ),
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         shield = buy_shield(player_id=self.player_id, idempotency_key=self.idempotency_key())
         return Response(ShieldSerializer(shield).data, status=status.HTTP_201_CREATED)

@@ -46,7 +46,7 @@ class TargetsView(PlayerView):
         parameters=[schema.RETRY_AFTER],
         responses={200: TargetSerializer(many=True)} | schema.problems("validation_error", "invalid_cursor"),
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         economy = get_economy()
         others = economy.leaderboard().exclude(pk=self.player_id)
         if facts.has_active_field():
@@ -70,7 +70,7 @@ class TargetView(PlayerView):
         parameters=[schema.player_path_id("player_id", "The player's id."), schema.RETRY_AFTER],
         responses={200: PreviewSerializer} | schema.problems("not_found"),
     )
-    def get(self, request: Request, player_id: str) -> Response:
+    def get(self, request: Request, *args: Any, player_id: str, **kwargs: Any) -> Response:
         try:
             key = player_ids.from_path(player_id)
         except ValueError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -29,7 +31,7 @@ class TokenView(PlayerView):
         parameters=[schema.RETRY_AFTER],
         responses={200: TokenSerializer} | schema.problems(),
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         rows = HeistToken.objects.filter(user=self.player_id).values_list(*COLUMNS)
         token = dict(zip(COLUMNS, next(iter(rows), NO_TOKENS), strict=True))
         ends_at = rules.cooldown_ends_at(conf.rules(), token["last_spent_at"])

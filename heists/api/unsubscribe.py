@@ -29,13 +29,13 @@ class UnsubscribeView(View):
     def as_view(cls, **initkwargs: Any) -> Any:
         return outside_atomic_requests(super().as_view(**initkwargs))
 
-    def get(self, request: HttpRequest, token: str) -> HttpResponse:
+    def get(self, request: HttpRequest, *args: Any, token: str, **kwargs: Any) -> HttpResponse:
         subscription = unsubscribe.read(token)
         if subscription is None:
             return self._page(request, "unknown", status=404)
         return self._page(request, "ask", type=subscription.type.label)
 
-    def post(self, request: HttpRequest, token: str) -> HttpResponse:
+    def post(self, request: HttpRequest, *args: Any, token: str, **kwargs: Any) -> HttpResponse:
         subscription = unsubscribe.read(token)
         if subscription is None:
             return self._page(request, "unknown", status=404)

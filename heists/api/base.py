@@ -7,17 +7,21 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from django.db import DataError
+from django.contrib.auth import get_user_model
+from django.db import DataError, IntegrityError, router
 from django.http import Http404
 from django.utils.decorators import classonlymethod
+from django.utils.functional import cached_property
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from ..db.atomic import outside_atomic_requests
-from ..errors import InactiveAccount
+from ..errors import InactiveAccount, UnknownPlayer
 from ..models.base import IDEMPOTENCY_KEY_MAX_LENGTH
+from . import player_ids
 from .pagination import KeysetPagination
 from .parsers import StrictJSONParser
 from .problems import InvalidIdempotencyKey, from_exception
@@ -37,9 +41,29 @@ class IsActivePlayer(BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
         if not request.user or not request.user.is_authenticated:
             raise NotAuthenticated
-        if not getattr(request.user, "is_active", True):
+        if not _is_active(request.user, view.player_id):
             raise InactiveAccount
         return True
+
+
+def _is_active(user: Any, player_id: Any) -> bool:
+    active = bool(getattr(user, "is_active", True))
+    if active or not _is_stateless(user):
+        return active
+    # The claim of the token may be out of date.
+    row = _account(player_id)
+    return row is not None and bool(getattr(row, "is_active", True))
+
+
+def _is_stateless(user: Any) -> bool:
+    """Return whether the user was read from a token and not from the database."""
+    return not isinstance(user, get_user_model())
+
+
+def _account(player_id: Any) -> Any:
+    """Return the player's row in the database that is written; None where it was deleted."""
+    users = get_user_model()._base_manager
+    return users.using(router.db_for_write(users.model)).filter(pk=player_id).first()
 
 
 class PlayerView(APIView):
@@ -53,6 +77,13 @@ class PlayerView(APIView):
     throttle_classes = [ReadThrottle]
     # Only lists use it.
     pagination_class: type[KeysetPagination] | None = None
+
+    def handle_exception(self, exc: Exception) -> Response:
+        missing_row = isinstance(exc, UnknownPlayer | IntegrityError)
+        # A token may outlive its account.
+        if missing_row and _is_stateless(self.request.user) and _account(self.player_id) is None:
+            exc = AuthenticationFailed()
+        return super().handle_exception(exc)
 
     @classonlymethod
     def as_view(cls, **initkwargs: Any) -> Any:
@@ -74,10 +105,13 @@ class PlayerView(APIView):
             logger.warning("unreadable credentials: %s", error)
             raise AuthenticationFailed from error
 
-    @property
+    @cached_property
     def player_id(self) -> Any:
-        """The signed-in player's primary key."""
-        return self.request.user.pk
+        """The signed-in player's primary key, as the key field has it. Raises AuthenticationFailed."""
+        try:
+            return player_ids.from_user(self.request.user)
+        except ValueError as error:
+            raise AuthenticationFailed from error
 
     def row_id(self, text: str) -> int:
         """Return the primary key that a path segment contains. Raises Http404 where it contains none."""

@@ -37,14 +37,14 @@ LOOKUPS = {"status": "status", "created_after": "created_at__gte", "created_befo
 
 
 def heists_of_attacker() -> HeistQuerySet:
-    """Return heists that their attacker may read, each with the victim."""
-    return Heist.objects.select_related("victim")
+    """Return heists that their attacker may read, with both players."""
+    return Heist.objects.select_related("attacker", "victim")
 
 
 def heists_of_victim() -> HeistQuerySet:
-    """Return heists that their victim may read, each with the attacker."""
+    """Return heists that their victim may read, with both players."""
     # The same condition as that of the index heists_heist_victim_outcomes.
-    return Heist.objects.filter(token_spent=True).select_related("attacker")
+    return Heist.objects.filter(token_spent=True).select_related("attacker", "victim")
 
 
 class HistoryPagination(CompiledPagination):
@@ -59,18 +59,14 @@ class HistoryPagination(CompiledPagination):
         HeistRole.VICTIM: heists_of_victim,
     }
 
-    def __init__(self, player: Any = None, role: str | None = None) -> None:
-        self.player = player
+    def __init__(self, player_id: Any = None, role: str | None = None) -> None:
+        self.player_id = player_id
         self.roles = (role,) if role else tuple(HeistRole)
 
     def read_rows(self, filters: Mapping[str, Any], part: PageSlice) -> list[Any]:
         rows = []
         for role in self.roles:
-            field: Any = Heist._meta.get_field(role)
-            for heist in self.fetch(self.querysets[role], {**filters, role: self.player.pk}, part):
-                # No join for the player's own row. Not assigned, because it may come from another database.
-                field.set_cached_value(heist, self.player)
-                rows.append(heist)
+            rows += self.fetch(self.querysets[role], {**filters, role: self.player_id}, part)
         rows.sort(key=lambda heist: (heist.created_at, heist.pk), reverse=not part.backwards)
         return rows[: part.count]
 
@@ -92,7 +88,7 @@ class HeistsView(AttemptMixin, PlayerView):
         query = HeistQuerySerializer(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
         filters = query.validated_data
-        pagination = HistoryPagination(request.user, filters.pop("role", None))
+        pagination = HistoryPagination(self.player_id, filters.pop("role", None))
         page: Any = pagination.paginate(request, {LOOKUPS[name]: value for name, value in filters.items()})
         return pagination.get_paginated_response(HeistSerializer(page, many=True, context=self.context()).data)
 

@@ -54,6 +54,22 @@ def from_path(text: str) -> Any:
     return from_json(text)
 
 
+def from_user(user: Any) -> Any:
+    """Return the key of a signed-in user as the key field has it; a token's user may have it as text.
+
+    Raises ValueError where it is not a value of the field.
+    """
+    try:
+        key = key_field().to_python(user.pk)
+    except ValidationError as error:
+        raise ValueError("not a value of the key field") from error
+    if key is None or (isinstance(key, int) and not MIN_INTEGER <= key <= MAX_INTEGER) or "\x00" in str(key):
+        raise ValueError("not a value that the column can hold")
+    # Fails for a lone surrogate.
+    str(key).encode()
+    return key
+
+
 def to_json(key: Any) -> int | str:
     """Return a key as a JSON value."""
     return key if isinstance(key, int) else str(key)

@@ -147,7 +147,7 @@ def test_the_link_is_found_wherever_heists_is_mounted(settings, urlconf, path):
         assert unsubscribe_path("token") == path
 
 
-def test_the_sender_is_email_from_or_default_from_email(email_to, settings):
+def test_the_sender_is_email_from_or_default_from_email(email_to, heist_settings, settings):
     settings.DEFAULT_FROM_EMAIL = "Site <site@example.com>"
     email = email_to(player("bob", email="bob@example.com"))
 
@@ -157,7 +157,7 @@ def test_the_sender_is_email_from_or_default_from_email(email_to, settings):
 
 
 def test_a_host_overrides_a_template_by_a_file_of_the_same_path(
-    email_to: EmailTo, settings: Settings, tmp_path: Path
+    email_to: EmailTo, settings: Any, tmp_path: Path
 ) -> None:
     folder = tmp_path / "heists" / "email"
     folder.mkdir(parents=True)

@@ -79,7 +79,9 @@ class GamificationEconomy(Economy):
     def point_events(self, heist_ids: Iterable[int]) -> Iterable[PointEventRow]:
         ids = iter(heist_ids)
         while references := [f"heist:{pk}" for pk in islice(ids, REFERENCES_PER_QUERY)]:
-            events = PointEvent.objects.using(services.written_to()).filter(type__in=["HEIST_GAIN", "HEIST_LOSS"], reference__in=references)
+            events = PointEvent.objects.using(services.written_to()).filter(
+                type__in=["HEIST_GAIN", "HEIST_LOSS"], reference__in=references
+            )
             # The condition of the partial index, so that the database can use it.
             rows = events.exclude(reference="").values_list("reference", "user_id", "points")
             for reference, user_id, points in rows:

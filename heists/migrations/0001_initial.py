@@ -246,6 +246,10 @@ class Migration(migrations.Migration):
                 ("victim_points_after", models.BigIntegerField(verbose_name="victim's points after")),
                 ("attacker_points_before", models.BigIntegerField(verbose_name="attacker's points before")),
                 ("attacker_points_after", models.BigIntegerField(verbose_name="attacker's points after")),
+                (
+                    "attacker_tokens",
+                    models.IntegerField(blank=True, editable=False, null=True, verbose_name="attacker's tokens"),
+                ),
                 ("token_spent", models.BooleanField(db_default=True, default=True, verbose_name="token spent")),
                 (
                     "status",
@@ -389,6 +393,7 @@ class Migration(migrations.Migration):
                             ("points_stolen__gte", 0),
                             ("victim_points_after__gte", 0),
                             ("victim_points_before__gte", 0),
+                            models.Q(("attacker_tokens__isnull", True), ("attacker_tokens__gte", 0), _connector="OR"),
                         ),
                         name="heists_heist_never_negative",
                     ),
@@ -442,6 +447,40 @@ class Migration(migrations.Migration):
                         name="heists_heist_idempotency_key",
                     ),
                 ],
+            },
+        ),
+        migrations.CreateModel(
+            name="AttemptLog",
+            fields=[
+                ("heist_id", models.BigIntegerField(primary_key=True, serialize=False)),
+                (
+                    "attacker",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "victim",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                ("deleted", models.BooleanField(db_default=False, default=False)),
+            ],
+            options={
+                "verbose_name": "attempt log",
+                "verbose_name_plural": "attempt log",
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(

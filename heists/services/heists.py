@@ -127,6 +127,7 @@ def _insert_heist(heist: Heist, seen: facts.Facts, failure: Failure | None, usin
     heist.victim_points_after = victim.monthly_points - points
     heist.attacker_points_before = attacker.monthly_points
     heist.attacker_points_after = attacker.monthly_points + points
+    heist.attacker_tokens = attacker.as_attacker().tokens
     heist.token_spent = heist.status in HeistStatus.outcomes()
     if failure:
         heist.failure_code = failure.code

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import traceback
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -24,6 +23,8 @@ WRITING = tuple(
 )
 # Views and the admin write where the request may.
 SERVING = tuple(str(ROOT / path) for path in ("heists/api", "heists/admin", "gamification"))
+APPS = ("heists", "gamification", "auth")
+DJANGOS = ("auth.Permission", "auth.Group")
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 
 
@@ -50,7 +51,12 @@ class StrictRouter(ReplicaRouter):
     misread: list[str] = []
 
     def db_for_read(self, model: Any, **hints: Any) -> str:
-        if (frame := writer(sys._getframe(1))) is None:
+        # Content types and permissions are Django's, and so is who signs in.
+        if (
+            model._meta.label in DJANGOS
+            or model._meta.app_label not in APPS
+            or (frame := writer(sys._getframe(1))) is None
+        ):
             return "default"
         self.misread.append(f"{model._meta.label}: {''.join(traceback.format_stack(frame, 1)).strip()}")
         return REPLICA

@@ -11,6 +11,7 @@ from django.core.management import call_command
 from gamification.demo.build import MIN_HEISTS, MIN_PLAYERS, Built, seed_demo
 from heists.choices import EmailState, FailureCode, GrantReason, HeistNotificationType, HeistStatus
 from heists.models import EmailPreference, Heist, HeistNotification, OutboxEmail, Shield, TokenGrant
+from tests.conftest import HeistSettings
 from tests.replay import assert_replay_agrees
 
 pytestmark = pytest.mark.django_db
@@ -46,8 +47,10 @@ def test_every_code_reason_and_email_state_is_there(now: dt.datetime) -> None:
     assert EmailPreference.objects.get().player.username == "frank"
 
 
-def test_without_emails_the_outbox_stays_empty(seed_smallest: Callable[..., Built], settings: Any) -> None:
-    settings.HEISTS = {**settings.HEISTS, "EMAIL_ENABLED": False}
+def test_without_emails_the_outbox_stays_empty(
+    seed_smallest: Callable[..., Built], heist_settings: HeistSettings
+) -> None:
+    heist_settings(EMAIL_ENABLED=False)
 
     seed_smallest()
 

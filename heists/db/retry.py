@@ -109,6 +109,13 @@ def _is_of_pool(error: BaseException) -> bool:
     return type(error.__cause__).__name__ in POOL_ERRORS
 
 
+def in_callers_transaction(using: str) -> bool:
+    """Return whether a transaction is open; the one that a TestCase puts around a test does not count."""
+    blocks = connections[using].atomic_blocks
+    # Django's own condition for a durable `atomic()`.
+    return bool(blocks) and not blocks[-1]._from_testcase
+
+
 def close_if_useless(error: BaseException, using: str | None = None) -> None:
     """Close the connection that raised this error, if it is of no more use; the next query opens a new one.
 
@@ -153,6 +160,9 @@ def retry_transient(call: Callable[P, T]) -> Callable[P, T]:
                 raise
             except (DatabaseError, InterfaceError, StaleRead) as error:
                 close_if_useless(error, using)
+                if in_callers_transaction(using):
+                    # It is the caller's to roll back and to try again.
+                    raise
                 if attempt >= max_attempts(error):
                     if not is_temporary(error):
                         raise

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from django.db import router, transaction
+from django.contrib.auth import get_user_model
+from django.db import IntegrityError, router, transaction
 
 from ..choices import HeistNotificationType
 from ..db.atomic import require_outermost
 from ..db.retry import retry_transient
+from ..errors import UnknownPlayer
 from ..models import EmailPreference
+from ..user_model import player_key
 
 
 @retry_transient
@@ -24,17 +27,24 @@ def set_email_preference(
     """Turn a player's emails off or on, all of them (`muted`) or by type, and return the preference.
 
     Other types stay as they are. One durable transaction on a locked row, so that two changes at once both count.
-    Raises Busy.
+    Raises UnknownPlayer, Busy.
     """
     using = router.db_for_write(EmailPreference)
     require_outermost(using)
-    with transaction.atomic(using=using, durable=True):
-        preferences = EmailPreference.objects.using(using)
-        preferences.bulk_create([EmailPreference(player_id=player_id)], ignore_conflicts=True)
-        preference = preferences.select_for_update().get(player=player_id)
-        if muted is not None:
-            preference.muted = muted
-        chosen = ({*preference.muted_types} | {*map(str, mute)}) - {*map(str, unmute)}
-        preference.muted_types = [type for type in HeistNotificationType.values if type in chosen]
-        preference.save(update_fields=["muted", "muted_types", "updated_at"])
+    player_id = player_key(player_id)
+    try:
+        with transaction.atomic(using=using, durable=True):
+            preferences = EmailPreference.objects.using(using)
+            preferences.bulk_create([EmailPreference(player_id=player_id)], ignore_conflicts=True)
+            preference = preferences.select_for_update().get(player=player_id)
+            if muted is not None:
+                preference.muted = muted
+            chosen = ({*preference.muted_types} | {*map(str, mute)}) - {*map(str, unmute)}
+            preference.muted_types = [type for type in HeistNotificationType.values if type in chosen]
+            preference.save(update_fields=["muted", "muted_types", "updated_at"])
+    except IntegrityError:
+        # The foreign key of an account that never was, or was deleted meanwhile.
+        if get_user_model()._base_manager.using(using).filter(pk=player_id).exists():
+            raise
+        raise UnknownPlayer from None
     return preference

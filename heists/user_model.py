@@ -9,12 +9,11 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 import uuid
-from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist, ValidationError
-from django.db.models import CharField, Field, TextField
+from django.db.models import CharField, Field, IntegerField, TextField
 
 from .errors import UnknownPlayer
 
@@ -84,8 +83,8 @@ def to_key(value: Any) -> Any:
     field: Any = get_user_model()._meta.pk
     while field.remote_field:
         field = field.target_field
-    # An integer field would read True as 1, and 1.5 too.
-    if value is None or isinstance(value, bool | float | Decimal):
+    # The field itself reads everything that int() does, such as True and 1.5.
+    if isinstance(field, IntegerField) and (isinstance(value, bool) or not isinstance(value, int | str)):
         return None
     try:
         key = field.clean(value, None)

@@ -68,9 +68,7 @@ def sqlstate(error: BaseException) -> str | None:
     None where the server could not send one: the connection broke or could not be opened. Empty for an error of another
     kind, and for SQLite, which has no such codes.
     """
-    if (cause := error.__cause__) is None:
-        # Django's own, of a connection that is closed already.
-        return None if isinstance(error, OperationalError | InterfaceError) else ""
+    cause = error.__cause__
     return getattr(cause, "sqlstate", getattr(cause, "pgcode", ""))
 
 

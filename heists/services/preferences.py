@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from django.contrib.auth import get_user_model
-from django.db import IntegrityError, router, transaction
+from django.db import router, transaction
 
 from ..choices import HeistNotificationType
 from ..db.atomic import require_outermost
@@ -32,19 +31,17 @@ def set_email_preference(
     using = router.db_for_write(EmailPreference)
     require_outermost(using)
     player_id = player_key(player_id)
-    try:
-        with transaction.atomic(using=using, durable=True):
-            preferences = EmailPreference.objects.using(using)
-            preferences.bulk_create([EmailPreference(player_id=player_id)], ignore_conflicts=True)
-            preference = preferences.select_for_update().get(player=player_id)
-            if muted is not None:
-                preference.muted = muted
-            chosen = ({*preference.muted_types} | {*map(str, mute)}) - {*map(str, unmute)}
-            preference.muted_types = [type for type in HeistNotificationType.values if type in chosen]
-            preference.save(update_fields=["muted", "muted_types", "updated_at"])
-    except IntegrityError:
-        # The foreign key of an account that never was, or was deleted meanwhile.
-        if get_user_model()._base_manager.using(using).filter(pk=player_id).exists():
-            raise
-        raise UnknownPlayer from None
+    with transaction.atomic(using=using, durable=True):
+        preferences = EmailPreference.objects.using(using)
+        preferences.bulk_create([EmailPreference(player_id=player_id)], ignore_conflicts=True)
+        # Joined with the player: PostgreSQL and SQLite check the foreign key only at COMMIT.
+        locked = preferences.select_related("player").select_for_update(of=("self",))
+        preference = locked.filter(player=player_id).first()
+        if preference is None:
+            raise UnknownPlayer
+        if muted is not None:
+            preference.muted = muted
+        chosen = ({*preference.muted_types} | {*map(str, mute)}) - {*map(str, unmute)}
+        preference.muted_types = [type for type in HeistNotificationType.values if type in chosen]
+        preference.save(update_fields=["muted", "muted_types", "updated_at"])
     return preference

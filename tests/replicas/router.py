@@ -69,6 +69,8 @@ def writer(frame: FrameType | None) -> FrameType | None:
         name = frame.f_code.co_filename
         if name.startswith((*WRITING, *SERVING)):
             innermost = innermost or frame
+            if frame.f_code.co_name == "perform_authentication":
+                return None
             if name.startswith(WRITING):
                 return innermost
             request = frame.f_locals.get("request")

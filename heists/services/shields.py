@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.db import router, transaction
@@ -98,11 +98,11 @@ def _replay(player_id: Any, key: str | None, using: str) -> Shield | None:
     return Shield.objects.using(using).filter(player=player_id, idempotency_key=key).first()
 
 
-def expire_shields(*, batch: int = BATCH_SIZE) -> int:
+def expire_shields(*, batch: int = BATCH_SIZE, on_batch: Callable[[int], None] = lambda marked: None) -> int:
     """Mark every shield whose time is over, notify its player once, and return how many there were.
 
     Each batch is a durable transaction: a process that is killed leaves whole batches, done or due. Two calls at once
-    share the work. Raises Busy where the database is not available.
+    share the work. `on_batch` is called with the number of each batch that is done. Raises Busy where the database is not available.
     """
     using = router.db_for_write(Shield)
     require_outermost(using)
@@ -111,6 +111,7 @@ def expire_shields(*, batch: int = BATCH_SIZE) -> int:
     total = 0
     while marked := _expire_batch(now, batch, using):
         total += marked
+        on_batch(marked)
     return total
 
 

@@ -102,7 +102,8 @@ def expire_shields(*, batch: int = BATCH_SIZE, on_batch: Callable[[int], None] =
     """Mark every shield whose time is over, notify its player once, and return how many there were.
 
     Each batch is a durable transaction: a process that is killed leaves whole batches, done or due. Two calls at once
-    share the work. `on_batch` is called with the number of each batch that is done. Raises Busy where the database is not available.
+    share the work. `on_batch` is called with the number of each batch that is done. Raises Busy where the database is
+    not available.
     """
     using = router.db_for_write(Shield)
     require_outermost(using)

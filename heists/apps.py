@@ -11,8 +11,9 @@ class HeistsConfig(AppConfig):
     def ready(self) -> None:
         from . import checks
         from .models import RuleSetQuerySet
-        from .services.event_types import seed_after_flush
+        from .services.event_types import seed_after_flush, skip_used_ids
 
         checks.register()
         post_migrate.connect(seed_after_flush, sender=self, dispatch_uid="heists.seed_event_types")
+        post_migrate.connect(skip_used_ids, sender=self, dispatch_uid="heists.skip_used_ids")
         post_migrate.connect(RuleSetQuerySet.clear_cache, dispatch_uid="heists.clear_rule_set_cache")

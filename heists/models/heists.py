@@ -215,9 +215,8 @@ class AttemptLog(models.Model):
     deleted = models.BooleanField(default=False, db_default=False)
 
     class Meta:
-        verbose_name = "attempt log"
-        verbose_name_plural = "attempt log"
-        default_permissions = ()
+        verbose_name = _("attempt log entry")
+        verbose_name_plural = _("attempt log")
 
     def __str__(self) -> str:
         return f"heist {self.heist_id}"

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from .choices import FailureCode
 
 DAY = dt.timedelta(days=1)
-# How far the clocks of two hosts may differ (docs/specification.md, "Which rules apply").
+# How far the clocks of two hosts may differ (docs/specification.md, "The rules").
 CLOCK_TOLERANCE = dt.timedelta(seconds=1)
 
 

@@ -28,13 +28,15 @@ def _under(data: AuditData, length: Callable[[Rules], dt.timedelta]) -> list[int
     return [pk for pk, rules in data.rule_sets.items() if length(rules)]
 
 
-def _too_soon(data: AuditData, per: tuple[str, ...], length: Callable[[Rules], dt.timedelta]) -> Any:
-    """Return the outcomes inside the window that the outcome before them opened."""
+def _too_soon(data: AuditData, per: tuple[str, ...], length: Callable[[Rules], dt.timedelta]) -> Broken:
+    """Yield the outcomes inside the window that the outcome before them opened."""
+    if not (mine := _under(data, length)):
+        return
     in_order: dict[str, Any] = {"partition_by": [F(name) for name in per], "order_by": "pk"}
     # A filter on the rules beside the window would remove the outcomes under other rules from it.
-    mine = Q(rule_set__in=_under(data, length))
-    return data.outcomes.annotate(
-        previous=Case(When(mine, then=Window(Lag("created_at"), **in_order)), default=None),
+    previous = Window(Lag("created_at"), **in_order)
+    yield data.outcomes.annotate(
+        previous=Case(When(rule_set__in=mine, then=previous), output_field=DateTimeField()),
         previous_heist=Window(Lag("pk"), **in_order),
         opens=_opens(data, length),
     ).filter(previous__gt=F("opens"))
@@ -47,7 +49,7 @@ def _too_soon(data: AuditData, per: tuple[str, ...], length: Callable[[Rules], d
 )
 def cooldown(data: AuditData) -> Broken:
     """No attacker has two outcomes inside the cooldown."""
-    yield _too_soon(data, ("attacker",), lambda rules: rules.cooldown)
+    yield from _too_soon(data, ("attacker",), lambda rules: rules.cooldown)
 
 
 @check(
@@ -57,16 +59,17 @@ def cooldown(data: AuditData) -> Broken:
 )
 def protection(data: AuditData) -> Broken:
     """No outcome is inside the protection that a success against the same victim opened."""
+    if not (mine := _under(data, lambda rules: rules.protection)):
+        return
     before: dict[str, Any] = {
         "partition_by": [F("victim")],
         "order_by": "pk",
         "frame": RowRange(start=None, end=-1),
     }
     success = Q(status=HeistStatus.SUCCESS)
-    mine = Q(rule_set__in=_under(data, lambda rules: rules.protection))
     newest = Window(Max(Case(When(success, then="created_at"))), **before)
     yield data.outcomes.annotate(
-        previous=Case(When(mine, then=newest), default=None),
+        previous=Case(When(rule_set__in=mine, then=newest), output_field=DateTimeField()),
         previous_heist=Window(Max(Case(When(success, then="pk"))), **before),
         opens=_opens(data, lambda rules: rules.protection),
     ).filter(previous__gt=F("opens"))
@@ -79,7 +82,7 @@ def protection(data: AuditData) -> Broken:
 )
 def pair_cooldown(data: AuditData) -> Broken:
     """No attacker has two outcomes against the same victim inside the pair cooldown."""
-    yield _too_soon(data, ("attacker", "victim"), lambda rules: rules.pair_cooldown)
+    yield from _too_soon(data, ("attacker", "victim"), lambda rules: rules.pair_cooldown)
 
 
 @check("window_day", ids={"heist": "pk", "attacker": "attacker_id"}, numbers=("limit", "before", "created_at"))

@@ -100,4 +100,4 @@ class GamificationEconomy(Economy):
 
     def ledger_balances(self, player_ids: Collection[Any]) -> Mapping[Any, int]:
         events = PointEvent.objects.filter(user__in=player_ids).order_by()
-        return dict(events.values_list("user").annotate(points=Sum("points")))
+        return {user: int(points) for user, points in events.values_list("user").annotate(points=Sum("points"))}

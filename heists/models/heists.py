@@ -69,11 +69,11 @@ class Heist(AppendOnlyModel):
         db_index=False,
         verbose_name=_("victim"),
     )
-    points_stolen = models.IntegerField(_("points stolen"))
-    victim_points_before = models.IntegerField(_("victim's points before"))
-    victim_points_after = models.IntegerField(_("victim's points after"))
-    attacker_points_before = models.IntegerField(_("attacker's points before"))
-    attacker_points_after = models.IntegerField(_("attacker's points after"))
+    points_stolen = models.BigIntegerField(_("points stolen"))
+    victim_points_before = models.BigIntegerField(_("victim's points before"))
+    victim_points_after = models.BigIntegerField(_("victim's points after"))
+    attacker_points_before = models.BigIntegerField(_("attacker's points before"))
+    attacker_points_after = models.BigIntegerField(_("attacker's points after"))
     # The balance that was judged, before the cost. Null where the writer did not know it.
     attacker_tokens = models.IntegerField(_("attacker's tokens"), null=True, blank=True, editable=False)
     token_spent = models.BooleanField(_("token spent"), default=True, db_default=True)

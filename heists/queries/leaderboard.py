@@ -151,4 +151,5 @@ def _ranks(
         rows = rows.filter(**{f"{role}__in": only})
     summed = rows.order_by().values_list(role).annotate(heists=Count("*"), points=Sum("points_stolen"))
     ranked = summed.order_by("-points", "-heists", role)[:limit]
-    return [[str(key), heists, points] for key, heists, points in ranked]
+    # PostgreSQL adds up 64-bit integers as decimals.
+    return [[str(key), heists, int(points)] for key, heists, points in ranked]

@@ -173,7 +173,7 @@ def world(db: Any, settings: Any) -> SimpleNamespace:
         later=(success.created_at + dt.timedelta(microseconds=1)).isoformat(sep=" "),
         events="gamification_pointevent",
         true="TRUE",
-        rules=", ".join(RULE_FIELDS),
+        numbers=", ".join(RULE_FIELDS),
     )
 
 

@@ -365,7 +365,7 @@ def test_the_books_balance_after_a_worked_story(settings: Any) -> None:
 
 
 @override_settings(LANGUAGE_CODE="en")
-def test_the_seven_statuses_and_ten_codes_are_the_ones_of_the_design() -> None:
+def test_the_seven_statuses_and_eleven_codes_are_the_ones_of_the_design() -> None:
     assert set(HeistStatus.values) == {
         "SUCCESS",
         "FAILED_COOLDOWN",
@@ -375,4 +375,4 @@ def test_the_seven_statuses_and_ten_codes_are_the_ones_of_the_design() -> None:
         "FAILED_INSUFFICIENT_TOKENS",
         "FAILED_INVALID_TARGET",
     }
-    assert len(FailureCode) == 10
+    assert len(FailureCode) == 11

@@ -17,7 +17,7 @@ from .rules import RuleSet
 from .tokens import HeistToken
 
 
-class HeistQuerySet(AppendOnlyQuerySet):
+class HeistQuerySet(AppendOnlyQuerySet["Heist"]):
     def outcomes(self) -> HeistQuerySet:
         """Return attempts that reached the victim and spent the token."""
         return self.filter(token_spent=True)

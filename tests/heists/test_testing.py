@@ -15,6 +15,7 @@ from gamification.economy import GamificationEconomy
 from gamification.models import PlayerProfile, PointEvent
 from heists.economy import PointEventRow
 from heists.testing import EconomyConformance
+from tests.conftest import HeistSettings
 from tests.factories import UserFactory, player
 
 # Hashing a password takes longer than the rest of a test.
@@ -152,8 +153,8 @@ class Suite(EconomyConformance, TransactionTestCase):
         return UserFactory(password=NO_PASSWORD)
 
 
-def run(settings: Any, economy: type[GamificationEconomy], test: str) -> unittest.TestResult:
-    settings.HEISTS = {**settings.HEISTS, "ECONOMY": f"{economy.__module__}.{economy.__qualname__}"}
+def run(heist_settings: HeistSettings, economy: type[GamificationEconomy], test: str) -> unittest.TestResult:
+    heist_settings(ECONOMY=f"{economy.__module__}.{economy.__qualname__}")
     result = unittest.TestResult()
     Suite(f"test_{test}").run(result)
     return result

@@ -17,7 +17,7 @@ from heists.economy import get_economy
 from heists.emails import unsubscribe
 from heists.emails.compose import compose, unsubscribe_path
 from tests.factories import player
-from tests.heists.conftest import SITE
+from tests.heists.conftest import SITE, EmailTo
 
 pytestmark = pytest.mark.django_db
 
@@ -42,7 +42,7 @@ def parts(message: Any) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("type", HeistNotificationType)
-def test_every_type_has_a_subject_a_text_and_a_page(email_to, type):
+def test_every_type_has_a_subject_a_text_and_a_page(email_to: EmailTo, type: HeistNotificationType) -> None:
     email = email_to(player("bob", email="bob@example.com"), type, **DETAILS[type])
 
     message = composed(email)
@@ -147,16 +147,18 @@ def test_the_link_is_found_wherever_heists_is_mounted(settings, urlconf, path):
         assert unsubscribe_path("token") == path
 
 
-def test_the_sender_is_email_from_or_default_from_email(email_to, settings):
+def test_the_sender_is_email_from_or_default_from_email(email_to, heist_settings, settings):
     settings.DEFAULT_FROM_EMAIL = "Site <site@example.com>"
     email = email_to(player("bob", email="bob@example.com"))
 
     assert composed(email)["From"] == "Site <site@example.com>"
-    settings.HEISTS = {**settings.HEISTS, "EMAIL_FROM": "Game <game@example.com>"}
+    heist_settings(EMAIL_FROM="Game <game@example.com>")
     assert composed(email)["From"] == "Game <game@example.com>"
 
 
-def test_a_host_overrides_a_template_by_a_file_of_the_same_path(email_to, settings, tmp_path):
+def test_a_host_overrides_a_template_by_a_file_of_the_same_path(
+    email_to: EmailTo, settings: Any, tmp_path: Path
+) -> None:
     folder = tmp_path / "heists" / "email"
     folder.mkdir(parents=True)
     (folder / "shield_expired_subject.txt").write_text("Unarmed, {{ player_name }}!")
@@ -169,7 +171,7 @@ def test_a_host_overrides_a_template_by_a_file_of_the_same_path(email_to, settin
 def test_an_email_is_in_its_players_language(email_to, monkeypatch):
     asked = []
 
-    def language(self, user):
+    def language(self, user: Any):
         asked.append(user.username)
         return "ar"
 

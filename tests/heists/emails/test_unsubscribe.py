@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.test import Client
 
@@ -22,7 +24,7 @@ def link(user, type="HEIST_VICTIM"):
     return f"/api/heists/unsubscribe/{unsubscribe.token(user, type)}/"
 
 
-def test_a_scanner_that_follows_the_link_changes_nothing(browser):
+def test_a_scanner_that_follows_the_link_changes_nothing(browser: Any) -> None:
     bob = player("bob")
 
     pages = [browser.get(link(bob)), browser.head(link(bob))]
@@ -102,7 +104,7 @@ def test_a_busy_database_is_503(browser, monkeypatch):
     assert browser.post(link(player("bob"))).status_code == 503
 
 
-def test_it_works_on_a_host_that_wraps_requests_in_transactions(browser):
+def test_it_works_on_a_host_that_wraps_requests_in_transactions(browser: Any) -> None:
     from heists.api.unsubscribe import UnsubscribeView
 
     assert UnsubscribeView.as_view()._non_atomic_requests == {"default"}

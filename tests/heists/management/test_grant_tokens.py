@@ -28,13 +28,13 @@ def write(folder: Path, text: str | bytes, name: str = "gifts.csv") -> str:
     return str(path)
 
 
-def test_one_player_is_found_by_name_or_key_and_hears_of_it() -> None:
+def test_one_player_is_found_by_name_or_key_and_notified() -> None:
     alice = player("alice")
 
-    said = run("alice", "3", reason="STAFF", note="won the raffle")
+    output = run("alice", "3", reason="STAFF", note="won the raffle")
     run(str(alice.pk), "2")
 
-    assert said == "Granted 3 tokens to 1 players in 1 grants; 0 were granted before, 0 lines were bad.\n"
+    assert output == "Granted 3 tokens to 1 players in 1 grants; 0 were granted before, 0 lines were bad.\n"
     assert tokens_of(alice).balance == 5
     assert TokenGrant.objects.get(amount=3).reason == GrantReason.STAFF
     assert HeistNotification.objects.filter(user=alice).count() == 2
@@ -112,18 +112,18 @@ def test_the_same_source_grants_once() -> None:
     alice = player("alice")
 
     run("alice", "3", source="raffle")
-    said = run("alice", "3", source="raffle")
+    output = run("alice", "3", source="raffle")
 
-    assert "1 were granted before" in said
+    assert "1 were granted before" in output
     assert tokens_of(alice).balance == 3
 
 
 def test_a_dry_run_grants_nothing() -> None:
     player("alice")
 
-    said = run("alice", "3", dry_run=True)
+    output = run("alice", "3", dry_run=True)
 
-    assert said.startswith("Would grant 3 tokens")
+    assert output.startswith("Would grant 3 tokens")
     assert not TokenGrant.objects.exists()
 
 
@@ -131,7 +131,7 @@ def test_a_dry_run_grants_nothing() -> None:
     "args",
     [(), ("alice",), ("nobody", "1"), ("alice", "0"), ("alice", "-1"), ("alice", "1000001"), ("alice\x00", "1")],
 )
-def test_what_makes_no_sense_is_refused(args: tuple[str, ...]) -> None:
+def test_wrong_arguments_are_rejected(args: tuple[str, ...]) -> None:
     player("alice")
 
     with pytest.raises(CommandError):
@@ -147,10 +147,10 @@ def test_a_file_is_granted_line_by_line_and_safe_to_repeat(tmp_path: Path) -> No
         "\ufeffplayer,amount,reason,source,note\r\nalice,3,staff,prize-1,first\r\nbob,1,,,\r\nbob,1,,,\r\n\r\n",
     )
 
-    said = run(csv=file)
+    output = run(csv=file)
     again = run(csv=file)
 
-    assert said == "Granted 5 tokens to 2 players in 3 grants; 0 were granted before, 0 lines were bad.\n"
+    assert output == "Granted 5 tokens to 2 players in 3 grants; 0 were granted before, 0 lines were bad.\n"
     assert again == "Granted 0 tokens to 0 players in 0 grants; 3 were granted before, 0 lines were bad.\n"
     assert (tokens_of(alice).balance, tokens_of(bob).balance) == (3, 2)
     assert TokenGrant.objects.get(source="prize-1").note == "first"
@@ -179,7 +179,7 @@ def test_bad_lines_are_named_and_the_good_ones_are_granted(tmp_path: Path) -> No
         b"\xff\xfe\x00player",
     ],
 )
-def test_a_file_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_of_another_format_is_rejected(tmp_path: Path, content: bytes) -> None:
     player("alice")
 
     with pytest.raises(CommandError):
@@ -188,6 +188,6 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
     assert not TokenGrant.objects.exists()
 
 
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="can't be read"):
         run(csv=str(tmp_path / "nowhere.csv"))

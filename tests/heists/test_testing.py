@@ -161,8 +161,10 @@ def run(heist_settings: HeistSettings, economy: type[GamificationEconomy], test:
 
 
 @pytest.mark.parametrize(("economy", "test"), BROKEN)
-def test_a_broken_economy_fails_its_test(settings: Any, economy: type[GamificationEconomy], test: str) -> None:
-    broken, kept = run(settings, economy, test), run(settings, GamificationEconomy, test)
+def test_a_broken_economy_fails_its_test(
+    heist_settings: HeistSettings, economy: type[GamificationEconomy], test: str
+) -> None:
+    broken, kept = run(heist_settings, economy, test), run(heist_settings, GamificationEconomy, test)
 
     assert len(broken.failures + broken.errors) == 1
     assert (kept.failures, kept.errors, kept.skipped) == ([], [], [])

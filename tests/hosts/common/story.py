@@ -22,9 +22,10 @@ from django.test import Client, override_settings  # noqa: E402
 from heists import conf  # noqa: E402
 from heists.choices import GrantReason  # noqa: E402
 from heists.economy import get_economy  # noqa: E402
+from heists.errors import UnknownPlayer  # noqa: E402
 from heists.models import EmailPreference  # noqa: E402
 from heists.queries.facts import has_active_field  # noqa: E402
-from heists.services import grant_tokens  # noqa: E402
+from heists.services import execute_heist, grant_tokens  # noqa: E402
 
 PREFIX = getattr(cast, "PREFIX", "/api/heists/")
 DATABASES = getattr(cast, "DATABASES", ["default"])
@@ -128,6 +129,13 @@ assert points(thief, victim) == [150, 950], "saving a user brought points back"
 assert thief.post("", {"victim": victim.key}, expected=409)["code"] == "insufficient_tokens"
 for nobody in ("0", "nobody", "00000000-0000-0000-0000-000000000000", None, [1], {"id": 1}, 1.5, True, "\x00", 10**30):
     thief.post("", {"victim": nobody}, expected=400)
+
+for nobody in ("nope", "", None, -1, 10**30, "\x00", 1.5, {}):
+    try:
+        execute_heist(attacker_id=thief.player.pk, victim_id=nobody)
+    except UnknownPlayer:
+        continue
+    raise AssertionError(f"execute_heist() accepts {nobody!r}")
 
 # What each side reads of it.
 assert [row["status"] for row in victim.get("?role=victim")["results"]] == ["SUCCESS"]

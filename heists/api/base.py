@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -13,7 +14,10 @@ from django.http import Http404
 from django.utils.decorators import classonlymethod
 from django.utils.functional import cached_property
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
+from rest_framework.metadata import SimpleMetadata
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.permissions import BasePermission
+from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -32,6 +36,7 @@ logger = logging.getLogger("heists")
 # The primary key of a row in a path, at most the range of a BigAutoField.
 ROW_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 MAX_ROW_ID = 2**63 - 1
+BROWSABLE_RENDERERS = [r for r in APIView.renderer_classes if issubclass(r, BrowsableAPIRenderer)]
 IDEMPOTENCY_KEY = re.compile(rf"[\x20-\x7e]{{1,{IDEMPOTENCY_KEY_MAX_LENGTH}}}")
 
 
@@ -66,6 +71,12 @@ def _account(player_id: Any) -> Any:
     return users.using(router.db_for_write(users.model)).filter(pk=player_id).first()
 
 
+class Negotiation(DefaultContentNegotiation):
+    """DRF's negotiation, with `format` as the query parameter, whatever the host's `URL_FORMAT_OVERRIDE` is."""
+
+    settings = SimpleNamespace(URL_FORMAT_OVERRIDE="format")
+
+
 class PlayerView(APIView):
     """A view for the signed-in player. The host's settings choose the authentication classes.
 
@@ -77,6 +88,11 @@ class PlayerView(APIView):
     throttle_classes = [ReadThrottle]
     # Only lists use it.
     pagination_class: type[KeysetPagination] | None = None
+    # Set here, so that answers do not depend on the host's REST_FRAMEWORK. Only a browsable API is taken from there.
+    renderer_classes = [JSONRenderer, *BROWSABLE_RENDERERS]
+    content_negotiation_class = Negotiation
+    metadata_class = SimpleMetadata
+    versioning_class = None
 
     def handle_exception(self, exc: Exception) -> Response:
         missing_row = isinstance(exc, UnknownPlayer | IntegrityError)

@@ -8,7 +8,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.plumbing import ResolvedComponent
-from rest_framework import serializers
+from rest_framework import ISO_8601, serializers
 
 from . import player_ids
 
@@ -37,10 +37,10 @@ class EnumField(serializers.ChoiceField):
 
 
 class UTCDateTimeField(serializers.DateTimeField):
-    """A time in UTC, whatever the site's time zone."""
+    """A time in ISO 8601 and UTC, whatever the host's `DATETIME_FORMAT` and time zone are."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(default_timezone=dt.UTC, **kwargs)
+        super().__init__(format=ISO_8601, input_formats=[ISO_8601], default_timezone=dt.UTC, **kwargs)
 
 
 def utc_isoformat(value: dt.datetime | None) -> str | None:

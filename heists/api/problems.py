@@ -22,6 +22,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from rest_framework import exceptions
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
 
 from .. import errors
@@ -59,6 +60,8 @@ CONSTRAINT_CODES = {
     "heists_heist_idempotency_key": errors.IdempotencyKeyReused.code,
     "heists_shield_idempotency_key": errors.IdempotencyKeyReused.code,
 }
+# The `field` of an error about the whole body, whatever the host's NON_FIELD_ERRORS_KEY is.
+NON_FIELD_ERRORS = "non_field_errors"
 DATABASE_UNAVAILABLE = "database_unavailable"
 
 
@@ -245,6 +248,8 @@ def _flattened(details: Any, field: str = "") -> Iterator[dict[str, str]]:
         yield {"field": field, "code": str(details["code"]), "detail": _encodable(str(details["message"]))}
     elif isinstance(details, dict):
         for name, value in details.items():
+            if name == api_settings.NON_FIELD_ERRORS_KEY:
+                name = NON_FIELD_ERRORS
             yield from _flattened(value, f"{field}.{name}" if field else _encodable(str(name)))
     elif isinstance(details, list):
         for value in details:

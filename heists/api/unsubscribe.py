@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.decorators import classonlymethod, method_decorator
@@ -19,7 +20,7 @@ from ..services import set_email_preference
 
 
 # No sign-in and no CSRF token: mail providers send the POST themselves (RFC 8058), and the link is signed.
-@method_decorator([csrf_exempt, never_cache], name="dispatch")
+@method_decorator([login_not_required, csrf_exempt, never_cache], name="dispatch")
 class UnsubscribeView(View):
     """GET asks for confirmation, because mail scanners follow links; POST turns the emails off."""
 

@@ -68,7 +68,9 @@ def sqlstate(error: BaseException) -> str | None:
     None where the server could not send one: the connection broke or could not be opened. Empty for an error of another
     kind, and for SQLite, which has no such codes.
     """
-    cause = error.__cause__
+    if (cause := error.__cause__) is None:
+        # Django's own, of a connection that is closed already.
+        return None if isinstance(error, OperationalError | InterfaceError) else ""
     return getattr(cause, "sqlstate", getattr(cause, "pgcode", ""))
 
 

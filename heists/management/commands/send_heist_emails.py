@@ -23,7 +23,7 @@ STOP_CHECK_SECONDS = 0.2
 
 
 class Command(BaseCommand):
-    help = "Send the emails that are due: one pass for cron, or --loop for a worker. Several may run at once."
+    help = "Sends the emails that are due: one pass for cron, or --loop for a worker. Several may run at once."
 
     stopping = False
 

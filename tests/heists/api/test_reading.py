@@ -13,7 +13,7 @@ from django.utils import timezone
 from heists.api.pagination import KeysetPagination
 from heists.models import Heist, HeistToken
 from heists.services import execute_heist
-from tests.factories import player
+from tests.factories import player, rewrite
 from tests.heists.api.answers import URL, problem
 
 pytestmark = pytest.mark.django_db
@@ -85,7 +85,7 @@ def test_paging_forwards_and_backwards_shows_each_heist_once(signed_in):
         execute_heist(attacker_id=me.pk, victim_id=other.pk)
         execute_heist(attacker_id=me.pk, victim_id=me.pk)
     # Equal times, so that only the primary key orders them.
-    Heist.objects.update(created_at=timezone.now())
+    rewrite(Heist.objects.all(), created_at=timezone.now())
     client = signed_in(me)
     expected = [heist.pk for heist in Heist.objects.visible_to(me.pk).newest_first()]
 
@@ -196,7 +196,7 @@ def test_the_leaderboard_counts_this_months_successes(signed_in, settings):
     execute_heist(attacker_id=second.pk, victim_id=victims[1].pk)
     execute_heist(attacker_id=best.pk, victim_id=victims[0].pk)
     old = execute_heist(attacker_id=player(tokens=1).pk, victim_id=player(points=2000).pk)
-    Heist.objects.filter(pk=old.pk).update(created_at=timezone.now() - dt.timedelta(days=32))
+    rewrite(old, created_at=timezone.now() - dt.timedelta(days=32))
 
     body = signed_in(second).get(f"{URL}leaderboard/").json()
 

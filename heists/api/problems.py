@@ -115,9 +115,9 @@ def problem_body(status: int, code: str, detail: str, *, title: str | None = Non
 def rejection(heist: Heist) -> Problem:
     """Return the 409 of a rejected attempt, from its row alone, so that a replay is answered alike."""
     code = FailureCode(str(heist.failure_code))
-    numbers: dict[str, int] = {}
+    numbers: dict[str, int | None] = {}
     if code == FailureCode.INSUFFICIENT_TOKENS:
-        numbers = {"required": heist.rule_set.token_cost, "available": heist.attacker_token.balance}
+        numbers = {"required": heist.rule_set.token_cost, "available": heist.attacker_tokens}
     elif code == FailureCode.INSUFFICIENT_POINTS:
         numbers = {"required": points_needed(heist.rule_set.rules), "available": heist.victim_points_before}
     return problem(

@@ -27,7 +27,7 @@ from ..errors import InactiveAccount, UnknownPlayer
 from ..models.base import IDEMPOTENCY_KEY_MAX_LENGTH
 from . import player_ids
 from .pagination import KeysetPagination
-from .parsers import StrictJSONParser
+from .parsers import StrictJSONParser, require_length
 from .problems import InvalidIdempotencyKey, from_exception
 from .throttling import AttemptThrottle, ReadThrottle
 
@@ -105,6 +105,12 @@ class PlayerView(APIView):
     def as_view(cls, **initkwargs: Any) -> Any:
         return outside_atomic_requests(super().as_view(**initkwargs))
 
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        vary = ("Authorization", "Cookie", "Accept-Language", *(("Accept",) if len(self.renderer_classes) > 1 else ()))
+        headers = {"Cache-Control": "private, no-store", "Vary": ", ".join(vary)}
+        return super().default_response_headers | headers
+
     def get_exception_handler(self) -> Callable[..., Any]:
         # Not `problems.handler`: these views run outside ATOMIC_REQUESTS, so there is no transaction to roll back.
         return from_exception
@@ -128,6 +134,11 @@ class PlayerView(APIView):
             return player_ids.from_user(self.request.user)
         except ValueError as error:
             raise AuthenticationFailed from error
+
+    def body(self) -> Any:
+        """Return the parsed request body. Raises APIException where it is not valid JSON or its length is unknown."""
+        require_length(self.request._request)
+        return self.request.data
 
     def row_id(self, text: str) -> int:
         """Return the primary key that a path segment contains. Raises Http404 where it contains none."""

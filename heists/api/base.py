@@ -74,7 +74,7 @@ def _account(player_id: Any) -> Any:
 class Negotiation(DefaultContentNegotiation):
     """DRF's negotiation, with `format` as the query parameter, whatever the host's `URL_FORMAT_OVERRIDE` is."""
 
-    settings = SimpleNamespace(URL_FORMAT_OVERRIDE="format")
+    settings: Any = SimpleNamespace(URL_FORMAT_OVERRIDE="format")
 
 
 class PlayerView(APIView):

@@ -16,7 +16,7 @@ from . import player_ids
 class PlayerIdField(serializers.Field[Any, Any, Any, Any]):
     """A player's id, of the JSON type that the host's user key has."""
 
-    default_error_messages = {"invalid_player_id": _("This is no player's id.")}
+    default_error_messages = {"invalid_player_id": _("This is not a valid player id.")}
 
     def to_internal_value(self, data: Any) -> Any:
         try:

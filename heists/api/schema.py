@@ -129,7 +129,9 @@ def _members(code: FailureCode) -> dict[str, Any]:
 
 def _example(status: int, code: str, description: str, members: dict[str, Any]) -> OpenApiExample:
     if code == "validation_error":
-        members = {"errors": [{"field": "victim", "code": "invalid_player_id", "detail": "This is no player's id."}]}
+        members = {
+            "errors": [{"field": "victim", "code": "invalid_player_id", "detail": "This is not a valid player id."}]
+        }
     body = {"type": TYPE_PREFIX + code, "title": code, "status": status, "detail": description, "code": code, **members}
     return OpenApiExample(
         code, body, summary=description, response_only=True, status_codes=[str(status)], media_type=MEDIA_TYPE

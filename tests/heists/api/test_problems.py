@@ -135,6 +135,7 @@ def database_error(kind: type[Exception], cause: Exception, **attributes: Any) -
 TEMPORARY = {
     "connection lost": database_error(OperationalError, psycopg.OperationalError("gone")),
     "connection closed": database_error(InterfaceError, psycopg.InterfaceError("gone")),
+    "connection closed before, in Django": OperationalError("gone"),
     "shutdown": database_error(OperationalError, psycopg.errors.AdminShutdown("gone")),
     "too many connections": database_error(OperationalError, psycopg.errors.TooManyConnections("gone")),
     "no free connection": database_error(OperationalError, psycopg_pool.PoolTimeout("gone")),
@@ -147,7 +148,6 @@ DEFECTS = {
     "no such column, PostgreSQL": database_error(ProgrammingError, psycopg.errors.UndefinedColumn("no")),
     "no permission": database_error(ProgrammingError, psycopg.errors.InsufficientPrivilege("no")),
     "a cursor used after its end": database_error(ProgrammingError, sqlite3.ProgrammingError("no")),
-    "an error without a cause": OperationalError("no"),
 }
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -50,14 +51,10 @@ def test_a_request_that_needs_no_body_may_be_chunked(signed_in: Any) -> None:
 @pytest.fixture
 def gunicorn(transactional_db: None) -> Iterator[int]:
     """Return the port of the site under gunicorn, on the test database."""
-    database = connection.settings_dict
-    if connection.vendor == "sqlite":
-        url = f"sqlite:///{database['NAME']}"
-    else:
-        user, password, host, port = (str(database[key] or "") for key in ("USER", "PASSWORD", "HOST", "PORT"))
-        where = f"?host={host}&port={port}" if host.startswith("/") else ""
-        server = "" if where else f"{host}:{port}"
-        url = f"postgres://{user}:{password}@{server}/{database['NAME']}{where}"
+    name = str(connection.settings_dict["NAME"])
+    url = f"sqlite:///{name}"
+    if connection.vendor == "postgresql":
+        url = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -106,8 +103,10 @@ def test_gunicorn_takes_a_body_with_a_length_and_no_other(gunicorn: int, chunked
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("length", [True, False])
-def test_a_body_of_http_2_needs_a_length_too(length: bool) -> None:
+def test_a_body_of_http_2_needs_a_length_too(length: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """HTTP/2 has no Transfer-Encoding, so an ASGI server may pass neither header."""
+    # The view runs in a thread of its own, whose connection would stay open.
+    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)
     token = get_token_model().objects.create(user=player())[1]
     body = b'{"email": false}'
     headers = {"host": "localhost", "content-type": "application/json", "authorization": f"Token {token}"}

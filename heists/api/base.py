@@ -33,9 +33,8 @@ from .throttling import AttemptThrottle, ReadThrottle
 
 logger = logging.getLogger("heists")
 
-# The primary key of a row in a path, at most the range of a BigAutoField.
+# The primary key of a row in a path.
 ROW_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
-MAX_ROW_ID = 2**63 - 1
 BROWSABLE_RENDERERS = [r for r in APIView.renderer_classes if issubclass(r, BrowsableAPIRenderer)]
 IDEMPOTENCY_KEY = re.compile(rf"[\x20-\x7e]{{1,{IDEMPOTENCY_KEY_MAX_LENGTH}}}")
 
@@ -142,7 +141,7 @@ class PlayerView(APIView):
 
     def row_id(self, text: str) -> int:
         """Return the primary key that a path segment contains. Raises Http404 where it contains none."""
-        if not ROW_ID.fullmatch(text) or int(text) > MAX_ROW_ID:
+        if not ROW_ID.fullmatch(text) or int(text) > player_ids.MAX_INTEGER:
             raise Http404
         return int(text)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -17,6 +18,7 @@ from ..db.atomic import outside_atomic_requests
 from ..emails import unsubscribe
 from ..errors import Busy
 from ..services import set_email_preference
+from .problems import RETRY_AFTER_SECONDS
 
 
 # No sign-in and no CSRF token: mail providers send the POST themselves (RFC 8058), and the link is signed.
@@ -57,4 +59,6 @@ class UnsubscribeView(View):
         # The address is a credential: keep it out of other sites' logs and of search engines.
         response.headers["Referrer-Policy"] = "no-referrer"
         response.headers["X-Robots-Tag"] = "noindex"
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
         return response

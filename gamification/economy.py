@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db import connections, router
+from django.db import connections
 from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
 
@@ -64,10 +64,11 @@ class GamificationEconomy(Economy):
                 raise errors.StaleBalance
 
     def _connection(self) -> Any:
-        return connections[router.db_for_write(PlayerProfile)]
+        return connections[services.written_to()]
 
     def coins(self, player_id: Any) -> int:
-        return PlayerProfile.objects.filter(user_id=player_id).values_list("coins", flat=True).first() or 0
+        profiles = PlayerProfile.objects.using(services.written_to())
+        return profiles.filter(user_id=player_id).values_list("coins", flat=True).first() or 0
 
     def spend_coins(self, player_id: Any, amount: int, *, reference: str) -> None:
         try:
@@ -78,7 +79,9 @@ class GamificationEconomy(Economy):
     def point_events(self, heist_ids: Iterable[int]) -> Iterable[PointEventRow]:
         ids = iter(heist_ids)
         while references := [f"heist:{pk}" for pk in islice(ids, REFERENCES_PER_QUERY)]:
-            events = PointEvent.objects.filter(type__in=["HEIST_GAIN", "HEIST_LOSS"], reference__in=references)
+            events = PointEvent.objects.using(services.written_to()).filter(
+                type__in=["HEIST_GAIN", "HEIST_LOSS"], reference__in=references
+            )
             # The condition of the partial index, so that the database can use it.
             rows = events.exclude(reference="").values_list("reference", "user_id", "points")
             for reference, user_id, points in rows:

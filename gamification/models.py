@@ -69,7 +69,8 @@ class PlayerProfile(models.Model):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         # Not the field's default: migrations would import it from here.
-        self.referral_code = self.referral_code or new_referral_code()
+        if self._state.adding:
+            self.referral_code = self.referral_code or new_referral_code()
         super().save(*args, **kwargs)
 
 

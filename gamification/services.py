@@ -1,6 +1,7 @@
 """Points, coins and accounts: every change of them (docs/specification.md, "The two apps").
 
 Each public function is one durable transaction. Locks are on profiles, in the order of their users' primary keys.
+Everything is read from the database that is written (`written_to`): a replica may lag behind the locks.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth import get_user_model, password_validation
-from django.contrib.auth.backends import AllowAllUsersModelBackend
 from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connections, router, transaction
@@ -49,12 +49,18 @@ CODE_ATTEMPTS = 5
 LOCK = "SELECT user_id FROM gamification_playerprofile WHERE user_id IN ({placeholders}) ORDER BY user_id"
 
 
+def written_to() -> str:
+    """Return the alias of the database that holds the balances, and is written."""
+    return router.db_for_write(PlayerProfile)
+
+
 def lock_profiles(*user_ids: Any) -> None:
     """Lock these users' profiles until the transaction ends, in the order of the users' primary keys.
 
     Missing profiles are created. The caller holds the transaction; raises TransactionManagementError without one.
     """
-    connection = connections[router.db_for_write(PlayerProfile)]
+    using = written_to()
+    connection = connections[using]
     if connection.get_autocommit():
         raise TransactionManagementError("lock_profiles() needs a transaction.")
     lock = LOCK.format(placeholders=", ".join(["%s"] * len(user_ids)))
@@ -67,7 +73,7 @@ def lock_profiles(*user_ids: Any) -> None:
         if not missing:
             return
         # Another transaction may create the same profile, or an equal referral code: both are ignored and tried again.
-        PlayerProfile.objects.bulk_create(
+        PlayerProfile.objects.using(using).bulk_create(
             [PlayerProfile(user_id=user_id, referral_code=new_referral_code()) for user_id in sorted(missing)],
             ignore_conflicts=True,
         )
@@ -79,8 +85,9 @@ def award_points(*, player: Any, type_name: str, points: int, reference: str = "
 
     Raises UnknownEventType, InsufficientPoints where a negative award exceeds the balance, BalanceTooLarge.
     """
-    with transaction.atomic(durable=True):
-        if not PointEventTypeMaster.objects.filter(name=type_name, active=True).exists():
+    using = written_to()
+    with transaction.atomic(using=using, durable=True):
+        if not PointEventTypeMaster.objects.using(using).filter(name=type_name, active=True).exists():
             raise UnknownEventType(type=type_name)
         lock_profiles(player.pk)
         return _add_points(player.pk, type_name, points, reference)
@@ -88,7 +95,7 @@ def award_points(*, player: Any, type_name: str, points: int, reference: str = "
 
 def award_coins(*, player: Any, amount: int, reason: CoinReason = CoinReason.AWARD, reference: str = "") -> CoinEntry:
     """Change a player's coins and return the ledger entry. Raises InsufficientCoins, BalanceTooLarge."""
-    with transaction.atomic(durable=True):
+    with transaction.atomic(using=written_to(), durable=True):
         lock_profiles(player.pk)
         return add_coins(player.pk, amount, reason, reference)
 
@@ -115,11 +122,11 @@ def sign_up(*, username: str, password: str, email: str = "", referral_code: str
         user.pk = None
         user._state.adding = True
         try:
-            with transaction.atomic(durable=True):
+            with transaction.atomic(using=written_to(), durable=True):
                 _create_account(user, code)
             return user
         except IntegrityError as exc:
-            if model.objects.filter(username=user.username).exists():
+            if model.objects.using(written_to()).filter(username=user.username).exists():
                 raise UsernameTaken from exc
             collision = exc
     raise collision
@@ -131,8 +138,12 @@ def sign_in(*, username: str, password: str) -> str:
     Raises InvalidCredentials, and InactiveAccount only where the password is right. Django's sign-in signals are sent
     with `request=None`: a service knows no request.
     """
-    user = AllowAllUsersModelBackend().authenticate(None, username=username, password=password)
+    model = get_user_model()
+    user = model.objects.using(written_to()).filter(username=model.normalize_username(username)).first()
     if user is None:
+        # Takes as long as a wrong password does, so that the time does not tell which names exist.
+        model().set_password(password)
+    if user is None or not user.check_password(password):
         user_login_failed.send(sender=__name__, credentials={"username": username}, request=None)
         raise InvalidCredentials
     if not user.is_active:
@@ -147,7 +158,7 @@ def sign_in(*, username: str, password: str) -> str:
 
 def add_coins(user_id: Any, amount: int, reason: CoinReason, reference: str) -> CoinEntry:
     """Change coins and write the ledger entry. The caller holds the transaction and the lock on the profile."""
-    profile = PlayerProfile.objects.only("coins").get(user_id=user_id)
+    profile = PlayerProfile.objects.using(written_to()).only("coins").get(user_id=user_id)
     if profile.coins + amount < 0:
         raise InsufficientCoins(required=-amount, available=profile.coins)
     if profile.coins + amount > MAX_BALANCE:
@@ -159,7 +170,7 @@ def add_coins(user_id: Any, amount: int, reason: CoinReason, reference: str) -> 
 
 def _add_points(user_id: Any, type_name: str, points: int, reference: str) -> PointEvent:
     """Change points and write the event. The caller holds the transaction and the lock on the profile."""
-    profile = PlayerProfile.objects.only("points", "monthly_points").get(user_id=user_id)
+    profile = PlayerProfile.objects.using(written_to()).only("points", "monthly_points").get(user_id=user_id)
     balances = (profile.points, profile.monthly_points)
     if min(balances) + points < 0:
         raise InsufficientPoints(required=-points, available=min(balances))
@@ -200,11 +211,8 @@ def _create_account(user: Any, code: str | None) -> None:
     referrer = _lock_referrer(code)
     user.save(force_insert=True)
     profile = PlayerProfile(user=user, referred_by=referrer)
-    worth = dict(
-        PointEventTypeMaster.objects.filter(name__in=["SIGNUP", "REFERRAL_BONUS"], active=True).values_list(
-            "name", "points"
-        )
-    )
+    types = PointEventTypeMaster.objects.using(written_to()).filter(active=True)
+    worth = dict(types.filter(name__in=["SIGNUP", "REFERRAL_BONUS"]).values_list("name", "points"))
     profile.points = profile.monthly_points = worth.get("SIGNUP", 0)
     profile.save(force_insert=True)
     if "SIGNUP" in worth:
@@ -226,9 +234,8 @@ def _create_account(user: Any, code: str | None) -> None:
 def _lock_referrer(code: str | None) -> Any:
     if code is None:
         return None
-    profile = (
-        PlayerProfile.objects.select_for_update(of=("self",)).select_related("user").filter(referral_code=code).first()
-    )
+    profiles = PlayerProfile.objects.using(written_to()).select_for_update(of=("self",)).select_related("user")
+    profile = profiles.filter(referral_code=code).first()
     if profile is None:
         raise UnknownReferralCode
     return profile.user

@@ -25,7 +25,7 @@ from rest_framework.views import APIView
 from ..db.atomic import outside_atomic_requests
 from ..errors import InactiveAccount, UnknownPlayer
 from ..models.base import IDEMPOTENCY_KEY_MAX_LENGTH
-from . import player_ids
+from ..user_model import MAX_INTEGER, to_key
 from .pagination import KeysetPagination
 from .parsers import StrictJSONParser, require_length
 from .problems import InvalidIdempotencyKey, from_exception
@@ -129,10 +129,9 @@ class PlayerView(APIView):
     @cached_property
     def player_id(self) -> Any:
         """The signed-in player's primary key, as the key field has it. Raises AuthenticationFailed."""
-        try:
-            return player_ids.from_user(self.request.user)
-        except ValueError as error:
-            raise AuthenticationFailed from error
+        if (key := to_key(self.request.user.pk)) is None:
+            raise AuthenticationFailed
+        return key
 
     def body(self) -> Any:
         """Return the parsed request body. Raises APIException where it is not valid JSON or its length is unknown."""
@@ -141,7 +140,7 @@ class PlayerView(APIView):
 
     def row_id(self, text: str) -> int:
         """Return the primary key that a path segment contains. Raises Http404 where it contains none."""
-        if not ROW_ID.fullmatch(text) or int(text) > player_ids.MAX_INTEGER:
+        if not ROW_ID.fullmatch(text) or int(text) > MAX_INTEGER:
             raise Http404
         return int(text)
 

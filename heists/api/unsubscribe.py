@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -16,7 +16,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from ..db.atomic import outside_atomic_requests
 from ..emails import unsubscribe
-from ..errors import Busy
+from ..errors import Busy, UnknownPlayer
 from ..services import set_email_preference
 from .problems import RETRY_AFTER_SECONDS
 
@@ -43,13 +43,11 @@ class UnsubscribeView(View):
         if subscription is None:
             return self._page(request, "unknown", status=404)
         only_this_type = request.POST.get("emails") == "type"
+        choice: dict[str, Any] = {"mute": [subscription.type]} if only_this_type else {"muted": True}
         # The answer for a deleted account is the same, so that it does not reveal which accounts exist.
-        if get_user_model()._default_manager.filter(pk=subscription.player_id).exists():
+        with suppress(UnknownPlayer):
             try:
-                set_email_preference(
-                    player_id=subscription.player_id,
-                    **({"mute": [subscription.type]} if only_this_type else {"muted": True}),
-                )
+                set_email_preference(player_id=subscription.player_id, **choice)
             except Busy:
                 return self._page(request, "busy", status=503)
         return self._page(request, "done_type" if only_this_type else "done_all", type=subscription.type.label)

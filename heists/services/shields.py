@@ -16,6 +16,7 @@ from ..db.retry import StaleRead, retry_transient
 from ..economy import Economy, get_economy
 from ..errors import FeatureDisabled, InactiveAccount, InsufficientCoins, NoCoins, ShieldAlreadyLive, UnknownPlayer
 from ..models import Shield
+from ..user_model import player_key
 from . import notifications
 
 # Shields in one transaction of `expire_shields`: few, so that it holds locks for a short time.
@@ -39,6 +40,7 @@ def buy_shield(*, player_id: Any, idempotency_key: str | None = None) -> Shield:
     """
     using = router.db_for_write(Shield)
     require_outermost(using)
+    player_id = player_key(player_id)
     if not conf.enabled():
         if replayed := _replay(player_id, idempotency_key, using):
             return replayed

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, cast
 
 from django.utils import translation
 from drf_spectacular.utils import extend_schema_serializer
@@ -127,14 +127,16 @@ class HeistSerializer(RowSerializer):
 class NewHeistSerializer(HeistSerializer):
     """A new heist, with the attacker's tokens and cooldown."""
 
-    tokens_remaining = serializers.IntegerField(source="attacker_token.balance")
+    tokens_remaining = serializers.IntegerField(read_only=True)
     cooldown_ends_at = UTCDateTimeField(read_only=True, allow_null=True)
     message = serializers.CharField(read_only=True)
 
     def to_representation(self, heist: Heist) -> dict[str, Any]:
+        # From the row alone, so that a repeated request gets the first answer. `execute_heist` always sets it.
+        tokens_before = cast(int, heist.attacker_tokens)
         ends_at = cooldown_ends_at(heist.rule_set.rules, heist.created_at)
         return super().to_representation(heist) | {
-            "tokens_remaining": heist.attacker_token.balance,
+            "tokens_remaining": tokens_before - heist.rule_set.token_cost,
             "cooldown_ends_at": utc_isoformat(ends_at) if ends_at and ends_at > heist.created_at else None,
             "message": success_message(
                 heist.status, victim_name=self.player_data(heist.victim)["name"], points=heist.points_stolen

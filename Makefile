@@ -81,7 +81,7 @@ lint: export DEBUG := true
 lint: .venv/dev ## check style, types, architecture, migrations and settings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy heists gamification config
+	$(BIN)/mypy heists gamification config benchmarks tests docs
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py check --fail-level WARNING

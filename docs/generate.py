@@ -10,7 +10,7 @@ import ast
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 DOCS = Path(__file__).parent
 CHECKS = DOCS.parent / "heists" / "checks"
@@ -103,13 +103,17 @@ def _text(node: ast.expr | None) -> str:
     return ""
 
 
+def _name(check: Any) -> str:
+    return str(check.__name__)
+
+
 def _mark(function: str) -> str:
     from django.core.checks import Tags, registry
 
-    if function in {check.__name__ for check in registry.registry.deployment_checks}:
+    if function in {_name(check) for check in registry.registry.deployment_checks}:
         return " *deploy*"
     tagged = (c for c in registry.registry.registered_checks if Tags.database in getattr(c, "tags", ()))
-    return " *database*" if function in {check.__name__ for check in tagged} else ""
+    return " *database*" if function in {_name(check) for check in tagged} else ""
 
 
 def _range(minimum: int | None, maximum: int | None) -> str:

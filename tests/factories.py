@@ -1,11 +1,11 @@
-"""The cast: users with a profile, and tokens that were really granted."""
+"""Players: users with a profile, and tokens that were granted."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import factory
-from django.contrib.auth import get_user_model
+from django.contrib.auth.models import User
 
 from gamification.models import CoinEntry, CoinReason, PlayerProfile
 from heists.choices import GrantReason
@@ -15,16 +15,16 @@ from heists.services import grant_tokens
 PASSWORD = "a-long-enough-password"
 
 
-class UserFactory(factory.django.DjangoModelFactory):
+class UserFactory(factory.django.DjangoModelFactory[User]):
     class Meta:
-        model = get_user_model()
+        model = User
         skip_postgeneration_save = True
 
     username = factory.Sequence(lambda n: f"player{n}")
     password = factory.django.Password(PASSWORD)
 
 
-class ProfileFactory(factory.django.DjangoModelFactory):
+class ProfileFactory(factory.django.DjangoModelFactory[PlayerProfile]):
     class Meta:
         model = PlayerProfile
 
@@ -34,11 +34,11 @@ class ProfileFactory(factory.django.DjangoModelFactory):
 
 
 def player(name: str | None = None, *, points: int = 0, tokens: int = 0, coins: int = 0, **fields: Any) -> Any:
-    """Return a user with so many monthly points, tokens and coins; `fields` are the user's own."""
+    """Return a user with these monthly points, tokens and coins; `fields` are the user's own."""
     if name is not None:
         fields["username"] = name
-    user = UserFactory(**fields)
-    ProfileFactory(user=user, monthly_points=points, coins=coins)
+    user = UserFactory.create(**fields)
+    ProfileFactory.create(user=user, monthly_points=points, coins=coins)
     if coins:
         CoinEntry.objects.create(user=user, amount=coins, reason=CoinReason.AWARD)
     if tokens:
@@ -47,10 +47,10 @@ def player(name: str | None = None, *, points: int = 0, tokens: int = 0, coins: 
 
 
 def tokens_of(user: Any) -> HeistToken:
-    """Return the token row that is in the database now."""
+    """Return the player's token row as it is now in the database."""
     return HeistToken.objects.get(user=user)
 
 
 def points_of(user: Any) -> int:
-    """Return the monthly points that are in the database now."""
+    """Return the player's monthly points as they are now in the database."""
     return PlayerProfile.objects.values_list("monthly_points", flat=True).get(user=user)

@@ -128,7 +128,7 @@ class Suite(EconomyConformance, TransactionTestCase):
         return player(points=points, coins=coins, password=NO_PASSWORD)
 
     def make_newcomer(self) -> Any:
-        return UserFactory(password=NO_PASSWORD)
+        return UserFactory.create(password=NO_PASSWORD)
 
 
 def run(heist_settings: HeistSettings, economy: type[GamificationEconomy], test: str) -> unittest.TestResult:
@@ -139,8 +139,10 @@ def run(heist_settings: HeistSettings, economy: type[GamificationEconomy], test:
 
 
 @pytest.mark.parametrize(("economy", "test"), BROKEN)
-def test_a_broken_promise_is_found(settings: Any, economy: type[GamificationEconomy], test: str) -> None:
-    broken, kept = run(settings, economy, test), run(settings, GamificationEconomy, test)
+def test_a_broken_promise_is_found(
+    heist_settings: HeistSettings, economy: type[GamificationEconomy], test: str
+) -> None:
+    broken, kept = run(heist_settings, economy, test), run(heist_settings, GamificationEconomy, test)
 
     assert len(broken.failures + broken.errors) == 1
     assert (kept.failures, kept.errors, kept.skipped) == ([], [], [])

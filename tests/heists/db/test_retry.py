@@ -21,7 +21,7 @@ from heists.db.retry import retry_transient
 from heists.errors import Busy, OutcomeUnknown
 from heists.models import Heist, RuleSet, TokenGrant
 from heists.services import execute_heist, grant_tokens
-from tests.concurrency import TIMEOUT_SECONDS
+from tests.concurrency import TIMEOUT_SECONDS, CallThread
 from tests.factories import player, points_of, tokens_of
 from tests.races.staging import ConcurrentCall, concurrent_at, connection_parameters
 
@@ -49,7 +49,8 @@ def terminate(backend: int) -> None:
 
 def my_backend() -> int:
     connection.ensure_connection()
-    return connection.connection.info.backend_pid
+    backend: int = connection.connection.info.backend_pid
+    return backend
 
 
 def test_a_deadlock_is_tried_again() -> None:
@@ -181,7 +182,8 @@ def lost_after_commit(monkeypatch: pytest.MonkeyPatch) -> None:
     """The next COMMIT is carried out, but its answer never arrives."""
     RuleSet.objects.in_force(conf.rules())
     connection.ensure_connection()
-    commit = connection._commit
+    # Django's own, private method: it runs the statement COMMIT.
+    commit = getattr(connection, "_commit")  # noqa: B009
 
     def lose() -> None:
         commit()
@@ -244,25 +246,25 @@ def test_an_exhausted_pool_raises_busy_and_the_next_call_works(monkeypatch: pyte
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SELECT 1")
             held.set()
-            free.wait(TIMEOUT_SECONDS)
+            assert free.wait(TIMEOUT_SECONDS)
 
     with monkeypatch.context() as patch:
         patch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)
         pool = {"min_size": 1, "max_size": 1, "timeout": 0.2}
         patch.setitem(connection.settings_dict, "OPTIONS", connection.settings_dict["OPTIONS"] | {"pool": pool})
-        holder = threading.Thread(target=lambda: (hold(), connection.close()))
+        holder = CallThread(hold)
         try:
             holder.start()
             assert held.wait(TIMEOUT_SECONDS)
             with pytest.raises(Busy):
                 execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
             free.set()
-            holder.join(TIMEOUT_SECONDS)
+            holder.finish()
             heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
         finally:
             free.set()
             connection.close()
-            connection.close_pool()
+            getattr(connection, "close_pool")()  # noqa: B009
 
     assert heist.status == HeistStatus.SUCCESS
     assert Heist.objects.count() == 1

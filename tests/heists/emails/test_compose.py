@@ -1,4 +1,4 @@
-"""What a email says, and what its headers say to mail programs."""
+"""The text of an email, and its headers."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_the_victim_reads_until_when_they_are_safe_in_the_sites_time_zone(
     assert "March 4, 2026, 6:30 p.m." in html
 
 
-def test_names_can_neither_add_headers_nor_markup(email_to: EmailTo) -> None:
+def test_names_can_add_neither_headers_nor_markup(email_to: EmailTo) -> None:
     nasty = "eve\r\nBcc: everybody@example.com <script>alert(1)</script> & co"
     email = email_to(player("bob", email="bob@example.com"), "SHIELD_ACTIVATED", attacker_name=nasty)
 
@@ -97,7 +97,7 @@ def test_a_name_in_any_script_arrives_whole(email_to: EmailTo) -> None:
     assert "Ελένη 🦊" in parts(message)[0]
 
 
-def test_mail_programs_find_the_one_click_headers_and_the_origin(email_to: EmailTo) -> None:
+def test_the_headers_have_a_one_click_link_and_a_message_id(email_to: EmailTo) -> None:
     email = email_to(player("bob", email="bob@example.com"))
 
     message = composed(email)
@@ -125,14 +125,14 @@ def test_without_the_sites_address_there_is_no_link_and_no_header(
     assert not any("http" in part for part in parts(message))
 
 
-def test_a_host_without_our_addresses_has_letters_without_the_link(email_to: EmailTo, settings: Settings) -> None:
+def test_a_host_without_our_urls_has_emails_without_the_link(email_to: EmailTo, settings: Settings) -> None:
     email = email_to(player("bob", email="bob@example.com"))
     settings.ROOT_URLCONF = "django.contrib.auth.urls"
 
     assert composed(email)["List-Unsubscribe"] is None
 
 
-def test_the_sender_is_a_setting_and_else_the_sites_own(
+def test_the_sender_is_a_setting_or_the_sites_own(
     email_to: EmailTo, heist_settings: HeistSettings, settings: Settings
 ) -> None:
     settings.DEFAULT_FROM_EMAIL = "Site <site@example.com>"
@@ -155,10 +155,10 @@ def test_a_host_overrides_a_template_by_a_file_of_the_same_path(
     assert composed(email)["Subject"] == "Unarmed, bob!"
 
 
-def test_a_letter_is_written_in_its_players_language(email_to: EmailTo, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+def test_an_email_is_in_its_players_language(email_to: EmailTo, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
 
-    def language(self, user: Any):
+    def language(self: Any, user: Any) -> str:
         asked.append(user.username)
         return "ar"
 
@@ -171,18 +171,18 @@ def test_a_letter_is_written_in_its_players_language(email_to: EmailTo, monkeypa
     assert asked == ["bob"]
 
 
-def test_details_that_are_gone_leave_the_stored_sentence(email_to: EmailTo) -> None:
+def test_without_details_the_stored_message_is_sent(email_to: EmailTo) -> None:
     email = email_to(player("bob", email="bob@example.com"), "HEIST_VICTIM", **DETAILS["HEIST_VICTIM"])
     email.notification.metadata = None
-    email.notification.message = "What was said then."
+    email.notification.message = "The stored message."
 
     text, html = parts(composed(email))
 
-    assert "What was said then." in text
-    assert "What was said then." in html
+    assert "The stored message." in text
+    assert "The stored message." in html
 
 
-def test_a_key_stands_for_its_player_and_type_and_cannot_be_made_up(email_to: EmailTo) -> None:
+def test_a_token_names_its_player_and_type_and_can_not_be_forged(email_to: EmailTo) -> None:
     bob = player("bob")
     token = unsubscribe.token(bob, "HEIST_VICTIM")
 
@@ -191,7 +191,7 @@ def test_a_key_stands_for_its_player_and_type_and_cannot_be_made_up(email_to: Em
         assert unsubscribe.read(forged) is None
 
 
-def test_every_template_of_ours_belongs_to_a_type_or_to_all() -> None:
+def test_every_template_belongs_to_a_type_or_to_all() -> None:
     [folder] = [
         path / "heists" / "email" for path in get_app_template_dirs("templates") if path.parent.name == "heists"
     ]

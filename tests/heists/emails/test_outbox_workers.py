@@ -65,7 +65,7 @@ def workers(number: int, mail_port: int) -> Iterator[list[subprocess.Popen[str]]
             worker.communicate()
 
 
-def test_every_letter_arrives_and_is_marked_once_although_a_worker_is_killed_and_the_server_fails() -> None:
+def test_every_email_arrives_and_is_marked_once() -> None:
     players = get_user_model().objects
     users = players.bulk_create(
         players.model(username=f"player{n}", email=f"player{n}@example.com") for n in range(EMAILS)
@@ -108,7 +108,7 @@ def test_every_letter_arrives_and_is_marked_once_although_a_worker_is_killed_and
         closing = [worker.communicate(timeout=PATIENCE)[0] for worker in running]
         arrived = [message["Message-ID"] for message in server.arrived]
 
-    marked = sum(int(re.match(r"(\d+) emails sent", said)[1]) for said in closing)  # type: ignore[index]
+    marked = sum([int(re.findall(r"^(\d+) emails sent", output)[0]) for output in closing])
     assert marked == EMAILS
     assert set(arrived) == {
         f"<heist-email-{pk}@game.example>" for pk in OutboxEmail.objects.values_list("pk", flat=True)

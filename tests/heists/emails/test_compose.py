@@ -1,4 +1,4 @@
-"""The text of an email, and its headers."""
+"""The text and the headers of an email."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from django.core.signing import Signer
 from django.template.utils import get_app_template_dirs
+from django.utils import translation
 from pytest_django import Settings
 
 from heists.choices import GrantReason, HeistNotificationType
 from heists.economy import get_economy
 from heists.emails import unsubscribe
-from heists.emails.compose import compose
+from heists.emails.compose import compose, unsubscribe_path
 from tests.conftest import HeistSettings
 from tests.factories import player
 from tests.heists.conftest import SITE, EmailTo
@@ -62,9 +63,7 @@ def test_every_type_has_a_subject_a_text_and_a_page(email_to: EmailTo, type: Hei
     assert "{%" not in html
 
 
-def test_the_victim_reads_until_when_they_are_safe_in_the_sites_time_zone(
-    email_to: EmailTo, settings: Settings
-) -> None:
+def test_the_end_of_protection_is_in_the_sites_time_zone(email_to: EmailTo, settings: Settings) -> None:
     settings.TIME_ZONE = "Europe/Berlin"
     email = email_to(player("bob", email="bob@example.com"), "HEIST_VICTIM", **DETAILS["HEIST_VICTIM"])
 
@@ -74,7 +73,7 @@ def test_the_victim_reads_until_when_they_are_safe_in_the_sites_time_zone(
     assert "March 4, 2026, 6:30 p.m." in html
 
 
-def test_names_can_add_neither_headers_nor_markup(email_to: EmailTo) -> None:
+def test_names_add_no_headers_and_no_markup(email_to: EmailTo) -> None:
     nasty = "eve\r\nBcc: everybody@example.com <script>alert(1)</script> & co"
     email = email_to(player("bob", email="bob@example.com"), "SHIELD_ACTIVATED", attacker_name=nasty)
 
@@ -88,7 +87,7 @@ def test_names_can_add_neither_headers_nor_markup(email_to: EmailTo) -> None:
     assert "<script>alert(1)</script> & co" in text
 
 
-def test_a_name_in_any_script_arrives_whole(email_to: EmailTo) -> None:
+def test_a_name_in_any_script_is_unchanged(email_to: EmailTo) -> None:
     email = email_to(player("bob", email="bob@example.com"), "SHIELD_ACTIVATED", attacker_name="Ελένη 🦊")
 
     message = composed(email)
@@ -97,7 +96,7 @@ def test_a_name_in_any_script_arrives_whole(email_to: EmailTo) -> None:
     assert "Ελένη 🦊" in parts(message)[0]
 
 
-def test_the_headers_have_a_one_click_link_and_a_message_id(email_to: EmailTo) -> None:
+def test_one_click_headers_and_message_id(email_to: EmailTo) -> None:
     email = email_to(player("bob", email="bob@example.com"))
 
     message = composed(email)
@@ -110,10 +109,8 @@ def test_the_headers_have_a_one_click_link_and_a_message_id(email_to: EmailTo) -
     assert all(link in part for part in parts(message))
 
 
-def test_without_the_sites_address_there_is_no_link_and_no_header(
-    email_to: EmailTo, heist_settings: HeistSettings, settings: Settings
-) -> None:
-    heist_settings(SITE_URL="")
+def test_without_site_url_there_is_no_link_and_no_header(email_to: EmailTo, settings: Settings) -> None:
+    settings.HEISTS = {**settings.HEISTS, "SITE_URL": ""}
     settings.DEFAULT_FROM_EMAIL = "Heists <no-reply@mail.example>"
     email = email_to(player("bob", email="bob@example.com"))
 
@@ -125,14 +122,34 @@ def test_without_the_sites_address_there_is_no_link_and_no_header(
     assert not any("http" in part for part in parts(message))
 
 
-def test_a_host_without_our_urls_has_emails_without_the_link(email_to: EmailTo, settings: Settings) -> None:
+def test_without_heists_urls_there_is_no_link(email_to: EmailTo, settings: Settings) -> None:
     email = email_to(player("bob", email="bob@example.com"))
     settings.ROOT_URLCONF = "django.contrib.auth.urls"
 
     assert composed(email)["List-Unsubscribe"] is None
 
 
-def test_the_sender_is_a_setting_or_the_sites_own(
+@pytest.mark.parametrize(
+    ("urlconf", "path"),
+    [
+        ("other_prefix", "/a/b/unsubscribe/token/"),
+        ("namespace", "/api/unsubscribe/token/"),
+        ("two_namespaces", "/v1/api/unsubscribe/token/"),
+        ("renamed", "/api/unsubscribe/token/"),
+        ("captured", ""),
+        ("captured_and_fixed", "/heists/unsubscribe/token/"),
+        ("languages", "/de/heists/unsubscribe/token/"),
+        ("without_heists", ""),
+    ],
+)
+def test_the_link_is_found_wherever_heists_is_mounted(settings: Settings, urlconf: Any, path: Any) -> None:
+    settings.ROOT_URLCONF = f"tests.heists.emails.urlconfs.{urlconf}"
+
+    with translation.override("de"):
+        assert unsubscribe_path("token") == path
+
+
+def test_the_sender_is_email_from_or_default_from_email(
     email_to: EmailTo, heist_settings: HeistSettings, settings: Settings
 ) -> None:
     settings.DEFAULT_FROM_EMAIL = "Site <site@example.com>"
@@ -144,7 +161,7 @@ def test_the_sender_is_a_setting_or_the_sites_own(
 
 
 def test_a_host_overrides_a_template_by_a_file_of_the_same_path(
-    email_to: EmailTo, settings: Settings, tmp_path: Path
+    email_to: EmailTo, settings: Any, tmp_path: Path
 ) -> None:
     folder = tmp_path / "heists" / "email"
     folder.mkdir(parents=True)
@@ -156,9 +173,9 @@ def test_a_host_overrides_a_template_by_a_file_of_the_same_path(
 
 
 def test_an_email_is_in_its_players_language(email_to: EmailTo, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
+    asked = []
 
-    def language(self: Any, user: Any) -> str:
+    def language(self, user: Any):
         asked.append(user.username)
         return "ar"
 
@@ -171,7 +188,7 @@ def test_an_email_is_in_its_players_language(email_to: EmailTo, monkeypatch: pyt
     assert asked == ["bob"]
 
 
-def test_without_details_the_stored_message_is_sent(email_to: EmailTo) -> None:
+def test_without_metadata_the_stored_message_is_used(email_to: EmailTo) -> None:
     email = email_to(player("bob", email="bob@example.com"), "HEIST_VICTIM", **DETAILS["HEIST_VICTIM"])
     email.notification.metadata = None
     email.notification.message = "The stored message."
@@ -182,7 +199,7 @@ def test_without_details_the_stored_message_is_sent(email_to: EmailTo) -> None:
     assert "The stored message." in html
 
 
-def test_a_token_names_its_player_and_type_and_can_not_be_forged(email_to: EmailTo) -> None:
+def test_a_token_names_its_player_and_type_and_is_not_forgeable(email_to: EmailTo) -> None:
     bob = player("bob")
     token = unsubscribe.token(bob, "HEIST_VICTIM")
 
@@ -191,7 +208,7 @@ def test_a_token_names_its_player_and_type_and_can_not_be_forged(email_to: Email
         assert unsubscribe.read(forged) is None
 
 
-def test_every_template_belongs_to_a_type_or_to_all() -> None:
+def test_every_template_belongs_to_a_type_or_is_a_base() -> None:
     [folder] = [
         path / "heists" / "email" for path in get_app_template_dirs("templates") if path.parent.name == "heists"
     ]

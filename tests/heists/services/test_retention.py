@@ -14,7 +14,7 @@ from django.utils import timezone
 from heists.models import Heist, HeistNotification, OutboxEmail
 from heists.services import execute_heist, prune, retention
 from tests.conftest import HeistSettings
-from tests.factories import player
+from tests.factories import player, rewrite
 
 pytestmark = pytest.mark.django_db
 
@@ -45,7 +45,7 @@ def notified() -> Notified:
 def heist_with_address(days: int) -> Heist:
     alice, bob = player(tokens=1), player(points=1000)
     heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk, ip_address="192.0.2.7")
-    Heist.objects.filter(pk=heist.pk).update(created_at=days_ago(days))
+    rewrite(heist, created_at=days_ago(days))
     return heist
 
 
@@ -93,6 +93,17 @@ def test_ages_are_settings_and_options(notified: Notified, heist_settings: Heist
 
     assert pruned() == "1 notifications and 0 addresses pruned.\n"
     assert pruned(unread_days=5) == "1 notifications and 0 addresses pruned.\n"
+
+
+@pytest.mark.parametrize("age", ["read", "unread", "address"])
+def test_an_age_of_zero_is_zero(notified: Any, age: Any) -> None:
+    notified(days=1, read=True)
+    notified(days=1, read=False)
+    heist_with_address(1)
+
+    found = prune(dry_run=True, **{age: dt.timedelta(0)})
+
+    assert (found.notifications, found.addresses) == {"read": (1, 0), "unread": (1 + 3, 0), "address": (0, 1)}[age]
 
 
 @pytest.mark.parametrize("days", [0, -1, 36_601])

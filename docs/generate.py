@@ -75,7 +75,8 @@ def openapi() -> str:
     from drf_spectacular.renderers import OpenApiYamlRenderer
 
     document = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
-    return OpenApiYamlRenderer().render(document, renderer_context={}).decode()  # type: ignore[no-any-return]
+    rendered: bytes = OpenApiYamlRenderer().render(document, renderer_context={})  # type: ignore[no-untyped-call]
+    return rendered.decode()
 
 
 def check_messages() -> Iterator[Message]:

@@ -284,7 +284,7 @@ class EconomyConformance(Base):
         before = self._points(attacker, victim)
         loser = before[victim.pk] if victim_points is None else victim_points
         token, _created = HeistToken.objects.using(self.using).get_or_create(user=attacker)
-        return Heist.objects.using(self.using).create(
+        heist: Heist = Heist.objects.using(self.using).create(
             attacker=attacker,
             attacker_token=token,
             victim=victim,
@@ -297,6 +297,7 @@ class EconomyConformance(Base):
             attacker_points_before=before[attacker.pk],
             attacker_points_after=before[attacker.pk] + points,
         )
+        return heist
 
     def _move(self, attacker: Any, victim: Any, points: int, victim_points: int | None = None) -> Heist:
         self.economy.lock(attacker.pk, victim.pk)

@@ -50,7 +50,7 @@ def require_outermost(using: str) -> None:
     """
     blocks = connections[using].atomic_blocks
     # Django's own condition: the transaction that a TestCase puts around a test does not count.
-    if blocks and not blocks[-1]._from_testcase:
+    if blocks and not getattr(blocks[-1], "_from_testcase", False):
         raise RuntimeError("A service call of heists is a durable transaction and can't be nested in another one.")
 
 

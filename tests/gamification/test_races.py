@@ -34,7 +34,7 @@ def test_every_signup_with_one_code_counts_once(alice: Any) -> None:
     assert len({user.pk for user in users}) == 20
     profile = PlayerProfile.objects.get(user=alice)
     assert (profile.points, profile.monthly_points) == (100 + 20 * 50,) * 2
-    assert PointEvent.objects.filter(user=alice, type_id="REFERRAL_BONUS").count() == 20
+    assert PointEvent.objects.filter(user=alice, type__name="REFERRAL_BONUS").count() == 20
     assert HeistToken.objects.get(user=alice).balance == 20
 
 

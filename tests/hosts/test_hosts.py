@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from .project import HERE, Project
 
 HOSTS = ["uuid_email", "text_ledger", "old_site"]
-WITH_HEISTS = {"WITH_HEISTS": "yes"}
+WITH_HEISTS: Any = {"WITH_HEISTS": "yes"}
 
 
 @pytest.mark.parametrize("host", HOSTS)

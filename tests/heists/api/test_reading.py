@@ -87,7 +87,8 @@ def test_paging_forwards_and_backwards_shows_each_heist_once(signed_in: Any) -> 
     client = signed_in(me)
     expected = [heist.pk for heist in Heist.objects.visible_to(me.pk).newest_first()]
 
-    forwards, url, last = [], f"{URL}?page_size=2", ""
+    forwards: list[int] = []
+    url, last = f"{URL}?page_size=2", {}
     while url:
         page = client.get(url).json()
         forwards += [heist["id"] for heist in page["results"]]

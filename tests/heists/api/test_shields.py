@@ -10,6 +10,7 @@ from rest_framework.test import APIClient
 
 from heists.economy import get_economy
 from heists.models import Shield
+from heists.rules import Failure
 from heists.services import buy_shield, execute_heist
 from tests.factories import player
 
@@ -105,7 +106,7 @@ def test_a_shield_does_not_change_the_preview() -> None:
     from heists import conf
     from heists.queries import facts
 
-    def preview():
+    def preview() -> tuple[list[Failure], int]:
         seen = facts.read(
             alice.pk, [bob.pk], economy=get_economy(), rules=conf.rules(), now=timezone.now(), using="default"
         )

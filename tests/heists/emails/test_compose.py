@@ -173,9 +173,9 @@ def test_a_host_overrides_a_template_by_a_file_of_the_same_path(
 
 
 def test_an_email_is_in_its_players_language(email_to: EmailTo, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+    asked: list[str] = []
 
-    def language(self, user: Any):
+    def language(self: Any, user: Any) -> str:
         asked.append(user.username)
         return "ar"
 

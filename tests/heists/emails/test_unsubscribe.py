@@ -21,11 +21,11 @@ def browser() -> Client:
     return Client(enforce_csrf_checks=True)
 
 
-def link(user, type="HEIST_VICTIM"):
+def link(user: Any, type: str = "HEIST_VICTIM") -> str:
     return f"/api/heists/unsubscribe/{unsubscribe.token(user, type)}/"
 
 
-def test_a_scanner_that_follows_the_link_changes_nothing(browser: Any) -> None:
+def test_a_scanner_that_follows_the_link_changes_nothing(browser: Client) -> None:
     bob = player("bob")
 
     pages = [browser.get(link(bob)), browser.head(link(bob))]
@@ -35,7 +35,7 @@ def test_a_scanner_that_follows_the_link_changes_nothing(browser: Any) -> None:
     assert not EmailPreference.objects.exists()
 
 
-def test_the_one_click_post_stops_all_emails_without_login_or_csrf(browser: Any) -> None:
+def test_the_one_click_post_stops_all_emails_without_login_or_csrf(browser: Client) -> None:
     bob = player("bob")
 
     page = browser.post(link(bob), {"List-Unsubscribe": "One-Click"})
@@ -44,7 +44,7 @@ def test_the_one_click_post_stops_all_emails_without_login_or_csrf(browser: Any)
     assert EmailPreference.objects.get(player=bob).muted
 
 
-def test_the_buttons_stop_all_emails_or_one_type(browser: Any) -> None:
+def test_the_buttons_stop_all_emails_or_one_type(browser: Client) -> None:
     bob, carol = player("bob"), player("carol")
 
     browser.post(link(bob), {"emails": "type"})
@@ -55,7 +55,7 @@ def test_the_buttons_stop_all_emails_or_one_type(browser: Any) -> None:
     assert preferences[carol].muted
 
 
-def test_types_add_up(browser: Any) -> None:
+def test_types_add_up(browser: Client) -> None:
     bob = player("bob")
 
     for type in ("HEIST_VICTIM", "TOKEN_EARNED", "HEIST_VICTIM"):
@@ -65,21 +65,21 @@ def test_types_add_up(browser: Any) -> None:
 
 
 @pytest.mark.parametrize("token", ["nonsense", "a:b:c", "%00", "é"])
-def test_a_forged_link_is_not_found(browser: Any, token: Any) -> None:
+def test_a_forged_link_is_not_found(browser: Client, token: Any) -> None:
     url = f"/api/heists/unsubscribe/{token}/"
 
     assert [browser.get(url).status_code, browser.post(url).status_code] == [404, 404]
     assert not EmailPreference.objects.exists()
 
 
-def test_a_link_signed_by_another_key_is_not_found(browser: Any, settings: Settings) -> None:
+def test_a_link_signed_by_another_key_is_not_found(browser: Client, settings: Settings) -> None:
     token = unsubscribe.token(player("bob"), "HEIST_VICTIM")
     settings.SECRET_KEY = "another site's key, which is long enough to be one"
 
     assert browser.post(f"/api/heists/unsubscribe/{token}/").status_code == 404
 
 
-def test_the_link_of_a_deleted_account_answers_like_any_other(browser: Any) -> None:
+def test_the_link_of_a_deleted_account_answers_like_any_other(browser: Client) -> None:
     bob = player("bob")
     url = link(bob)
     bob.delete()
@@ -88,7 +88,7 @@ def test_the_link_of_a_deleted_account_answers_like_any_other(browser: Any) -> N
     assert not EmailPreference.objects.exists()
 
 
-def test_the_page_is_private(browser: Any) -> None:
+def test_the_page_is_private(browser: Client) -> None:
     page = browser.get(link(player("bob")))
 
     assert page.headers["Referrer-Policy"] == "no-referrer"
@@ -96,8 +96,8 @@ def test_the_page_is_private(browser: Any) -> None:
     assert page.headers["X-Robots-Tag"] == "noindex"
 
 
-def test_a_busy_database_is_503(browser: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def busy(**kwargs):
+def test_a_busy_database_is_503(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(**kwargs: Any) -> None:
         raise Busy
 
     monkeypatch.setattr("heists.api.unsubscribe.set_email_preference", busy)
@@ -105,7 +105,7 @@ def test_a_busy_database_is_503(browser: Any, monkeypatch: pytest.MonkeyPatch) -
     assert browser.post(link(player("bob"))).status_code == 503
 
 
-def test_it_works_on_a_host_that_wraps_requests_in_transactions(browser: Any) -> None:
+def test_it_works_on_a_host_that_wraps_requests_in_transactions(browser: Client) -> None:
     from heists.api.unsubscribe import UnsubscribeView
 
     assert UnsubscribeView.as_view()._non_atomic_requests == {"default"}

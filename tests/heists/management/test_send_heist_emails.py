@@ -79,7 +79,7 @@ def test_a_worker_that_gets_sigterm_finishes_its_email_and_releases_the_others(
         email_to(user)
     deliver = outbox.MailConnection.send
 
-    def deliver_and_stop(self, message: Any):
+    def deliver_and_stop(self: Any, message: Any) -> None:
         deliver(self, message)
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -96,7 +96,7 @@ def test_a_worker_continues_after_the_database_was_down(
 ) -> None:
     tallies: list[Any] = [OperationalError("gone"), OperationalError("gone"), Tally(sent=4)]
 
-    def deliver(**options):
+    def deliver(**options: Any) -> Any:
         found = tallies.pop(0)
         if isinstance(found, Exception):
             raise found
@@ -125,9 +125,10 @@ def test_a_connection_that_is_killed_between_sending_and_marking_only_delays(
     mail_server: MailServer, email_to: EmailTo, monkeypatch: pytest.MonkeyPatch, pauses: Any
 ) -> None:
     email = email_to(player("bob", email="bob@example.com"))
-    deliver, killed = outbox.MailConnection.send, []
+    deliver = outbox.MailConnection.send
+    killed: list[int] = []
 
-    def deliver_and_kill(self, message: Any):
+    def deliver_and_kill(self: Any, message: Any) -> None:
         deliver(self, message)
         if not killed:
             with connection.cursor() as cursor:
@@ -140,7 +141,7 @@ def test_a_connection_that_is_killed_between_sending_and_marking_only_delays(
 
     pause = Command._pause
 
-    def pause_until_the_lease_expires(self, seconds: Any):
+    def pause_until_the_lease_expires(self: Command, seconds: float) -> None:
         close_old_connections()
         OutboxEmail.objects.update(leased_until=None)
         pause(self, seconds)

@@ -37,10 +37,10 @@ class Season(GamificationEconomy):
 class Lists(GamificationEconomy):
     """A host whose query set holds a value without a hash."""
 
-    names: list[str] = []
+    badges: list[str] = []
 
     def players(self) -> Any:
-        names = Value(self.names, output_field=JSONField())
+        names = Value(self.badges, output_field=JSONField())
         return super().players().annotate(names=names)
 
 
@@ -97,7 +97,7 @@ def test_a_host_whose_values_have_no_hash_is_asked_anew() -> None:
     economy, alice, bob = Lists(), player(), player()
 
     for names in (["a" * 100 + "b"], ["a" * 100 + "c"]):
-        economy.names = names
+        economy.badges = names
         assert read(alice, bob, economy=economy).attacker.user.names == names
 
 

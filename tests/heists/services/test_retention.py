@@ -96,12 +96,14 @@ def test_ages_are_settings_and_options(notified: Notified, heist_settings: Heist
 
 
 @pytest.mark.parametrize("age", ["read", "unread", "address"])
-def test_an_age_of_zero_is_zero(notified: Any, age: Any) -> None:
+def test_an_age_of_zero_is_zero(notified: Notified, age: str) -> None:
     notified(days=1, read=True)
     notified(days=1, read=False)
     heist_with_address(1)
 
-    found = prune(dry_run=True, **{age: dt.timedelta(0)})
+    ages: dict[str, Any] = {age: dt.timedelta(0)}
+
+    found = prune(dry_run=True, **ages)
 
     assert (found.notifications, found.addresses) == {"read": (1, 0), "unread": (1 + 3, 0), "address": (0, 1)}[age]
 

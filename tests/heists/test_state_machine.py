@@ -54,7 +54,7 @@ class Game(RuleBasedStateMachine):
         self.clock.start()
         self.atomic = transaction.atomic()
         # As TestCase marks its own, so that durable deeds may be played inside and undone afterwards.
-        self.atomic._from_testcase = True
+        setattr(self.atomic, "_from_testcase", True)  # noqa: B010
         self.atomic.__enter__()
         self.models: dict[Any, Model] = {}
         self.keys: dict[tuple[Any, str], int] = {}
@@ -237,7 +237,7 @@ Game.TestCase.settings = settings(
 
 
 @pytest.mark.django_db
-class TestGame(Game.TestCase):
+class TestGame(Game.TestCase):  # type: ignore[misc, valid-type]  # a class that Hypothesis makes at run time
     @pytest.fixture(autouse=True)
     def patient(self, settings: Any) -> None:
         patience = {"RATE_LIMIT_PER_MINUTE": 1_000_000, "READ_RATE_LIMIT_PER_MINUTE": 1_000_000}

@@ -150,7 +150,7 @@ class Suite(EconomyConformance, TransactionTestCase):
         return player(points=points, coins=coins, password=NO_PASSWORD)
 
     def make_player_without_balance(self) -> Any:
-        return UserFactory(password=NO_PASSWORD)
+        return UserFactory.create(password=NO_PASSWORD)
 
 
 def run(heist_settings: HeistSettings, economy: type[GamificationEconomy], test: str) -> unittest.TestResult:

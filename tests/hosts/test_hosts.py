@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests import ROOT
 from .project import HERE, Project
 
 HOSTS = ["uuid_email", "text_ledger", "old_site", "bare_user", "email_key", "strict_site"]
-WITH_HEISTS = {"WITH_HEISTS": "yes"}
+WITH_HEISTS: Any = {"WITH_HEISTS": "yes"}
 
 
 @pytest.mark.parametrize("host", HOSTS)

@@ -24,7 +24,7 @@ from tests.factories import player, without_triggers
 from tests.replay import assert_replay_agrees
 
 pytestmark = pytest.mark.django_db
-SMALLEST = {"players": MIN_PLAYERS, "heists": MIN_HEISTS}
+SMALLEST: Any = {"players": MIN_PLAYERS, "heists": MIN_HEISTS}
 
 
 class Terminal(io.StringIO):

@@ -19,6 +19,7 @@ from heists.admin import charts
 from heists.choices import HeistStatus
 from heists.models import Heist, Shield
 from heists.queries import dashboard, rollups
+from heists.rules import DAY
 from heists.services import execute_heist
 from tests.factories import player, rewrite
 
@@ -95,7 +96,7 @@ def test_after_summarize_no_page_computes_closed_days_for_a_day(
     monkeypatch.setattr("heists.queries.cached.SLOW_SECONDS", 0)
     alice, bob = player("alice"), player("bob")
     for ago in (1, days - 1, days):
-        success(alice, bob, 30, NOON - ago * rollups.DAY)
+        success(alice, bob, 30, NOON - ago * DAY)
     night = NOON.replace(hour=1, minute=30)
     page_at = night + dt.timedelta(hours=1, minutes=later - 30)
     dashboard.summarize(night)
@@ -111,10 +112,10 @@ def test_after_summarize_no_page_computes_closed_days_for_a_day(
 
 def test_the_cache_of_one_day_is_not_used_on_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("heists.queries.cached.SLOW_SECONDS", 0)
-    success(player("alice"), player("bob"), 30, NOON - 6 * rollups.DAY)
+    success(player("alice"), player("bob"), 30, NOON - 6 * DAY)
 
     assert dashboard.period(7, NOON).attackers
-    assert not dashboard.period(7, NOON.replace(hour=0) + rollups.DAY).attackers
+    assert not dashboard.period(7, NOON.replace(hour=0) + DAY).attackers
 
 
 def test_the_command_summarizes_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

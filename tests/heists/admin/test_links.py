@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from django.contrib.admin import AdminSite
-from django.http import HttpResponse
 from django.test import Client
 from django.urls import include, path, reverse
 
@@ -49,9 +48,8 @@ def test_on_another_admin_site_links_stay_on_it(client: Client, boss: Any) -> No
     alice, bob = player("alice", tokens=1), player("bob", points=1000)
     heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
 
-    pages: list[HttpResponse] = []
-    for page in ("", "dashboard/", f"{heist.pk}/change/"):
-        pages.append(client.get(f"/backoffice/heists/heist/{page}"))
+    paths = ["", "dashboard/", f"{heist.pk}/change/"]
+    pages = [client.get(f"/backoffice/heists/heist/{path}") for path in paths]
 
     assert [page.status_code for page in pages] == [200, 200, 200]
     for page in pages:

@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from pytest_django import Settings
 
 from heists.api.pagination import KeysetPagination
 from heists.models import Heist, HeistToken
@@ -19,7 +20,7 @@ from tests.heists.api.answers import URL, problem
 pytestmark = pytest.mark.django_db
 
 
-def test_history_is_newest_first_and_hides_rejections_from_the_victim(signed_in):
+def test_history_is_newest_first_and_hides_rejections_from_the_victim(signed_in: Any) -> None:
     me, other = player(points=1000, tokens=5), player(points=1000, tokens=5)
     execute_heist(attacker_id=me.pk, victim_id=other.pk)  # success
     execute_heist(attacker_id=other.pk, victim_id=me.pk)  # success
@@ -43,7 +44,7 @@ def test_history_is_newest_first_and_hides_rejections_from_the_victim(signed_in)
     assert seen(created_before=second) == [won]
 
 
-def test_each_side_reads_its_own_points(signed_in):
+def test_each_side_reads_its_own_points(signed_in: Any) -> None:
     robber, victim = player(points=7, tokens=1), player(points=1000)
     heist = execute_heist(attacker_id=robber.pk, victim_id=victim.pk)
 
@@ -74,11 +75,11 @@ def test_each_side_reads_its_own_points(signed_in):
     ],
     ids=lambda query: str(query)[:40],
 )
-def test_an_invalid_query_is_a_400(signed_in, query):
+def test_an_invalid_query_is_a_400(signed_in: Any, query: Any) -> None:
     problem(signed_in(player()).get(URL, query), 400, "validation_error")
 
 
-def test_paging_forwards_and_backwards_shows_each_heist_once(signed_in):
+def test_paging_forwards_and_backwards_shows_each_heist_once(signed_in: Any) -> None:
     me, others = player(points=1000, tokens=1), [player(points=1000, tokens=1) for _ in range(3)]
     for other in others:
         execute_heist(attacker_id=other.pk, victim_id=me.pk)
@@ -89,7 +90,8 @@ def test_paging_forwards_and_backwards_shows_each_heist_once(signed_in):
     client = signed_in(me)
     expected = [heist.pk for heist in Heist.objects.visible_to(me.pk).newest_first()]
 
-    forwards, url, last = [], f"{URL}?page_size=2", ""
+    forwards: list[int] = []
+    url, last = f"{URL}?page_size=2", {}
     while url:
         page = client.get(url).json()
         forwards += [heist["id"] for heist in page["results"]]
@@ -131,16 +133,16 @@ def test_a_page_has_at_most_100_rows(signed_in, monkeypatch, path, page_size, ro
         "A" * 2000,
     ],
 )
-def test_a_forged_cursor_is_a_404(signed_in, cursor):
+def test_a_forged_cursor_is_a_404(signed_in: Any, cursor: Any) -> None:
     problem(signed_in(player()).get(URL, {"cursor": cursor}), 404, "invalid_cursor")
 
 
 @pytest.mark.parametrize("pk", ["0", "-1", "01", "x", "1.0", str(2**63), "9" * 100, "%00", "%F0%9F%92%B0", "٣", "None"])
-def test_a_path_without_a_heists_id_is_a_404(signed_in, pk):
+def test_a_path_without_a_heists_id_is_a_404(signed_in: Any, pk: Any) -> None:
     problem(signed_in(player()).get(f"{URL}{pk}/"), 404, "not_found")
 
 
-def test_the_token_of_a_new_player_is_zero(signed_in):
+def test_the_token_of_a_new_player_is_zero(signed_in: Any) -> None:
     response = signed_in(player()).get(f"{URL}token/")
 
     assert response.json() == {
@@ -153,7 +155,7 @@ def test_the_token_of_a_new_player_is_zero(signed_in):
     }
 
 
-def test_the_token_has_the_end_of_the_cooldown(signed_in, settings):
+def test_the_token_has_the_end_of_the_cooldown(signed_in: Any, settings: Settings) -> None:
     robber, victim = player(tokens=3), player(points=1000)
     execute_heist(attacker_id=robber.pk, victim_id=victim.pk)
     client = signed_in(robber)
@@ -168,7 +170,7 @@ def test_the_token_has_the_end_of_the_cooldown(signed_in, settings):
     assert client.get(f"{URL}token/").json()["cooldown_ends_at"] is None
 
 
-def test_stats_add_up(signed_in):
+def test_stats_add_up(signed_in: Any) -> None:
     me, other = player(points=1000, tokens=5), player(points=500, tokens=5)
     execute_heist(attacker_id=me.pk, victim_id=other.pk)  # +25
     execute_heist(attacker_id=me.pk, victim_id=other.pk)  # rejected
@@ -184,14 +186,14 @@ def test_stats_add_up(signed_in):
     }
 
 
-def test_stats_of_a_new_player_are_zero(signed_in):
+def test_stats_of_a_new_player_are_zero(signed_in: Any) -> None:
     body = signed_in(player()).get(f"{URL}stats/").json()
 
     assert body["net_points"] == 0
     assert set(body["as_attacker"].values()) == set(body["as_victim"].values()) == {0}
 
 
-def test_the_leaderboard_counts_this_months_successes(signed_in, settings):
+def test_the_leaderboard_counts_this_months_successes(signed_in: Any, settings: Settings) -> None:
     best, second, victims = player("best", tokens=1), player("second", tokens=1), [player(points=p) for p in (900, 800)]
     execute_heist(attacker_id=second.pk, victim_id=victims[1].pk)
     execute_heist(attacker_id=best.pk, victim_id=victims[0].pk)
@@ -211,7 +213,7 @@ def test_the_leaderboard_counts_this_months_successes(signed_in, settings):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_statement_counts(signed_in):
+def test_statement_counts(signed_in: Any) -> None:
     robber, victim = player(points=10, tokens=2), player(points=1000)
     client, counted = signed_in(robber), {}
     execute_heist(attacker_id=player(tokens=1).pk, victim_id=player(points=1000).pk)  # creates the rule set

@@ -26,7 +26,8 @@ def success() -> Heist:
 def run(sql: str, *params: Any) -> int:
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
-        return cursor.rowcount
+        count: int = cursor.rowcount
+        return count
 
 
 @pytest.mark.django_db

@@ -1,6 +1,6 @@
-"""Bar charts as inline SVG, in the admin's own colours: no script, no request, readable without colour.
+"""Bar charts as inline SVG, drawn on the server: no script and no request.
 
-Colours and both themes are in `heists/admin.css`; a series is told from another by its pattern as well.
+The colours of both themes are in `heists/admin.css`. Series differ by their pattern as well as by their colour.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 WIDTH, HEIGHT = 960, 250
 LEFT, RIGHT, TOP, BOTTOM = 56, 8, 10, 26
-# What is drawn over a series' ground, one an entry: plain, stripes of four kinds, dots, a grid.
+# The pattern drawn over the colour of each series, as SVG paths. The first series is plain.
 PATTERNS = (
     "",
     "M-2 10L10 -2M-2 18L18 -2M6 18L18 6",
@@ -29,7 +29,7 @@ PATTERNS = (
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One column: its label on the axis, its values from the bottom up, its full story, and where it leads."""
+    """One column: its label on the axis, its values from the bottom up, its tooltip, and its link."""
 
     label: str
     values: Sequence[int]
@@ -38,7 +38,7 @@ class Bar:
 
 
 def bars(chart: str, title: Any, columns: Sequence[Bar]) -> SafeString:
-    """Draw columns of stacked values; `chart` is a word that is unique on the page."""
+    """Return a chart of stacked columns. `chart` becomes part of element ids and is unique on the page."""
     top = ceiling(max((sum(column.values) for column in columns), default=0))
     step = (WIDTH - LEFT - RIGHT) / max(1, len(columns))
     scale = (HEIGHT - TOP - BOTTOM) / top
@@ -67,7 +67,7 @@ def bars(chart: str, title: Any, columns: Sequence[Bar]) -> SafeString:
 
 
 def swatch(chart: str, number: int) -> SafeString:
-    """The key of one series, for a legend beside the chart of that name."""
+    """Return the legend symbol of one series of a chart."""
     return format_html(
         '<svg class="heists-swatch" viewBox="0 0 24 16" aria-hidden="true">'
         '<rect class="heists-bar" width="24" height="16" fill="url(#heists-{}-{})"/></svg>',
@@ -77,7 +77,7 @@ def swatch(chart: str, number: int) -> SafeString:
 
 
 def ceiling(value: int) -> int:
-    """The first round number that is not below the value, and a multiple of four for the grid's lines."""
+    """Return the smallest round number that is not below the value; a multiple of four, for the grid lines."""
     size = 4
     while True:
         for step in (1, 2, 3, 5):
@@ -119,11 +119,11 @@ def _column(chart: str, column: Bar, x: float, step: float, scale: float, *, lab
     drawn = format_html_join(
         "", '<rect class="heists-bar" x="{}" y="{}" width="{}" height="{}" fill="url(#heists-{}-{})"/>', rects
     )
-    story = format_html("<title>{}</title>", column.title)
+    tooltip = format_html("<title>{}</title>", column.title)
     if column.url:
-        drawn = format_html('<a href="{}">{}{}</a>', column.url, story, drawn)
+        drawn = format_html('<a href="{}">{}{}</a>', column.url, tooltip, drawn)
     else:
-        drawn = format_html("<g>{}{}</g>", story, drawn)
+        drawn = format_html("<g>{}{}</g>", tooltip, drawn)
     label: SafeString = mark_safe("")
     if labelled:
         label = format_html(

@@ -1,4 +1,4 @@
-"""The dashboard: is the economy healthy? One page of numbers and charts for 7, 30 or 90 days."""
+"""The dashboard: numbers and charts of the last 7, 30 or 90 days (docs/specification.md, "Admin")."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from . import charts, links
 if TYPE_CHECKING:
     from .readonly import ReadOnlyAdmin
 
-# The order of the stack, from the bottom: what reached a victim first.
+# The order of the stacked values, from the bottom: outcomes first.
 STATUSES = (*HeistStatus.outcomes(), *(status for status in HeistStatus if status not in HeistStatus.outcomes()))
-# Balances from here on share a column.
+# Balances of this size or more share a column.
 MANY_TOKENS = 10
 
 
 def view(model_admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
-    """Show the dashboard to whoever may view heists; an unknown period is 30 days."""
+    """Show the dashboard to staff who may view heists. An unknown period counts as 30 days."""
     if not model_admin.has_view_permission(request):
         raise PermissionDenied
     site, now = model_admin.admin_site, timezone.now()
-    asked = request.GET.get("days", "")
-    days = int(asked) if asked in map(str, dashboard.PERIODS_DAYS) else 30
+    given = request.GET.get("days", "")
+    days = int(given) if given in map(str, dashboard.PERIODS_DAYS) else 30
     period = dashboard.period(days, now)
     tokens = _token_columns()
     context = {
@@ -55,8 +55,8 @@ def view(model_admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
         "attackers": _ranks(site, period.attackers),
         "victims": _ranks(site, period.victims),
         "tokens_url": links.list_url(site, HeistToken) if links.may_view(site, request, HeistToken) else None,
-        "hasty": _warnings(site, dashboard.players_with_many_rejections(now)),
-        "besieged": _warnings(site, dashboard.players_attacked_often(now)),
+        "many_rejections": _warnings(site, dashboard.players_with_many_rejections(now)),
+        "attacked_often": _warnings(site, dashboard.players_attacked_often(now)),
         "rejections_an_hour": dashboard.REJECTIONS_PER_HOUR,
         "attacks_a_day": dashboard.ATTACKS_PER_DAY,
     }
@@ -100,12 +100,12 @@ def _heist_columns(site: Any, period: dashboard.Period) -> list[charts.Bar]:
     url = links.list_url(site, Heist)
     columns = []
     for day in period.days:
-        told = [f"{status.label}: {_grouped(day.counts[status])}" for status in STATUSES if day.counts.get(status)]
+        counts = [f"{status.label}: {_grouped(day.counts[status])}" for status in STATUSES if day.counts.get(status)]
         columns.append(
             charts.Bar(
                 label=date_format(day.date, "MONTH_DAY_FORMAT"),
                 values=[day.counts.get(status, 0) for status in STATUSES],
-                title="\n".join([date_format(day.date), *told]),
+                title="\n".join([date_format(day.date), *counts]),
                 url=f"{url}?period={day.date}",
             )
         )

@@ -16,7 +16,7 @@ from . import links
 from .filters import PeriodFilter, choice_filter
 from .readonly import ReadOnlyAdmin
 
-# Emails that one action sends again, each with a statement of its own.
+# Emails that one action sends again; each takes statements of its own.
 MAX_EMAILS = 200
 
 
@@ -29,7 +29,7 @@ class OutboxEmailAdmin(ReadOnlyAdmin):
         "time",
         "player",
         "kind",
-        "standing",
+        "state_name",
         "due_at",
         "attempts",
         "last_error",
@@ -47,34 +47,32 @@ class OutboxEmailAdmin(ReadOnlyAdmin):
         return email.notification.get_type_display()
 
     @admin.display(description=_("state"))
-    def standing(self, email: OutboxEmail) -> Any:
+    def state_name(self, email: OutboxEmail) -> Any:
         return email.get_state_display()
 
     def has_send_again_permission(self, request: HttpRequest) -> bool:
-        """Whether this member of staff may put emails back into the outbox."""
+        """Return whether this member of staff may send emails again."""
         user: Any = request.user
         return self.has_view_permission(request) and bool(user.has_perm("heists.send_again"))
 
     @admin.action(description=_("Send again"), permissions=["send_again"])
     def send_again(self, request: HttpRequest, queryset: QuerySet[OutboxEmail]) -> None:
-        """Put the chosen emails back into the outbox, also those that were sent, and log it."""
+        """Put the selected emails back into the outbox, also those that were sent, and log each."""
         emails = list(queryset.order_by("pk")[: MAX_EMAILS + 1])
         if len(emails) > MAX_EMAILS:
             text = gettext("Select at most %(most)s emails.") % {"most": MAX_EMAILS}
             self.message_user(request, text, messages.ERROR)
             return
-        put_back = [email for email in emails if send_again(email)]
-        for email in put_back:
+        queued = [email for email in emails if send_again(email)]
+        for email in queued:
             self.log_change(request, email, "Put back into the outbox.")
-        if put_back:
+        if queued:
+            text = ngettext("%(count)s email will be sent again.", "%(count)s emails will be sent again.", len(queued))
+            self.message_user(request, text % {"count": len(queued)}, messages.SUCCESS)
+        if left := len(emails) - len(queued):
             text = ngettext(
-                "%(count)s email will be sent again.", "%(count)s emails will be sent again.", len(put_back)
-            )
-            self.message_user(request, text % {"count": len(put_back)}, messages.SUCCESS)
-        if left := len(emails) - len(put_back):
-            text = ngettext(
-                "%(count)s email was left alone: it is on its way just now.",
-                "%(count)s emails were left alone: they are on their way just now.",
+                "%(count)s email was not changed: it is being sent now.",
+                "%(count)s emails were not changed: they are being sent now.",
                 left,
             )
             self.message_user(request, text % {"count": left}, messages.WARNING)

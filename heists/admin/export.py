@@ -1,4 +1,4 @@
-"""The filtered list of heists as CSV, streamed: a million rows take no more memory than a thousand."""
+"""The filtered list of heists as CSV, streamed in constant memory."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Rows in one piece of the answer, and in one fetch from the database's cursor.
-CHUNK = 2000
-# A spreadsheet takes a cell that begins like this for a formula, and a player chooses their own name.
+# Rows in one piece of the response, and in one fetch from the database cursor.
+CHUNK_ROWS = 2000
+# A spreadsheet runs a cell that begins like this as a formula, and players choose their own names.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def columns() -> dict[str, str]:
-    """The header of each column, and where its value is."""
+    """Return the header of each column and the lookup of its value."""
     name = get_user_model().USERNAME_FIELD
     return {
         "id": "pk",
@@ -55,12 +55,12 @@ def columns() -> dict[str, str]:
 
 
 def view(model_admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponseBase:
-    """Stream what the list shows with the same address, on all its pages."""
+    """Stream the rows that the list shows for the same query string, on all its pages."""
     if not model_admin.has_view_permission(request):
         raise PermissionDenied
     query = request.GET.copy()
     query.pop("p", None)
-    request.GET = query  # type: ignore[assignment]  # a page of the list is none of the file's business
+    request.GET = query  # type: ignore[assignment]  # the file has all pages of the list
     try:
         rows = model_admin.get_changelist_instance(request).queryset
     except IncorrectLookupParameters:
@@ -70,14 +70,14 @@ def view(model_admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponseBase:
     logger.info("heists exported by user %s: %s", request.user.pk, query.urlencode() or "all")
     name = f"heists-{timezone.localtime():%Y-%m-%d-%H%M}.csv"
     return StreamingHttpResponse(
-        lines(head, values.iterator(chunk_size=CHUNK)),
+        lines(head, values.iterator(chunk_size=CHUNK_ROWS)),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
     )
 
 
 def lines(head: Iterable[str], rows: Iterator[tuple[Any, ...]]) -> Iterator[str]:
-    """Yield the file in pieces of many rows; one piece a row would cost more in calls than in reading."""
+    """Yield the file in pieces of many rows: a piece for each row would be slower than the database."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     writer.writerow(head)
@@ -85,14 +85,14 @@ def lines(head: Iterable[str], rows: Iterator[tuple[Any, ...]]) -> Iterator[str]
         yield buffer.getvalue()
         buffer.seek(0)
         buffer.truncate()
-        piece = list(islice(rows, CHUNK))
+        piece = list(islice(rows, CHUNK_ROWS))
         if not piece:
             return
         writer.writerows([cell(value) for value in row] for row in piece)
 
 
 def cell(value: Any) -> Any:
-    """One value as a spreadsheet may read it: times in UTC, and no text that it would run as a formula."""
+    """Return one value as a cell: times in UTC, and an apostrophe before text that would run as a formula."""
     if isinstance(value, dt.datetime):
         return value.astimezone(dt.UTC).isoformat()
     if isinstance(value, str) and value.startswith(FORMULA_STARTS):

@@ -1,4 +1,4 @@
-"""Filters for long tables: fixed choices, each served by an index, and any crafted value answered with no rows."""
+"""Filters for long tables: fixed choices, each served by an index. An unknown value finds no rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from . import search
 
 
 class ChoiceFilter(SimpleListFilter):
-    """One of a field's `choices`; what is no choice finds nothing, and never reaches the database."""
+    """Filters by one of a field's `choices`; another value never reaches the database."""
 
     field_name: str
 
@@ -36,7 +36,7 @@ class ChoiceFilter(SimpleListFilter):
 
 
 def choice_filter(name: str, label: Any) -> type[ChoiceFilter]:
-    """Build the filter of one field with choices."""
+    """Return a filter class for one field that has choices."""
     return type(
         f"{name.title()}Filter",
         (ChoiceFilter,),
@@ -45,7 +45,7 @@ def choice_filter(name: str, label: Any) -> type[ChoiceFilter]:
 
 
 class TokenSpentFilter(SimpleListFilter):
-    """Outcomes, which spent a token, or rejections. The status says it too, so with a status nothing else is asked."""
+    """Outcomes, which spent a token, or rejections. Where a status is chosen as well, the status decides it."""
 
     title = _("token spent")
     parameter_name = "token_spent"
@@ -62,12 +62,12 @@ class TokenSpentFilter(SimpleListFilter):
         spent = value == "1"
         if status is None:
             return queryset.filter(token_spent=spent)
-        # The database would look for a success without a token in all of its successes.
+        # The condition would make the database read all heists of the status.
         return queryset if (status in HeistStatus.outcomes()) == spent else queryset.none()
 
 
 class PeriodFilter(SimpleListFilter):
-    """Today, the last days, or one day of the site's time zone by its date, as the dashboard links to it."""
+    """Today, the last days, or one date of the site's time zone, as the dashboard links to it."""
 
     title = _("date")
     parameter_name = "period"
@@ -99,7 +99,7 @@ class PeriodFilter(SimpleListFilter):
             day = dt.date.fromisoformat(self.value() or "")
         except ValueError:
             return None
-        # The first and the last years leave no room for a time zone.
+        # In the first and last years, converting the time zone overflows.
         return day if 1900 <= day.year <= 9000 else None
 
     def _between(self, queryset: QuerySet[Any], first: dt.date, last: dt.date) -> QuerySet[Any]:
@@ -113,7 +113,7 @@ class PeriodFilter(SimpleListFilter):
 
 
 class PlayerFilter(SimpleListFilter):
-    """The rows of one player, by id: what links to a player's heists, tokens or emails lead to."""
+    """The rows of one player, by primary key. Players' names link to it."""
 
     title = _("player")
     parameter_name = "player"
@@ -124,7 +124,7 @@ class PlayerFilter(SimpleListFilter):
         if value is None:
             return []
         self.player = search.player_by_id(value)
-        return [(value, self.player.get_username() if self.player else _("nobody"))]
+        return [(value, self.player.get_username() if self.player else _("unknown player"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if self.value() is None:

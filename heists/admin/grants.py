@@ -18,7 +18,7 @@ class TokenGrantAdmin(ReadOnlyAdmin):
     """The list of grants, with the reason and who granted them."""
 
     player_paths = ("player",)
-    list_display = ("time", "player_name", "tokens", "why", "note", "source", "giver")
+    list_display = ("time", "player_name", "tokens", "why", "note", "source", "granter")
     list_filter = (PeriodFilter,)
     list_select_related = ("player", "granted_by")
 
@@ -35,5 +35,5 @@ class TokenGrantAdmin(ReadOnlyAdmin):
         return grant.get_reason_display()
 
     @admin.display(description=_("granted by"), empty_value="-")
-    def giver(self, grant: TokenGrant) -> Any:
+    def granter(self, grant: TokenGrant) -> Any:
         return grant.granted_by and grant.granted_by.get_username()

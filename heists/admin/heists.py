@@ -1,4 +1,4 @@
-"""Heists: who took whose points, when, from where, and was it fair?"""
+"""Heists: the list, and the page with all that belongs to one heist."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .readonly import ReadOnlyAdmin
 
 @admin.register(Heist)
 class HeistAdmin(ReadOnlyAdmin):
-    """The audit of heists: a list that leads to each, with all that belongs to it on one page."""
+    """The list of heists, each one's page, the dashboard and the export."""
 
     change_list_template = "admin/heists/heist/change_list.html"
     change_form_template = "admin/heists/heist/change_form.html"
@@ -36,7 +36,7 @@ class HeistAdmin(ReadOnlyAdmin):
             _("What happened"),
             {"fields": ("created_at", "outcome", "failure_code", "failure_reason", "points_stolen", "token_spent")},
         ),
-        (_("Where it came from"), {"fields": ("address", "idempotency_key", "retry_at")}),
+        (_("Request"), {"fields": ("address", "idempotency_key", "retry_at")}),
     )
     readonly_fields = ("created_at", "outcome", "address")
 
@@ -80,11 +80,11 @@ class HeistAdmin(ReadOnlyAdmin):
         ]
 
     def dashboard_view(self, request: HttpRequest) -> HttpResponse:
-        """The economy at a glance."""
+        """Show the dashboard."""
         return dashboard.view(self, request)
 
     def export_view(self, request: HttpRequest) -> HttpResponseBase:
-        """The filtered list as CSV."""
+        """Stream the filtered list as CSV."""
         return export.view(self, request)
 
     def render_change_form(
@@ -101,7 +101,7 @@ class HeistAdmin(ReadOnlyAdmin):
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def _evidence(self, request: HttpRequest, heist: Heist) -> dict[str, Any]:
-        """All that a judge of this heist asks for next; a fixed number of statements."""
+        """Return the template context about this heist; takes a fixed number of statements."""
         site = self.admin_site
         tokens = {
             token.user_id: token for token in HeistToken.objects.filter(user__in=(heist.attacker_id, heist.victim_id))

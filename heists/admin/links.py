@@ -1,4 +1,4 @@
-"""Links between the pages of one admin site; each only where the reader may follow it."""
+"""Links between the pages of one admin site; each only where the reader may open it."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ else:
 
 
 def may_view(site: AdminSite, request: HttpRequest, model: type[Model]) -> bool:
-    """Whether this site shows the model to this member of staff."""
+    """Return whether this site shows the model to this member of staff."""
     return site.is_registered(model) and site.get_model_admin(model).has_view_permission(request)
 
 
 def list_url(site: AdminSite, model: type[Model], **params: Any) -> str:
-    """The address of a model's list, filtered."""
+    """Return the URL of a model's list, filtered by `params`."""
     opts = model._meta
     url = reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist", current_app=site.name)
     return f"{url}?{urlencode(params)}" if params else url
 
 
 def page_url(site: AdminSite, row: Model) -> str:
-    """The address of one row's page."""
+    """Return the URL of one row's page."""
     opts = row._meta
     return reverse(
         f"admin:{opts.app_label}_{opts.model_name}_change",
@@ -47,7 +47,7 @@ def page_url(site: AdminSite, row: Model) -> str:
 
 
 def row_link(site: AdminSite, request: HttpRequest, row: Model | None, label: Any = None) -> Any:
-    """The row's name, as a link where the reader may open it."""
+    """Return the row's name, as a link where the reader may open it."""
     if row is None:
         return "-"
     label = row if label is None else label
@@ -57,20 +57,20 @@ def row_link(site: AdminSite, request: HttpRequest, row: Model | None, label: An
 
 
 def player_link(site: AdminSite, player: Any, **params: Any) -> Any:
-    """A player's name, leading to that player's heists."""
+    """Return a player's name, linked to the player's heists."""
     url = list_url(site, Heist, player=player.pk, **params)
     return format_html('<a href="{}">{}</a>', url, player.get_username())
 
 
 def user_link(site: AdminSite, request: HttpRequest, user: Any) -> Any:
-    """A player's name, leading to the host's own page of that user."""
+    """Return a player's name, linked to the host's own admin page of the user."""
     return row_link(site, request, user, user.get_username())
 
 
 class HeistLinksMixin(ModelAdmin):
-    """For the host's user admin: leads from a user's page to that user's heists, tokens, shields and notifications.
+    """Adds links to a player's heists, tokens, shields, notifications and emails to the host's user admin.
 
-    `class PlayerAdmin(HeistLinksMixin, UserAdmin): ...`; nothing else to do.
+    `class PlayerAdmin(HeistLinksMixin, UserAdmin): ...` is all that is needed.
     """
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -90,12 +90,12 @@ class HeistLinksMixin(ModelAdmin):
                 if may_view(self.admin_site, request, model)
             ),
         )
-        # As a description: it has no field, so no form of the host's has to know it.
+        # A description needs no field, so the host's forms stay as they are.
         return [*fieldsets, (_("Heists"), {"fields": [], "description": found})] if found else fieldsets
 
 
 def grant_url(site: AdminSite, request: HttpRequest, player_ids: Iterable[Any]) -> str | None:
-    """The page that grants tokens to these players, for staff who may."""
+    """Return the URL of the page that grants tokens to these players; None where the reader may not grant."""
     user: Any = request.user
     if not (may_view(site, request, HeistToken) and user.has_perm("heists.grant_tokens")):
         return None

@@ -1,4 +1,4 @@
-"""Lists of ten million rows: pages without counting them."""
+"""Pages of long lists without counting the table."""
 
 from __future__ import annotations
 
@@ -11,42 +11,42 @@ from django.db.models import DateTimeField, ExpressionWrapper, F, OrderBy, Query
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
-# How many rows a list leads to; whoever looks for an older one filters or searches. Counting stops here, and so does
-# OFFSET, whose price is every row it skips.
-REACH = 5000
+# Rows that a list leads to; an older row is found by filter or search. Counting stops here, and so does OFFSET, which
+# reads every row it skips.
+MAX_ROWS = 5000
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # not generic at run time
-    """Counts up to REACH rows and no further, so that neither the count nor the last page reads a whole table."""
+    """Counts up to MAX_ROWS, so that neither the count nor the last page reads a whole table."""
 
     @cached_property
     def found(self) -> int:
-        """How many rows there are, at most one more than REACH."""
+        """The number of rows, at most one more than MAX_ROWS."""
         rows: Any = self.object_list
-        found: int = rows.order_by()[: REACH + 1].count()
+        found: int = rows.order_by()[: MAX_ROWS + 1].count()
         return found
 
     @property
     def has_more(self) -> bool:
         """Whether rows lie beyond the last page."""
-        return self.found > REACH
+        return self.found > MAX_ROWS
 
     @cached_property
     def count(self) -> int:
-        return min(self.found, REACH)
+        return min(self.found, MAX_ROWS)
 
 
 class BoundedChangeList(ChangeList):
-    """Sorts by nothing but what the list offers: `sortable_by` alone hides the links, and still obeys the address."""
+    """Sorts only by columns of `sortable_by`; Django hides the other links and still obeys the query string."""
 
     def get_ordering_field(self, field_name: Any) -> Any:
         return super().get_ordering_field(field_name) if field_name in (self.sortable_by or ()) else None
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
-        """Sort a few players' rows after finding them by player.
+        """Sort by an expression that no index has, where the rows are found by player.
 
-        PostgreSQL would rather walk the index of times until enough rows are theirs: the whole table, for somebody who
-        left long ago. A sum is in no index.
+        PostgreSQL would otherwise walk the index of times until it has found enough rows of the player: the whole
+        table, for a player who left long ago.
         """
         ordering = super().get_ordering(request, queryset)
         model_admin: Any = self.model_admin

@@ -1,4 +1,4 @@
-"""What all admins of heists share: no handles, and pages that stay fast however long the table."""
+"""The base of all admins of heists: read only, and fast on long tables."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ else:
 
 
 class ReadOnlyAdmin(ModelAdmin):
-    """Rows are read, filtered and searched; nobody adds, changes or deletes one, superusers included."""
+    """Staff read, filter and search rows. Nobody adds, changes or deletes one, not even superusers."""
 
-    # Where a row's players are; the search and the player filter look there.
+    # Lookups of a row's players, for the search and the player filter.
     player_paths: tuple[str, ...] = ()
-    # The column of a client's address, where there is one to search by.
+    # The field of the client's IP address, where the search looks for one.
     address_path: str | None = None
 
     actions: Any = ()
@@ -53,14 +53,14 @@ class ReadOnlyAdmin(ModelAdmin):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never on the pages of heists; elsewhere, say on a user's page, Django asks whether a cascade may go here."""
+        """Never on the pages of heists. On other pages, such as a user's, Django asks it before a cascade."""
         match = request.resolver_match
         if match is None or (match.url_name or "").startswith(f"{self.opts.app_label}_"):
             return False
         return super().has_delete_permission(request, obj)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        # The permission to change opens nothing here, so it does not open the view either.
+        # Django also lets staff with the change permission view; here that permission allows nothing.
         user: Any = request.user
         return bool(user.has_perm(f"{self.opts.app_label}.view_{self.opts.model_name}"))
 
@@ -68,9 +68,9 @@ class ReadOnlyAdmin(ModelAdmin):
         return self.has_view_permission(request)
 
     def get_actions(self, request: HttpRequest, action_location: Any = None) -> Any:
-        # Without the actions a host gave to its whole site: one of them might write. Django 6.1 names a location.
-        where = {} if action_location is None else {"action_location": action_location}
-        actions: dict[str, Any] = super().get_actions(request, **where)
+        # Leave out actions of the whole site: one of them might write. Django 6.1 adds `action_location`.
+        extra = {} if action_location is None else {"action_location": action_location}
+        actions: dict[str, Any] = super().get_actions(request, **extra)
         return {name: action for name, action in actions.items() if name in self.actions}
 
     def get_list_filter(self, request: HttpRequest) -> Any:
@@ -78,13 +78,13 @@ class ReadOnlyAdmin(ModelAdmin):
         return [*super().get_list_filter(request), *players]
 
     def get_search_fields(self, request: HttpRequest) -> Any:
-        # Only says that there is a search box; `get_search_results` does the work.
+        # Django shows the search box where this is not empty; `get_search_results` searches.
         return self.player_paths
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Find by address where the text is one, by player otherwise."""
+        """Find by IP address where the text is one, by player otherwise."""
         text = search_term.strip()
         if not text:
             return queryset, False
@@ -94,7 +94,7 @@ class ReadOnlyAdmin(ModelAdmin):
         return (queryset.filter(search.of_players(self, ids)) if ids else queryset.none()), False
 
     def finds_by_player(self, request: HttpRequest) -> bool:
-        """Whether this list is one of a few players' rows, through one role or another."""
+        """Return whether the list shows the rows of a few players, each in one of several roles."""
         text = request.GET.get("q", "").strip()
         by_name = bool(text) and not (self.address_path and search.address(text))
         return len(self.player_paths) > 1 and (by_name or PlayerFilter.parameter_name in request.GET)
@@ -103,15 +103,15 @@ class ReadOnlyAdmin(ModelAdmin):
         return BoundedChangeList
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        # Django lets the address filter by any column of the table, which would read all of it.
+        # Django lets the query string filter by any column, which would read the whole table.
         return lookup in {known.parameter_name for known in self.get_list_filter(request)}
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any) -> Any:
-        """Carry out an action, unless what was ticked can't be a key: Django would ask the database and fail."""
+        """Run an action, unless a selected value can't be a key: the database would raise an error."""
         try:
             for key in request.POST.getlist("_selected_action"):
                 self.opts.pk.clean(self.opts.pk.to_python(key), None)
         except (ValidationError, ValueError, TypeError, OverflowError):
-            self.message_user(request, _("That selection can't be read."), messages.ERROR)
+            self.message_user(request, _("The selection is not valid."), messages.ERROR)
             return None
         return super().response_action(request, queryset, *args, **kwargs)

@@ -10,7 +10,7 @@ from .readonly import ReadOnlyAdmin
 
 @admin.register(RuleSet)
 class RuleSetAdmin(ReadOnlyAdmin):
-    """The list of rules that heists were judged by."""
+    """The list of rule sets that heists were judged by."""
 
     list_display = (
         "pk",

@@ -1,6 +1,6 @@
-"""Finding players, and what belongs to them, by indexed columns alone, whatever the host's user model.
+"""Finds players, and the rows that belong to them, by indexed columns.
 
-A search is resolved to user ids first: an OR over joined tables would read the whole of a long one.
+A search is resolved to user keys first: an OR over joined tables would read a whole table.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db.models import Q
 
-# How many players the beginning of a name may stand for.
-MOST_PLAYERS = 20
+# Players that one search finds at most.
+MAX_PLAYERS = 20
 
 
 def players_by_id(texts: Iterable[str]) -> list[Any]:
-    """Return the users whose keys these texts name, in key order; a text that can't be a key is nobody's."""
+    """Return the users whose keys these texts name, in key order; a text that can't be a key is ignored."""
     User = get_user_model()
     keys = []
     for text in texts:
@@ -36,9 +36,9 @@ def player_by_id(text: str) -> Any:
 
 
 def player_ids(text: str) -> list[Any]:
-    """Return the keys of the players meant: by name, email address or key; else by the beginning of the name.
+    """Return the keys of the players that this text finds: by name, email address or key, else by start of name.
 
-    An email address is only looked up as it was written; a host with many players wants an index on that column.
+    Email addresses are compared exactly; a host with many players wants an index on that column.
     """
     User = get_user_model()
     if not text or "\x00" in text:
@@ -47,14 +47,14 @@ def player_ids(text: str) -> list[Any]:
     if "@" in text and (email := _email_field()):
         exact |= Q(**{email: text})
     users = User._default_manager.order_by("pk").values_list("pk", flat=True)
-    found = set(users.filter(exact)[:MOST_PLAYERS])
+    found = set(users.filter(exact)[:MAX_PLAYERS])
     if by_id := player_by_id(text):
         found.add(by_id.pk)
-    return sorted(found) or list(users.filter(**{f"{User.USERNAME_FIELD}__startswith": text})[:MOST_PLAYERS])
+    return sorted(found) or list(users.filter(**{f"{User.USERNAME_FIELD}__startswith": text})[:MAX_PLAYERS])
 
 
 def address(text: str) -> str | None:
-    """Return the IP address this text is, as the database keeps it, or None."""
+    """Return the IP address in this text as the database stores it; None where it is not one."""
     try:
         found = ipaddress.ip_address(text)
     except ValueError:
@@ -64,7 +64,7 @@ def address(text: str) -> str | None:
 
 
 def of_players(model_admin: Any, ids: Collection[Any]) -> Q:
-    """The rows that belong to one of these players, through any of the admin's `player_paths`."""
+    """Return the condition that a row belongs to one of these players by any of the admin's `player_paths`."""
     condition = Q()
     for path in model_admin.player_paths:
         condition |= Q(**{f"{path}__in": list(ids)})

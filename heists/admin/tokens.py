@@ -1,4 +1,4 @@
-"""Tokens: who holds how many; read only, but for the page that grants some."""
+"""Tokens: the list of balances, and the page that grants tokens."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from ..services.tokens import MAX_GRANT_TOKENS
 from . import links, search
 from .readonly import ReadOnlyAdmin
 
-# The players one page grants to: they are named on it, and stand in its address.
-MOST_PLAYERS = 100
+# Players that one page grants to; their keys are in its URL.
+MAX_PLAYERS = 100
 
 
 class GrantForm(forms.Form):
-    """How many tokens, and why. The nonce makes one page one grant, however often it is sent."""
+    """Amount and reason. The nonce makes repeated submissions of one page a single grant."""
 
     nonce = forms.UUIDField(widget=forms.HiddenInput)
     amount = forms.IntegerField(
@@ -40,21 +40,21 @@ class GrantForm(forms.Form):
     note = forms.CharField(
         label=gettext_lazy("Reason"),
         max_length=255,
-        help_text=gettext_lazy("Kept with the grant and in the log, for whoever asks later."),
+        help_text=gettext_lazy("Kept with the grant and in the log."),
         widget=forms.TextInput(attrs={"class": "vTextField"}),
     )
 
 
 @admin.register(HeistToken)
 class HeistTokenAdmin(ReadOnlyAdmin):
-    """One row a player, and the only way for staff to give tokens."""
+    """The list of tokens, one row a player, and the action that grants tokens."""
 
     change_form_template = "admin/heists/heisttoken/change_form.html"
     player_paths = ("user",)
-    list_display = ("player", "held", "total_earned", "total_spent", "last_spent_at", "last_earned_at")
+    list_display = ("player", "balance_now", "total_earned", "total_spent", "last_spent_at", "last_earned_at")
     list_select_related = ("user",)
     ordering = ("-pk",)
-    sortable_by = ("held",)
+    sortable_by = ("balance_now",)
     actions = ("grant_tokens",)
 
     @admin.display(description=gettext_lazy("player"))
@@ -62,11 +62,11 @@ class HeistTokenAdmin(ReadOnlyAdmin):
         return token.user.get_username()
 
     @admin.display(description=gettext_lazy("balance"), ordering="balance")
-    def held(self, token: HeistToken) -> int:
+    def balance_now(self, token: HeistToken) -> int:
         return token.balance
 
     def has_grant_permission(self, request: HttpRequest) -> bool:
-        """Whether this member of staff may give tokens away; seeing them is not enough."""
+        """Return whether this member of staff may grant tokens; the view permission is not enough."""
         user: Any = request.user
         return self.has_view_permission(request) and bool(user.has_perm("heists.grant_tokens"))
 
@@ -91,24 +91,24 @@ class HeistTokenAdmin(ReadOnlyAdmin):
 
     @admin.action(description=gettext_lazy("Grant tokens"), permissions=["grant"])
     def grant_tokens(self, request: HttpRequest, queryset: QuerySet[HeistToken]) -> HttpResponse | None:
-        """Lead to the page that asks how many, and why."""
-        ids = list(queryset.order_by("pk").values_list("user", flat=True)[: MOST_PLAYERS + 1])
-        if len(ids) > MOST_PLAYERS:
-            text = _("Select at most %(most)s players; the grant_tokens command takes more.") % {"most": MOST_PLAYERS}
+        """Redirect to the page that asks for amount and reason."""
+        ids = list(queryset.order_by("pk").values_list("user", flat=True)[: MAX_PLAYERS + 1])
+        if len(ids) > MAX_PLAYERS:
+            text = _("Select at most %(most)s players; the grant_tokens command takes more.") % {"most": MAX_PLAYERS}
             self.message_user(request, text, messages.ERROR)
             return None
         return HttpResponseRedirect(links.grant_url(self.admin_site, request, ids) or "")
 
     def grant_view(self, request: HttpRequest) -> HttpResponse:
-        """Ask for amount and reason; on POST, grant to each player once and say what came of it."""
+        """Ask for amount and reason; on POST, grant to each player once and report the result."""
         if not self.has_grant_permission(request):
             raise PermissionDenied
-        players = search.players_by_id(request.GET.getlist("player")[:MOST_PLAYERS])
+        players = search.players_by_id(request.GET.getlist("player")[:MAX_PLAYERS])
         if not players:
             self.message_user(request, _("Select the players who get tokens."), messages.WARNING)
             return HttpResponseRedirect(links.list_url(self.admin_site, HeistToken))
         form = GrantForm(request.POST if request.method == "POST" else None, initial={"nonce": uuid.uuid4()})
-        # Where somebody got nothing, the same page comes once more, with its nonce: it then reaches only them.
+        # If a grant failed, show the page again with the same nonce: sending it then grants only what failed.
         if request.method == "POST" and form.is_valid() and self._grant(request, players, **form.cleaned_data):
             return HttpResponseRedirect(self._after(players))
         context = {
@@ -126,7 +126,7 @@ class HeistTokenAdmin(ReadOnlyAdmin):
         return links.list_url(self.admin_site, HeistToken, **only)
 
     def _grant(self, request: HttpRequest, players: list[Any], *, nonce: uuid.UUID, amount: int, note: str) -> bool:
-        """Grant to each player, tell what came of it, and return whether nothing failed."""
+        """Grant to each player, report each result, and return whether nothing failed."""
         done: list[TokenGrant] = []
         for player in players:
             try:
@@ -141,7 +141,7 @@ class HeistTokenAdmin(ReadOnlyAdmin):
                     )
                 )
             except HeistError as error:
-                text = _("A problem with %(player)s: %(error)s") % {"player": player.get_username(), "error": error}
+                text = _("No tokens for %(player)s: %(error)s") % {"player": player.get_username(), "error": error}
                 self.message_user(request, text, messages.ERROR)
         new = self._log(request, done)
         if new:
@@ -153,7 +153,7 @@ class HeistTokenAdmin(ReadOnlyAdmin):
             self.message_user(request, text, messages.SUCCESS)
         for grant in done:
             if grant not in new:
-                text = _("Nothing was added for %(player)s: this page had already granted %(amount)s tokens.") % {
+                text = _("Nothing was granted to %(player)s: this page had already granted %(amount)s tokens.") % {
                     "player": grant.player.get_username(),
                     "amount": grant.amount,
                 }
@@ -161,7 +161,7 @@ class HeistTokenAdmin(ReadOnlyAdmin):
         return len(done) == len(players)
 
     def _log(self, request: HttpRequest, grants: list[TokenGrant]) -> list[TokenGrant]:
-        """Write each grant to the admin's log, of the grant and of the token row; return those that were not there."""
+        """Log each grant, for the grant and for the token row; return the grants that were not logged before."""
         kind = ContentType.objects.get_for_model(TokenGrant)
         keys = [str(grant.pk) for grant in grants]
         logged = set(LogEntry.objects.filter(content_type=kind, object_id__in=keys).values_list("object_id", flat=True))

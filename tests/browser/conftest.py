@@ -1,4 +1,4 @@
-"""A real Chromium: the one that is installed, through playwright. Nothing is downloaded; what is missing is told."""
+"""The installed Chromium, driven by playwright. Nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ FLAGS = (
 )
 
 
-@pytest.fixture(scope="session")
+# Not for the session: the thread's event loop would still run in later tests, which may need one of their own.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """The browser, or a skip that says what to install."""
+    """Return the browser; skip with the name of what is missing."""
     reason = "browser tests need playwright: pip install -r requirements-dev.txt"
     playwright = pytest.importorskip("playwright.sync_api", reason=reason)
     path = next(filter(None, map(shutil.which, CHROMIUMS)), None)
     if path is None:
         pytest.skip(f"browser tests need a browser on the PATH, one of: {', '.join(CHROMIUMS)}")
     with pytest.MonkeyPatch.context() as patch, playwright.sync_playwright() as running:
-        # playwright runs an event loop in this thread, where Django would refuse its synchronous queries.
+        # playwright runs an event loop in this thread, where Django rejects synchronous queries.
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
         browser = running.chromium.launch(executable_path=path, args=list(FLAGS))
         yield browser
@@ -38,15 +39,15 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture(params=["light", "dark"])
 def page(request: pytest.FixtureRequest, chromium: Any, live_server: Any) -> Iterator[Any]:
-    """A tab at the site, in either theme; it fails where the page complains or asks anybody but the site."""
+    """Return a tab in one of the two themes. It fails on a console error or a request to another site."""
     context = chromium.new_context(base_url=live_server.url, color_scheme=request.param, accept_downloads=True)
     tab = context.new_page()
-    complaints: list[str] = []
+    errors: list[str] = []
     outside: list[str] = []
-    tab.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    tab.on("pageerror", lambda error: complaints.append(str(error)))
-    tab.on("request", lambda asked: None if asked.url.startswith(live_server.url) else outside.append(asked.url))
+    tab.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    tab.on("request", lambda request: None if request.url.startswith(live_server.url) else outside.append(request.url))
     yield tab
     context.close()
     assert outside == []
-    assert [text for text in complaints if "favicon" not in text and "404" not in text] == []
+    assert [text for text in errors if "favicon" not in text and "404" not in text] == []

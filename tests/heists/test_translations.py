@@ -1,4 +1,4 @@
-"""The two catalogues beside English: complete, compiled, and of today's texts."""
+"""The German and Spanish catalogues: complete, compiled, and in step with the sources."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import django
 import polib
 import pytest
+import rest_framework
 from django.utils import translation
 
 from heists.messages import failure_message
@@ -29,7 +31,7 @@ def texts(entry: polib.POEntry) -> list[str]:
     return list(entry.msgstr_plural.values()) if entry.msgid_plural else [entry.msgstr]
 
 
-def test_there_are_two() -> None:
+def test_there_are_two_languages() -> None:
     assert sorted(path.name for path in LOCALE.iterdir()) == LANGUAGES
 
 
@@ -46,7 +48,7 @@ def test_nothing_is_missing_fuzzy_or_left_over(language: str) -> None:
 def test_every_translation_fills_in_the_same_values(language: str) -> None:
     wrong = []
     for entry in catalogue(language):
-        # A singular may leave its number out.
+        # A singular may omit its number.
         known = set(PLACEHOLDER.findall(entry.msgid)) | set(PLACEHOLDER.findall(entry.msgid_plural or ""))
         for text in texts(entry):
             used = set(PLACEHOLDER.findall(text))
@@ -57,7 +59,7 @@ def test_every_translation_fills_in_the_same_values(language: str) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_compiled_catalogue_is_of_this_source(language: str) -> None:
+def test_the_compiled_catalogue_matches_its_source(language: str) -> None:
     compiled = polib.mofile(LOCALE / language / "LC_MESSAGES" / "django.mo")
 
     assert {entry.msgid: texts(entry) for entry in compiled} == {
@@ -65,9 +67,9 @@ def test_the_compiled_catalogue_is_of_this_source(language: str) -> None:
     }, "run `make messages`"
 
 
-def test_the_catalogues_have_the_texts_of_today(tmp_path: Path) -> None:
+def test_the_catalogues_have_the_texts_of_the_sources(tmp_path: Path) -> None:
     if shutil.which("xgettext") is None:
-        pytest.skip("gettext is not installed, which finds the texts in the sources.")
+        pytest.skip("gettext is not installed.")
     app = tmp_path / "heists"
     shutil.copytree(LOCALE.parent, app, ignore=shutil.ignore_patterns("__pycache__", "*.mo"))
     command = [sys.executable, "-m", "django", "makemessages", "--locale", "de", "--locale", "es", "--no-obsolete"]
@@ -92,3 +94,20 @@ def test_the_catalogues_have_the_texts_of_today(tmp_path: Path) -> None:
 def test_a_player_reads_their_own_language(language: str, sentence: str) -> None:
     with translation.override(language):
         assert failure_message("self_target") == sentence
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_translation_replaces_one_of_django(language: str) -> None:
+    """Catalogues of all apps are merged, so a text that Django also has would change Django's own pages."""
+    ours = {entry.msgid: entry.msgstr for entry in catalogue(language) if not entry.msgctxt}
+    changed = {}
+    for package in (django, rest_framework):
+        for path in Path(package.__file__).parent.glob(f"**/locale/{language}/LC_MESSAGES/django.mo"):
+            theirs = {entry.msgid: entry.msgstr for entry in polib.mofile(path) if not entry.msgctxt}
+            changed |= {
+                text: (ours[text], theirs[text])
+                for text in ours.keys() & theirs.keys()
+                if theirs[text] and ours[text] != theirs[text]
+            }
+
+    assert changed == {}

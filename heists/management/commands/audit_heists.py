@@ -1,4 +1,4 @@
-"""Recompute every promise of the data from the rows (spec section 8)."""
+"""`audit_heists`: recomputes every invariant from the rows (docs/specification.md, "Commands")."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ...models import Heist
 
 
 class Command(BaseCommand):
-    help = "Recompute every invariant of the heists from the rows, print each difference, exit 1 on any."
+    help = "Recomputes every invariant of heists from the rows and prints each difference. Exits 1 on any."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="one JSON document instead of lines")
@@ -41,8 +41,8 @@ class Command(BaseCommand):
                         counts[check.code] = counts.get(check.code, 0) + 1
                         if counts[check.code] <= limit:
                             printed.append(difference)
-                except audit.Skipped as told:
-                    skipped[check.code] = str(told)
+                except audit.Skipped as skip:
+                    skipped[check.code] = str(skip)
 
         total = sum(counts.values())
         if options["json"]:

@@ -10,7 +10,7 @@ from heists.services import expire_shields
 
 
 class Command(BaseCommand):
-    help = "Mark the shields whose time is over and tell their owners. Safe to run twice, or twice at once."
+    help = "Marks shields whose time is over and notifies their owners. Safe to run twice, or twice at once."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--batch", type=int, default=200, help=_("shields in one transaction (default: 200)"))

@@ -1,4 +1,4 @@
-"""`grant_tokens`: tokens for one player, or for a CSV file of players (spec section 8)."""
+"""`grant_tokens`: grants tokens to one player or to the players of a file (docs/specification.md, "Commands")."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from heists.choices import GrantReason
 from heists.errors import HeistError, InvalidGrant, UnknownPlayer
 from heists.models import TokenGrant
 from heists.services import grant_tokens, token_csv
-from heists.services.token_csv import InvalidFile, InvalidLine, Line
+from heists.services.token_csv import AmbiguousPlayer, InvalidFile, InvalidLine, Line
 from heists.services.tokens import MAX_GRANT_TOKENS, validate_grant
 
 
@@ -26,24 +26,29 @@ class Command(BaseCommand):
         parser.add_argument(
             "--csv",
             metavar="FILE",
-            help="a file whose first line names the columns player and amount, and where wanted reason, source, note",
+            help="a file whose first line names the columns player and amount, and optionally reason, source, note",
+        )
+        parser.add_argument(
+            "--by",
+            choices=[token_csv.BY_NAME, token_csv.BY_KEY],
+            help="how players are named; without it, a text that is the name of one and the key of another is rejected",
         )
         parser.add_argument("--reason", default=GrantReason.PROMOTION, choices=GrantReason.values)
         parser.add_argument(
             "--source",
-            help="a key of your choice: the same key again grants nothing, so that the command can be repeated",
+            help="a key of your choice; the same key is granted once, so the command can be repeated",
         )
-        parser.add_argument("--note", default="", help="why, for whoever audits it")
-        parser.add_argument("--dry-run", action="store_true", help="say what would be granted, and grant nothing")
+        parser.add_argument("--note", default="", help="why, for the audit")
+        parser.add_argument("--dry-run", action="store_true", help="print what would be granted, and grant nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
         one = options["player"] is not None or options["amount"] is not None
         if one == bool(options["csv"]) or (one and None in (options["player"], options["amount"])):
-            raise CommandError("Name a player and an amount, or a file: grant_tokens alice 3, grant_tokens --csv FILE.")
+            raise CommandError("Give a player and an amount, or a file: grant_tokens alice 3, grant_tokens --csv FILE.")
         if options["csv"]:
             if options["source"] or options["note"]:
                 raise CommandError("In a file, source and note are columns of the file.")
-            lines = self._lines_of(options["csv"], GrantReason(options["reason"]))
+            lines = self._lines_of(options["csv"], GrantReason(options["reason"]), options["by"])
         else:
             lines = [self._line_of(options)]
         self._grant(lines, dry_run=options["dry_run"])
@@ -51,31 +56,33 @@ class Command(BaseCommand):
     def _line_of(self, options: dict[str, Any]) -> Line:
         source = options["source"] or f"command:{uuid.uuid4()}"
         try:
-            player = token_csv.find_player(options["player"])
+            player = token_csv.find_player(options["player"], by=options["by"])
             validate_grant(options["amount"], source, options["note"])
+        except AmbiguousPlayer as error:
+            raise CommandError(error.message(options["player"])) from error
         except UnknownPlayer as error:
             raise CommandError(f"There is no player {options['player']!r}.") from error
         except InvalidGrant as error:
             raise CommandError(f"The {error.details['code_detail']} is out of range.") from error
         return Line(1, player, options["amount"], GrantReason(options["reason"]), source, options["note"])
 
-    def _lines_of(self, name: str, reason: GrantReason) -> list[Line | InvalidLine]:
+    def _lines_of(self, name: str, reason: GrantReason, by: str | None) -> list[Line | InvalidLine]:
         try:
-            # Spreadsheets begin their files with a byte order mark.
+            # Spreadsheet programs write a byte order mark.
             with open(name, encoding="utf-8-sig", newline="") as file:
-                return list(token_csv.read_lines(file, file_name=name, reason=reason))
+                return list(token_csv.read_lines(file, file_name=name, reason=reason, by=by))
         except OSError as error:
             raise CommandError(f"{name} can't be read: {error.strerror}.") from error
         except InvalidFile as error:
             raise CommandError(f"{name}: {error}") from error
 
     def _grant(self, lines: list[Line] | list[Line | InvalidLine], *, dry_run: bool) -> None:
-        """Grant line by line, each in its own transaction, so that a bad line takes nothing away from the others."""
+        """Grant each line in its own transaction, so that a bad line does not stop the others."""
         tally: Counter[str] = Counter()
         players, sources = set(), set()
         for line in lines:
             if isinstance(line, InvalidLine):
-                self._complain(line.number, line.problem, tally)
+                self._report_bad(line.number, line.problem, tally)
                 continue
             if line.source in sources or TokenGrant.objects.filter(source=line.source).exists():
                 tally["known"] += 1
@@ -86,7 +93,7 @@ class Command(BaseCommand):
                         player=line.player, amount=line.amount, reason=line.reason, source=line.source, note=line.note
                     )
                 except HeistError as error:
-                    self._complain(line.number, str(error), tally)
+                    self._report_bad(line.number, str(error), tally)
                     continue
             sources.add(line.source)
             players.add(line.player.pk)
@@ -99,6 +106,6 @@ class Command(BaseCommand):
         if tally["bad"]:
             raise CommandError(f"{tally['bad']} lines were not granted; correct them and run the file again.")
 
-    def _complain(self, number: int, problem: str, tally: Counter[str]) -> None:
+    def _report_bad(self, number: int, problem: str, tally: Counter[str]) -> None:
         tally["bad"] += 1
         self.stderr.write(f"line {number}: {problem}")

@@ -11,7 +11,7 @@ from heists.services import prune
 
 
 class Command(BaseCommand):
-    help = "Delete old notifications, and null the addresses on old heists; the heists stay. Safe to interrupt."
+    help = "Deletes old notifications and sets the addresses on old heists to null. Safe to interrupt."
 
     def add_arguments(self, parser: CommandParser) -> None:
         days = _("days; the default is HEISTS[%(key)r], now %(days)s")
@@ -22,12 +22,12 @@ class Command(BaseCommand):
         ):
             parser.add_argument(option, type=int, default=kept.days, help=days % {"key": key, "days": kept.days})
         parser.add_argument("--batch", type=int, default=500, help=_("rows in one transaction (default: 500)"))
-        parser.add_argument("--dry-run", action="store_true", help=_("count, and change nothing"))
+        parser.add_argument("--dry-run", action="store_true", help=_("count rows, and change nothing"))
 
     def handle(
         self, *args: Any, read_days: int, unread_days: int, address_days: int, batch: int, dry_run: bool, **options: Any
     ) -> None:
-        # 0 would delete what was written a moment ago, 36,600 days are a century.
+        # 0 would delete what was just written; 36,600 days are a century.
         if not all(1 <= number <= 36_600 for number in (read_days, unread_days, address_days)):
             raise CommandError(_("Days are whole numbers from 1 to 36600."))
         pruned = prune(
@@ -37,9 +37,9 @@ class Command(BaseCommand):
             batch=max(1, batch),
             dry_run=dry_run,
         )
-        said = (
+        text = (
             _("%(n)s notifications and %(a)s addresses would be pruned; nothing was changed.")
             if dry_run
             else _("%(n)s notifications and %(a)s addresses pruned.")
         )
-        self.stdout.write(said % {"n": pruned.notifications, "a": pruned.addresses})
+        self.stdout.write(text % {"n": pruned.notifications, "a": pruned.addresses})

@@ -15,7 +15,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         added = seed_event_types()
         if added is None:
-            self.stdout.write("HEISTS names no POINT_EVENT_TYPE_MODEL: this site keeps no point event types to add to.")
+            self.stdout.write("HEISTS['POINT_EVENT_TYPE_MODEL'] is not set: there is no table to add event types to.")
             return
         for name, is_new in added.items():
-            self.stdout.write(f"{name}: {'added' if is_new else 'there already'}")
+            self.stdout.write(f"{name}: {'added' if is_new else 'already there'}")

@@ -6,10 +6,11 @@ import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import InterfaceError, OperationalError, close_old_connections
+from django.db import DatabaseError, InterfaceError, close_old_connections
 from django.utils.translation import gettext as _
 
 from heists import conf
+from heists.db.retry import close_if_useless, is_temporary
 from heists.emails.outbox import Tally
 from heists.services import deliver_due_emails
 
@@ -22,7 +23,7 @@ STOP_CHECK_SECONDS = 0.2
 
 
 class Command(BaseCommand):
-    help = "Send the emails that are due: one pass for cron, or --loop for a worker. Several may run at once."
+    help = "Sends the emails that are due: one pass for cron, or --loop for a worker. Several may run at once."
 
     stopping = False
 
@@ -54,7 +55,10 @@ class Command(BaseCommand):
                 close_old_connections()
                 try:
                     tally = deliver_due_emails(batch=batch, stop=lambda: self.stopping)
-                except (OperationalError, InterfaceError) as error:
+                except (DatabaseError, InterfaceError) as error:
+                    if not is_temporary(error):
+                        raise
+                    close_if_useless(error)
                     logger.warning("the database is unavailable, emails wait: %s", error)
                     unavailable = True
                 else:

@@ -1,4 +1,4 @@
-"""The CSV of the filtered list: streamed, complete, and no spreadsheet runs anything from it."""
+"""The CSV of the filtered list: streamed, complete, without formulas."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def rows(client: Client, **query: Any) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
-def test_the_file_holds_what_the_list_shows(client: Client, auditor: Any) -> None:
+def test_the_file_has_the_rows_of_the_list(client: Client, auditor: Any) -> None:
     alice, bob = player("alice", tokens=1), player("bob", points=1000)
     heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk, ip_address="192.0.2.7")
     execute_heist(attacker_id=bob.pk, victim_id=alice.pk)
@@ -43,14 +43,14 @@ def test_the_file_holds_what_the_list_shows(client: Client, auditor: Any) -> Non
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
-def test_a_name_that_is_a_formula_is_defused(start: str) -> None:
+def test_a_cell_that_is_a_formula_gets_an_apostrophe(start: str) -> None:
     assert export.cell(f"{start}1+1") == f"'{start}1+1"
     assert export.cell("a=1") == "a=1"
     assert export.cell(-5) == -5
     assert export.cell(None) is None
 
 
-def test_a_players_formula_leaves_the_file_as_text(client: Client, auditor: Any) -> None:
+def test_a_name_that_is_a_formula_gets_an_apostrophe(client: Client, auditor: Any) -> None:
     alice, bob = player("@SUM(A1)", tokens=1), player("-2+3", points=1000)
     execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
 
@@ -84,4 +84,4 @@ def test_a_million_rows_take_no_more_memory_than_a_few_thousand() -> None:
         tracemalloc.stop()
         return used
 
-    assert peak(20 * export.CHUNK) < 2 * peak(2 * export.CHUNK)
+    assert peak(20 * export.CHUNK_ROWS) < 2 * peak(2 * export.CHUNK_ROWS)

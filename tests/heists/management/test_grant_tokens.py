@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 
+from gamification.economy import GamificationEconomy
 from heists.choices import GrantReason
 from heists.models import HeistNotification, TokenGrant
 from tests.factories import player, tokens_of
@@ -26,34 +28,102 @@ def write(folder: Path, text: str | bytes, name: str = "gifts.csv") -> str:
     return str(path)
 
 
-def test_one_player_is_found_by_name_or_key_and_hears_of_it() -> None:
+def test_one_player_is_found_by_name_or_key_and_notified() -> None:
     alice = player("alice")
 
-    said = run("alice", "3", reason="STAFF", note="won the raffle")
+    output = run("alice", "3", reason="STAFF", note="won the raffle")
     run(str(alice.pk), "2")
 
-    assert said == "Granted 3 tokens to 1 players in 1 grants; 0 were granted before, 0 lines were bad.\n"
+    assert output == "Granted 3 tokens to 1 players in 1 grants; 0 were granted before, 0 lines were bad.\n"
     assert tokens_of(alice).balance == 5
     assert TokenGrant.objects.get(amount=3).reason == GrantReason.STAFF
     assert HeistNotification.objects.filter(user=alice).count() == 2
+
+
+@pytest.mark.parametrize("typed", ["Jose\u0301", "Jos\u00e9", "\uff2aos\u00e9"])
+def test_a_name_is_found_in_every_unicode_form(typed: str, tmp_path: Path) -> None:
+    jose = player("Jos\u00e9")
+
+    run(typed, "3")
+    run(csv=write(tmp_path, f"player,amount\n{typed},2\n"))
+
+    assert tokens_of(jose).balance == 5
+
+
+def test_a_name_that_was_stored_decomposed_is_found_as_typed() -> None:
+    jose = player("Jose\u0301")
+
+    run("Jose\u0301", "3")
+
+    assert tokens_of(jose).balance == 3
+
+
+def test_a_text_that_is_one_players_name_and_anothers_key_is_rejected(tmp_path: Path) -> None:
+    other = player("other")
+    named = player(str(other.pk))
+    file, errors = write(tmp_path, f"player,amount\n{other.pk},3\n"), io.StringIO()
+
+    with pytest.raises(CommandError, match=rf"keys {other.pk}, {named.pk}.*--by key, or --by name"):
+        run(str(other.pk), "3")
+    with pytest.raises(CommandError, match="1 lines"):
+        run(csv=file, stderr=errors)
+    assert "--by key" in errors.getvalue()
+    assert not TokenGrant.objects.exists()
+
+    run(str(other.pk), "3", by="key")
+    run(str(other.pk), "4", by="name")
+    run(csv=file, by="name")
+    assert (tokens_of(other).balance, tokens_of(named).balance) == (3, 7)
+
+
+@pytest.mark.parametrize("by", ["name", "key"])
+def test_by_allows_one_way_only(by: str) -> None:
+    alice = player("alice")
+
+    with pytest.raises(CommandError, match="There is no player"):
+        run({"name": str(alice.pk), "key": "alice"}[by], "3", by=by)
+
+
+@pytest.mark.parametrize("form", ["0{}", "+{}", " {}", "{}_0", "{}.0"])
+def test_a_key_is_not_guessed_from_another_form(form: str) -> None:
+    alice = player("alice")
+
+    with pytest.raises(CommandError, match="There is no player"):
+        run(form.format(alice.pk), "3")
+
+
+def test_the_name_that_players_see_is_found_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    alice, bob, carol = player("a1", first_name="Al"), player("b1", first_name="Bo"), player("c1", first_name="Bo")
+    monkeypatch.setattr(
+        GamificationEconomy,
+        "search_players",
+        lambda self, text, *, exact=False: get_user_model().objects.filter(first_name=text),
+        raising=False,
+    )
+
+    run("Al", "3")
+    with pytest.raises(CommandError, match=rf"keys {bob.pk}, {carol.pk}"):
+        run("Bo", "3")
+
+    assert tokens_of(alice).balance == 3
 
 
 def test_the_same_source_grants_once() -> None:
     alice = player("alice")
 
     run("alice", "3", source="raffle")
-    said = run("alice", "3", source="raffle")
+    output = run("alice", "3", source="raffle")
 
-    assert "1 were granted before" in said
+    assert "1 were granted before" in output
     assert tokens_of(alice).balance == 3
 
 
 def test_a_dry_run_grants_nothing() -> None:
     player("alice")
 
-    said = run("alice", "3", dry_run=True)
+    output = run("alice", "3", dry_run=True)
 
-    assert said.startswith("Would grant 3 tokens")
+    assert output.startswith("Would grant 3 tokens")
     assert not TokenGrant.objects.exists()
 
 
@@ -61,7 +131,7 @@ def test_a_dry_run_grants_nothing() -> None:
     "args",
     [(), ("alice",), ("nobody", "1"), ("alice", "0"), ("alice", "-1"), ("alice", "1000001"), ("alice\x00", "1")],
 )
-def test_what_makes_no_sense_is_refused(args: tuple[str, ...]) -> None:
+def test_wrong_arguments_are_rejected(args: tuple[str, ...]) -> None:
     player("alice")
 
     with pytest.raises(CommandError):
@@ -77,10 +147,10 @@ def test_a_file_is_granted_line_by_line_and_safe_to_repeat(tmp_path: Path) -> No
         "\ufeffplayer,amount,reason,source,note\r\nalice,3,staff,prize-1,first\r\nbob,1,,,\r\nbob,1,,,\r\n\r\n",
     )
 
-    said = run(csv=file)
+    output = run(csv=file)
     again = run(csv=file)
 
-    assert said == "Granted 5 tokens to 2 players in 3 grants; 0 were granted before, 0 lines were bad.\n"
+    assert output == "Granted 5 tokens to 2 players in 3 grants; 0 were granted before, 0 lines were bad.\n"
     assert again == "Granted 0 tokens to 0 players in 0 grants; 3 were granted before, 0 lines were bad.\n"
     assert (tokens_of(alice).balance, tokens_of(bob).balance) == (3, 2)
     assert TokenGrant.objects.get(source="prize-1").note == "first"
@@ -109,7 +179,7 @@ def test_bad_lines_are_named_and_the_good_ones_are_granted(tmp_path: Path) -> No
         b"\xff\xfe\x00player",
     ],
 )
-def test_a_file_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_of_another_format_is_rejected(tmp_path: Path, content: bytes) -> None:
     player("alice")
 
     with pytest.raises(CommandError):
@@ -118,6 +188,6 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
     assert not TokenGrant.objects.exists()
 
 
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="can't be read"):
         run(csv=str(tmp_path / "nowhere.csv"))

@@ -22,8 +22,8 @@ def test_it_adds_the_two_event_types_and_is_safe_twice() -> None:
     assert out.getvalue().splitlines() == [
         "HEIST_GAIN: added",
         "HEIST_LOSS: added",
-        "HEIST_GAIN: there already",
-        "HEIST_LOSS: there already",
+        "HEIST_GAIN: already there",
+        "HEIST_LOSS: already there",
     ]
     assert not get_user_model().objects.exists()
 

@@ -1,4 +1,4 @@
-"""The worker: it stops when told, and outlives a database or a mail server that is away."""
+"""The worker stops on a signal, and continues after the database or the mail server was down."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ Command = send_heist_emails.Command
 
 
 @pytest.fixture
-def rests(monkeypatch) -> list[float]:
-    """Let a worker go on at once after a pass, and stop by SIGTERM after the last of its `left` passes."""
-    waited: list[float] = []
+def pauses(monkeypatch) -> list[float]:
+    """Record the pauses instead of waiting, and send SIGTERM in the third."""
+    seconds_asked: list[float] = []
 
     def pause(self: Any, seconds: float) -> None:
-        waited.append(seconds)
-        if len(waited) == 3:
+        seconds_asked.append(seconds)
+        if len(seconds_asked) == 3:
             os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(Command, "_pause", pause)
-    return waited
+    return seconds_asked
 
 
 @pytest.fixture
@@ -43,13 +43,13 @@ def one_connection(monkeypatch) -> None:
 
 
 def run(**options: Any) -> str:
-    said = StringIO()
-    call_command("send_heist_emails", stdout=said, **options)
-    return said.getvalue()
+    output = StringIO()
+    call_command("send_heist_emails", stdout=output, **options)
+    return output.getvalue()
 
 
 @pytest.mark.django_db
-def test_one_pass_says_what_became_of_each(mail_server, email_to):
+def test_one_pass_reports_the_result_of_each_email(mail_server, email_to):
     mail_server.answer = lambda number, recipient: BUSY if recipient.startswith("carol") else OK
     for name, address in (("alice", "alice@example.com"), ("bob", "bob@example.com"), ("carol", "carol@example.com")):
         email_to(player(name, email=address))
@@ -58,19 +58,19 @@ def test_one_pass_says_what_became_of_each(mail_server, email_to):
 
 
 @pytest.mark.django_db
-def test_a_worker_stops_cleanly_on_sigterm_and_leaves_the_signals_as_they_were(email_to, rests, one_connection):
+def test_a_worker_stops_cleanly_on_sigterm_and_leaves_the_signals_as_they_were(email_to, pauses, one_connection):
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     email_to(player("bob", email="bob@example.com"))
 
     assert run(loop=True).startswith("1 emails sent")
 
-    assert len(rests) == 3
+    assert len(pauses) == 3
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 
 @pytest.mark.django_db
-def test_a_worker_that_is_told_to_stop_finishes_its_letter_and_frees_the_others(
-    email_to, monkeypatch, one_connection, rests
+def test_a_worker_that_gets_sigterm_finishes_its_email_and_releases_the_others(
+    email_to, monkeypatch, one_connection, pauses
 ):
     user = player("bob", email="bob@example.com")
     for _ in range(5):
@@ -89,7 +89,7 @@ def test_a_worker_that_is_told_to_stop_finishes_its_letter_and_frees_the_others(
     assert OutboxEmail.objects.filter(state="WAITING", lease=None, leased_until=None).count() == 4
 
 
-def test_a_database_that_is_away_ends_no_worker(monkeypatch, rests, one_connection):
+def test_a_worker_continues_after_the_database_was_down(monkeypatch, pauses, one_connection):
     tallies: list[Any] = [OperationalError("gone"), OperationalError("gone"), Tally(sent=4)]
 
     def deliver(**options):
@@ -102,20 +102,22 @@ def test_a_database_that_is_away_ends_no_worker(monkeypatch, rests, one_connecti
 
     assert run(loop=True, pause=5).startswith("4 emails sent")
 
-    assert rests == [10, 20, 5]
+    assert pauses == [10, 20, 5]
 
 
-def test_a_mail_server_that_is_away_ends_no_worker_either(monkeypatch, rests, one_connection):
+def test_a_worker_continues_after_the_mail_server_was_down(monkeypatch, pauses, one_connection):
     monkeypatch.setattr(send_heist_emails, "deliver_due_emails", lambda **options: Tally(unreachable="gone"))
 
     run(loop=True, pause=40)
 
-    assert rests == [60, 60, 60]
+    assert pauses == [60, 60, 60]
 
 
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
-def test_a_connection_that_is_killed_between_sending_and_marking_only_delays(mail_server, email_to, monkeypatch, rests):
+def test_a_connection_that_is_killed_between_sending_and_marking_only_delays(
+    mail_server, email_to, monkeypatch, pauses
+):
     email = email_to(player("bob", email="bob@example.com"))
     deliver, killed = outbox.MailConnection.send, []
 
@@ -132,17 +134,17 @@ def test_a_connection_that_is_killed_between_sending_and_marking_only_delays(mai
 
     pause = Command._pause
 
-    def rest_beyond_the_lease(self, seconds):
+    def pause_until_the_lease_expires(self, seconds):
         close_old_connections()
         OutboxEmail.objects.update(leased_until=None)
         pause(self, seconds)
 
     monkeypatch.setattr(outbox.MailConnection, "send", deliver_and_kill)
-    monkeypatch.setattr(Command, "_pause", rest_beyond_the_lease)
+    monkeypatch.setattr(Command, "_pause", pause_until_the_lease_expires)
 
-    said = run(loop=True)
+    output = run(loop=True)
 
-    assert said.startswith("1 emails sent")
+    assert output.startswith("1 emails sent")
     assert (state_of(email), is_marked_sent(email)) == ("SENT", True)
     first, second = mail_server.arrived
     assert first["Message-ID"] == second["Message-ID"]

@@ -1,4 +1,4 @@
-"""From a user to that user's heists, on whichever admin site the models are registered."""
+"""Links between pages, on the default admin site and on others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ backoffice.register(Heist, HeistAdmin)
 urlpatterns = [path("backoffice/", backoffice.urls), path("", include("config.urls"))]
 
 
-def test_a_users_page_leads_to_what_is_theirs(client: Client, boss: Any) -> None:
+def test_a_users_page_links_to_the_users_rows(client: Client, boss: Any) -> None:
     alice = player("alice", tokens=1)
 
     page = client.get(reverse("admin:auth_user_change", args=[alice.pk])).content.decode()
@@ -45,7 +45,7 @@ def test_a_users_page_can_still_be_saved(client: Client, boss: Any) -> None:
 
 
 @pytest.mark.urls(__name__)
-def test_on_a_site_of_the_hosts_own_the_links_stay_there(client: Client, boss: Any) -> None:
+def test_on_another_admin_site_links_stay_on_it(client: Client, boss: Any) -> None:
     alice, bob = player("alice", tokens=1), player("bob", points=1000)
     heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
 
@@ -59,6 +59,6 @@ def test_on_a_site_of_the_hosts_own_the_links_stay_there(client: Client, boss: A
     assert client.get("/backoffice/heists/").status_code == 200
 
 
-def test_the_lists_of_the_app_lead_to_the_dashboard(client: Client, auditor: Any) -> None:
+def test_the_lists_link_to_the_dashboard(client: Client, auditor: Any) -> None:
     for page in (reverse("admin:app_list", args=["heists"]), reverse("admin:heists_heist_changelist")):
         assert reverse("admin:heists_dashboard") in client.get(page).content.decode()

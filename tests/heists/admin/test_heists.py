@@ -1,4 +1,4 @@
-"""One heist's page answers who, when, from where, and was it fair; with links to all that belongs to it."""
+"""The page of one heist: who, when, from where, by which rules, with links to all that belongs to it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django.utils import timezone
 from heists.models import Heist, HeistNotification, HeistToken
 from heists.queries.evidence import ROWS, around
 from heists.services import execute_heist
-from tests.factories import player
+from tests.factories import player, rewrite
 
 pytestmark = pytest.mark.django_db
 
@@ -56,28 +56,28 @@ def test_a_rejection_says_why(client: Client, boss: Any) -> None:
     assert "The attacker had spent no token before" in text
 
 
-def test_the_history_holds_the_nearest_heists_of_both_players_in_order() -> None:
+def test_the_evidence_is_the_nearest_heists_of_both_players_in_order() -> None:
     now = timezone.now()
     alice, bob, cid = player("alice"), player("bob"), player("cid")
 
     def attempt(attacker: Any, victim: Any, hours: int) -> Heist:
         heist = execute_heist(attacker_id=attacker.pk, victim_id=victim.pk)
-        Heist.objects.filter(pk=heist.pk).update(created_at=now + dt.timedelta(hours=hours))
+        rewrite(heist, created_at=now + dt.timedelta(hours=hours))
         heist.refresh_from_db()
         return heist
 
     far = [attempt(alice, cid, -50 - number) for number in range(ROWS)]
     before, at_once, here = attempt(cid, bob, -1), attempt(bob, alice, 0), attempt(alice, bob, 0)
-    after, strangers = attempt(cid, alice, 2), attempt(cid, cid, 1)
+    after, unrelated = attempt(cid, alice, 2), attempt(cid, cid, 1)
 
     found = around(here)
 
     assert found.earlier == [*far[ROWS - 3 :: -1], before, at_once]
     assert found.later == [after]
-    assert strangers not in found.later
+    assert unrelated not in found.later
 
 
-def test_the_page_takes_the_same_statements_whatever_the_history(client: Client, boss: Any) -> None:
+def test_the_statements_do_not_grow_with_the_history(client: Client, boss: Any) -> None:
     alice, bob = player("alice", tokens=1), player("bob", points=1000)
     heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
 
@@ -94,7 +94,7 @@ def test_the_page_takes_the_same_statements_whatever_the_history(client: Client,
     assert statements() == few <= 18
 
 
-def test_links_lead_only_where_the_reader_may_go(client: Client, auditor: Any) -> None:
+def test_there_is_no_link_that_the_reader_may_not_open(client: Client, auditor: Any) -> None:
     alice, bob = player("alice", tokens=1), player("bob", points=1000)
 
     text = page(client, execute_heist(attacker_id=alice.pk, victim_id=bob.pk))

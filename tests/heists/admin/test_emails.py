@@ -1,4 +1,4 @@
-"""Staff send emails again, with the permission to."""
+"""Sending emails again."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ LIST = "admin:heists_outboxemail_changelist"
 
 
 def email(state: EmailState) -> OutboxEmail:
-    """A email about tokens earned, in this state."""
+    """Return an email about earned tokens, in this state."""
     user = player(tokens=1, email="somebody@example.org")
     OutboxEmail.objects.filter(notification__user=user).update(state=state, attempts=5)
     return OutboxEmail.objects.get(notification__user=user)
 
 
 def send_again(client: Client, *emails: OutboxEmail) -> str:
-    chosen = {"action": "send_again", "_selected_action": [row.pk for row in emails], "index": "0"}
-    return client.post(reverse(LIST), chosen, follow=True).content.decode()
+    data = {"action": "send_again", "_selected_action": [row.pk for row in emails], "index": "0"}
+    return client.post(reverse(LIST), data, follow=True).content.decode()
 
 
-def test_letters_go_back_into_the_outbox_but_for_one_on_its_way(client: Client, boss: Any) -> None:
-    failed, sent, leaving = email(EmailState.FAILED), email(EmailState.SENT), email(EmailState.WAITING)
-    OutboxEmail.objects.filter(pk=leaving.pk).update(leased_until=timezone.now() + dt.timedelta(minutes=1))
+def test_emails_go_back_into_the_outbox_except_one_that_is_being_sent(client: Client, boss: Any) -> None:
+    failed, sent, leased = email(EmailState.FAILED), email(EmailState.SENT), email(EmailState.WAITING)
+    OutboxEmail.objects.filter(pk=leased.pk).update(leased_until=timezone.now() + dt.timedelta(minutes=1))
 
-    page = send_again(client, failed, sent, leaving)
+    page = send_again(client, failed, sent, leased)
 
-    for row in (failed, sent, leaving):
+    for row in (failed, sent, leased):
         row.refresh_from_db()
     assert [(row.state, row.attempts) for row in (failed, sent)] == [(EmailState.WAITING, 0)] * 2
-    assert leaving.attempts == 5
-    assert "2 emails will be sent again." in page and "1 email was left alone" in page
+    assert leased.attempts == 5
+    assert "2 emails will be sent again." in page and "1 email was not changed" in page
     assert {entry.object_id for entry in LogEntry.objects.filter(user=boss)} == {str(failed.pk), str(sent.pk)}
 
 

@@ -1,4 +1,4 @@
-"""Staff read; nobody adds, changes or deletes, whatever their rights and whatever they type (spec section 7)."""
+"""Staff read; nobody adds, changes or deletes rows, with any permission (docs/specification.md, "Admin")."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_superuser_can_read_a_row_and_not_change_or_delete_it(client: Client, 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_action_of_the_site_reaches_a_row(client: Client, boss: Any, name: str) -> None:
+def test_no_action_changes_a_row(client: Client, boss: Any, name: str) -> None:
     heist = robbery()
 
     for action in ("delete_selected", "nonsense"):
@@ -69,7 +69,7 @@ def test_no_action_of_the_site_reaches_a_row(client: Client, boss: Any, name: st
     assert HeistToken.objects.exists() and TokenGrant.objects.exists()
 
 
-def test_deleting_a_user_in_the_admin_takes_the_heists_along(client: Client, boss: Any) -> None:
+def test_deleting_a_user_in_the_admin_deletes_the_heists(client: Client, boss: Any) -> None:
     heist = robbery()
     delete = reverse("admin:auth_user_delete", args=[heist.attacker_id])
 
@@ -81,7 +81,7 @@ def test_deleting_a_user_in_the_admin_takes_the_heists_along(client: Client, bos
     assert not TokenGrant.objects.exists()
 
 
-def test_deleting_users_by_action_takes_the_heists_along(client: Client, boss: Any) -> None:
+def test_deleting_users_by_action_deletes_the_heists(client: Client, boss: Any) -> None:
     heist = robbery()
 
     client.post(
@@ -92,7 +92,7 @@ def test_deleting_users_by_action_takes_the_heists_along(client: Client, boss: A
     assert not Heist.objects.exists()
 
 
-def test_a_deleted_member_of_staff_leaves_the_grants_they_made(client: Client, boss: Any) -> None:
+def test_grants_stay_when_the_member_of_staff_is_deleted(client: Client, boss: Any) -> None:
     alice, helper = player("alice"), player("helper", is_staff=True)
     grant_tokens(player=alice, amount=1, reason=GrantReason.STAFF, source="ticket:1", granted_by=helper)
 
@@ -101,7 +101,7 @@ def test_a_deleted_member_of_staff_leaves_the_grants_they_made(client: Client, b
     assert TokenGrant.objects.get().granted_by is None
 
 
-def test_an_auditor_reads_everything_and_can_do_nothing(client: Client, auditor: Any) -> None:
+def test_an_auditor_reads_everything_and_changes_nothing(client: Client, auditor: Any) -> None:
     heist = robbery()
 
     for name in NAMES:
@@ -132,7 +132,7 @@ def test_without_a_view_permission_there_is_no_menu_and_no_page(client: Client, 
 
 
 @pytest.mark.parametrize("page", ["heists_dashboard", "heists_heist_export", "heists_heisttoken_grant"])
-def test_players_and_strangers_are_sent_to_the_sign_in(client: Client, page: str) -> None:
+def test_players_and_visitors_are_redirected_to_the_login(client: Client, page: str) -> None:
     assert client.get(reverse(f"admin:{page}")).status_code == 302
     client.force_login(player("alice"))
     assert client.get(reverse(f"admin:{page}")).status_code == 302

@@ -1,4 +1,4 @@
-"""Staff grant tokens: with a reason, by name, once for each page (spec section 7)."""
+"""Granting tokens: with a reason, once for each page (docs/specification.md, "Admin")."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.factories import player, tokens_of
 pytestmark = pytest.mark.django_db
 
 
-def address(*players: Any) -> str:
+def grant_url(*players: Any) -> str:
     query = "&".join(f"player={user.pk}" for user in players)
     return f"{reverse('admin:heists_heisttoken_grant')}?{query}"
 
@@ -29,7 +29,7 @@ def form(**fields: Any) -> dict[str, Any]:
     return {"nonce": str(uuid.uuid4()), "amount": 2, "note": "lost in an outage", **fields}
 
 
-def test_the_action_leads_to_a_page_that_names_the_players(client: Client, boss: Any) -> None:
+def test_the_action_opens_a_page_that_names_the_players(client: Client, boss: Any) -> None:
     alice = player("alice", tokens=1)
     player("bob", tokens=1)
     token = HeistToken.objects.get(user=alice)
@@ -40,24 +40,24 @@ def test_the_action_leads_to_a_page_that_names_the_players(client: Client, boss:
         follow=True,
     )
 
-    assert page.redirect_chain == [(address(alice), 302)]
+    assert page.redirect_chain == [(grant_url(alice), 302)]
     assert [user.username for user in page.context["players"]] == ["alice"]
     assert TokenGrant.objects.filter(reason=GrantReason.STAFF).count() == 0
 
 
-def test_a_host_may_have_a_transaction_around_each_request(client: Client, boss: Any, monkeypatch: Any) -> None:
+def test_it_works_with_atomic_requests(client: Client, boss: Any, monkeypatch: Any) -> None:
     alice = player("alice")
     monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
 
-    client.post(address(alice), form())
+    client.post(grant_url(alice), form())
 
     assert tokens_of(alice).balance == 2
 
 
-def test_a_grant_carries_the_member_of_staff_and_is_logged(client: Client, boss: Any) -> None:
+def test_a_grant_names_the_member_of_staff_and_is_logged(client: Client, boss: Any) -> None:
     alice, bob = player("alice", tokens=1), player("bob")
 
-    client.post(address(alice, bob), form())
+    client.post(grant_url(alice, bob), form())
 
     assert (tokens_of(alice).balance, tokens_of(bob).balance) == (3, 2)
     grants = TokenGrant.objects.filter(reason=GrantReason.STAFF)
@@ -69,12 +69,12 @@ def test_a_grant_carries_the_member_of_staff_and_is_logged(client: Client, boss:
     assert all("lost in an outage" in entry.change_message for entry in LogEntry.objects.all())
 
 
-def test_a_double_click_gives_once_and_says_so(client: Client, boss: Any) -> None:
+def test_a_double_click_grants_once_and_says_so(client: Client, boss: Any) -> None:
     alice = player("alice")
-    sent = form()
+    data = form()
 
-    client.post(address(alice), sent)
-    again = client.post(address(alice), {**sent, "amount": 5}, follow=True)
+    client.post(grant_url(alice), data)
+    again = client.post(grant_url(alice), {**data, "amount": 5}, follow=True)
 
     assert tokens_of(alice).balance == 2
     assert "this page had already granted 2 tokens" in again.content.decode()
@@ -99,19 +99,19 @@ def test_a_double_click_gives_once_and_says_so(client: Client, boss: Any) -> Non
 def test_a_wrong_form_grants_nothing(client: Client, boss: Any, wrong: dict[str, Any]) -> None:
     alice = player("alice")
 
-    page = client.post(address(alice), form(**wrong))
+    page = client.post(grant_url(alice), form(**wrong))
 
     assert page.status_code == 200 and page.context["form"].errors
     assert not TokenGrant.objects.exists()
 
 
-def test_what_fails_for_one_player_is_told_and_can_be_sent_again(
+def test_a_failure_for_one_player_is_reported_and_can_be_sent_again(
     client: Client, boss: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from heists.admin import tokens
 
     alice, bob = player("alice"), player("bob")
-    real, sent = tokens.grant_tokens, form()
+    real, data = tokens.grant_tokens, form()
 
     def busy_for_bob(**fields: Any) -> TokenGrant:
         if fields["player"] == bob:
@@ -119,12 +119,12 @@ def test_what_fails_for_one_player_is_told_and_can_be_sent_again(
         return real(**fields)
 
     monkeypatch.setattr(tokens, "grant_tokens", busy_for_bob)
-    page = client.post(address(alice, bob), sent, follow=True)
-    assert "A problem with bob" in page.content.decode()
-    assert page.context["form"]["nonce"].value() == sent["nonce"]
+    page = client.post(grant_url(alice, bob), data, follow=True)
+    assert "No tokens for bob" in page.content.decode()
+    assert page.context["form"]["nonce"].value() == data["nonce"]
 
     monkeypatch.setattr(tokens, "grant_tokens", real)
-    client.post(address(alice, bob), sent)
+    client.post(grant_url(alice, bob), data)
 
     assert (tokens_of(alice).balance, tokens_of(bob).balance) == (2, 2)
     assert TokenGrant.objects.count() == 2
@@ -132,18 +132,18 @@ def test_what_fails_for_one_player_is_told_and_can_be_sent_again(
 
 def test_granting_needs_its_own_permission(client: Client, auditor: Any) -> None:
     alice = player("alice")
-    assert client.post(address(alice), form()).status_code == 403
+    assert client.post(grant_url(alice), form()).status_code == 403
 
     auditor.user_permissions.add(Permission.objects.get(codename="grant_tokens", content_type__app_label="heists"))
-    assert client.post(address(alice), form()).status_code == 302
+    assert client.post(grant_url(alice), form()).status_code == 302
 
     assert tokens_of(alice).balance == 2
 
 
-def test_more_players_than_a_page_names_are_refused(client: Client, boss: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_players_are_rejected(client: Client, boss: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from heists.admin import tokens
 
-    monkeypatch.setattr(tokens, "MOST_PLAYERS", 1)
+    monkeypatch.setattr(tokens, "MAX_PLAYERS", 1)
     player(tokens=1)
     player(tokens=1)
     keys = list(HeistToken.objects.values_list("pk", flat=True))

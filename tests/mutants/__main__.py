@@ -2,8 +2,8 @@
 
     python -m tests.mutants --count 600 --seed 1 [--modules heists/rules.py …] [--workers 2]
 
-The checkout is never changed: each worker has a copy of it in `var/mutants/`. Ends with 1 where too few are noticed, with
-2 where the tests fail without any change.
+The checkout is never changed: each worker has a copy of it in `var/mutants/`. Ends with 1 where too few are noticed,
+with 2 where the tests fail without any change.
 """
 
 from __future__ import annotations
@@ -129,7 +129,9 @@ def measure(workers: list[Worker], plans: Iterable[Stage]) -> dict[Stage, float]
     def work(worker: Worker, stage: Stage) -> None:
         answer = worker.ask(module="heists/rules.py", stages=[as_request(stage, 900)])
         if answer["outcome"] != "passed":
-            print(f"{stage.database}: {' '.join(stage.tests)}: {answer['outcome']}\n{answer['output']}", file=sys.stderr)
+            print(
+                f"{stage.database}: {' '.join(stage.tests)}: {answer['outcome']}\n{answer['output']}", file=sys.stderr
+            )
             raise SystemExit(2)
         timeouts[stage] = max(30, 4 * answer["seconds"])
         print(f"  {answer['seconds']:5.1f} s  {stage.database:8}  {' '.join(stage.tests)}", flush=True)
@@ -155,7 +157,9 @@ def report(results: list[Result], total: int, seconds: float) -> bool:
     names = sorted({result.mutant.module for result in results})
     for name in [*names, "all"]:
         some = [result for result in results if name in ("all", result.mutant.module)]
-        n = {kind: sum(result.outcome == kind for result in some) for kind in ("failed", "timeout", "passed", "excused")}
+        n = {
+            kind: sum(result.outcome == kind for result in some) for kind in ("failed", "timeout", "passed", "excused")
+        }
         judged = len(some) - n["excused"]
         share = (n["failed"] + n["timeout"]) / judged if judged else 1.0
         enough = share >= (1 if name in COMPLETE else THRESHOLD)
@@ -227,7 +231,9 @@ def main() -> int:
             if answer["outcome"] == "empty":
                 raise SystemExit(f"no test: {answer['output']}")
             if answer["outcome"] != "failed":
-                print(f"  {answer['outcome']}: {mutant.module}:{mutant.line} {mutant.was} => {mutant.becomes}", flush=True)
+                print(
+                    f"  {answer['outcome']}: {mutant.module}:{mutant.line} {mutant.was} => {mutant.becomes}", flush=True
+                )
             elif len(results) % 50 == 0:
                 print(f"  {len(results)} of {len(mutants)}", flush=True)
 

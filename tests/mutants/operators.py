@@ -34,7 +34,21 @@ CORE = (
 )
 
 # Calls of a queryset's chain that decide which rows, in which order, under which lock, from which database.
-CHAIN = frozenset("filter exclude order_by select_for_update distinct using open live due failed reverse".split())
+CHAIN = frozenset(
+    (
+        "filter",
+        "exclude",
+        "order_by",
+        "select_for_update",
+        "distinct",
+        "using",
+        "open",
+        "live",
+        "due",
+        "failed",
+        "reverse",
+    )
+)
 LOOKUPS = {"gt": ("gte", "lte"), "gte": ("gt", "lt"), "lt": ("lte", "gte"), "lte": ("lt", "gt")}
 TWINS = {"min": "max", "max": "min", "any": "all", "all": "any", "first": "last", "last": "first"}
 
@@ -91,7 +105,9 @@ class DropKeyword(Rewrite):
                 node.children[0],
                 items,
                 node.children[-1],
-                lambda item: item.type == "argument" and item.children[1].type == "operator" and item.children[1].value == "=",
+                lambda item: (
+                    item.type == "argument" and item.children[1].type == "operator" and item.children[1].value == "="
+                ),
             )
 
 
@@ -103,9 +119,7 @@ class DropClause(Rewrite):
     def texts(self, node: Any) -> Iterator[str]:
         items, before = arguments(node), node.get_previous_leaf()
         if items and before is not None and before.value in ("filter", "exclude", "Q"):
-            yield from without_each(
-                node.children[0], items, node.children[-1], lambda item: item.type != "argument"
-            )
+            yield from without_each(node.children[0], items, node.children[-1], lambda item: item.type != "argument")
 
 
 class DropOperand(Rewrite):
@@ -130,9 +144,9 @@ class DropCall(Rewrite):
             return
         parts = node.children
         for n, part in enumerate(parts[:-1]):
-            if part.type == "trailer" and part.children[0].value == "." and part.children[1].value in CHAIN:
-                if parts[n + 1].type == "trailer" and parts[n + 1].children[0].value == "(":
-                    yield code([*parts[:n], *parts[n + 2 :]])
+            named = part.type == "trailer" and part.children[0].value == "." and part.children[1].value in CHAIN
+            if named and parts[n + 1].type == "trailer" and parts[n + 1].children[0].value == "(":
+                yield code([*parts[:n], *parts[n + 2 :]])
         for n, part in enumerate(parts[1:], 1):
             if part.type == "trailer" and part.children[0].value == "[" and ":" in part.get_code():
                 yield code([*parts[:n], *parts[n + 1 :]])
@@ -170,9 +184,11 @@ class DropStatement(Rewrite):
         if node.parent is None or node.parent.type != "simple_stmt":
             return
         target = node.children[0] if node.type == "expr_stmt" else None
-        if node.type in self.PLAIN or (
-            target is not None and (target.type in ("atom_expr", "power") or node.children[1].type == "augassign")
-        ) or (target is not None and getattr(node.children[1], "value", "=") not in ("=", ":")):
+        if (
+            node.type in self.PLAIN
+            or (target is not None and (target.type in ("atom_expr", "power") or node.children[1].type == "augassign"))
+            or (target is not None and getattr(node.children[1], "value", "=") not in ("=", ":"))
+        ):
             yield "pass"
 
 

@@ -1,4 +1,4 @@
-"""Which modules are changed, and which tests have to notice: the most specific first, since the first failure decides."""
+"""Which modules are changed, and which tests have to notice: the most specific first, as the first failure ends."""
 
 from __future__ import annotations
 
@@ -43,8 +43,11 @@ PLAYED = ("tests/heists/test_state_machine.py",)
 # By the beginning of the module's path; the longest that fits counts. Patterns are relative to the root of the tree.
 TESTS: dict[str, tuple[Stage, ...]] = {
     "heists/rules.py": (
-        Stage("sqlite", ("tests/heists/test_rules*.py", "tests/heists/queries", "tests/heists/services/test_heists*.py")),
-        Stage("sqlite", ("tests/heists/api/test_targets.py", *PLAYED)),
+        Stage("sqlite", ("tests/heists/test_rules*.py",)),
+        Stage(
+            "sqlite",
+            ("tests/heists/queries", "tests/heists/services/test_heists*.py", "tests/heists/api/test_targets.py"),
+        ),
     ),
     "heists/queries/facts.py": (
         Stage("sqlite", ("tests/heists/queries", "tests/heists/services", "tests/heists/api/test_targets.py")),
@@ -56,7 +59,9 @@ TESTS: dict[str, tuple[Stage, ...]] = {
         Stage("sqlite", ("tests/heists/api", "tests/heists/management", "tests/heists/test_logs.py")),
     ),
     "heists/services/heists.py": (
-        Stage("sqlite", ("tests/heists/services/test_heists*.py", "tests/heists/services", "tests/heists/test_logs.py")),
+        Stage(
+            "sqlite", ("tests/heists/services/test_heists*.py", "tests/heists/services", "tests/heists/test_logs.py")
+        ),
         Stage("postgres", ("tests/races", "tests/heists/services/test_heists*.py", "tests/heists/db/test_retry*.py")),
         Stage("sqlite", ("tests/heists/api/test_heists.py", "tests/heists/api/test_idempotency.py", *PLAYED)),
     ),
@@ -76,7 +81,9 @@ TESTS: dict[str, tuple[Stage, ...]] = {
     ),
     "heists/audit/": (Stage("sqlite", AUDIT), Stage("postgres", AUDIT)),
     "heists/api/problems.py": (Stage("sqlite", ("tests/heists/api/test_problems*.py", "tests/heists/api")),),
-    "heists/api/pagination.py": (Stage("sqlite", ("tests/heists/api/test_pag*.py", "tests/heists/api", "tests/hostile")),),
+    "heists/api/pagination.py": (
+        Stage("sqlite", ("tests/heists/api/test_pag*.py", "tests/heists/api", "tests/hostile")),
+    ),
     "heists/api/throttling.py": (Stage("sqlite", ("tests/heists/api/test_throttling*.py", "tests/heists/api")),),
     "gamification/": (
         Stage("sqlite", ("tests/gamification",)),

@@ -20,7 +20,8 @@ SAVE = "MUTANTS_SAVE"
 
 
 def here() -> Path:
-    return Path(os.environ["VAR_DIR"]) / "test.sqlite3"
+    # As tests/conftest.py names it, without xdist.
+    return Path(os.environ["VAR_DIR"]) / "test-only.sqlite3"
 
 
 @pytest.hookimpl(wrapper=True)

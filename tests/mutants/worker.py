@@ -21,7 +21,18 @@ TREE = Path.cwd()
 OUTPUT = TREE / "var" / "output.txt"
 TMP = TREE / "var" / "tmp"
 SQLITE = TREE / "var" / "template.sqlite3"
-OPTIONS = ("-p", "tests.mutants.plugin", "-p", "no:cacheprovider", "--reuse-db", "-x", "-q", "--no-header", "-W", "ignore")
+OPTIONS = (
+    "-p",
+    "tests.mutants.plugin",
+    "-p",
+    "no:cacheprovider",
+    "--reuse-db",
+    "-x",
+    "-q",
+    "--no-header",
+    "-W",
+    "ignore",
+)
 # What pytest ends with when it found no test.
 NO_TESTS = 5
 
@@ -30,9 +41,9 @@ def preload() -> None:
     import asyncio  # noqa: F401
     import email.message  # noqa: F401
 
-    import django.contrib.admin  # noqa: F401
-    import django.core.management  # noqa: F401
-    import django.db.models  # noqa: F401
+    import django.contrib.admin
+    import django.core.management
+    import django.db.models
     import django.test  # noqa: F401
     import factory  # noqa: F401
     import hypothesis.stateful  # noqa: F401
@@ -103,7 +114,11 @@ def prepare(request: dict[str, Any]) -> None:
     import psycopg
 
     for database in ("sqlite", "postgres"):
-        outcome, _ = run({"database": database, "tests": request["tests"], "ignored": ()}, 600, {SAVE: str(SQLITE)} if database == "sqlite" else {})
+        outcome, _ = run(
+            {"database": database, "tests": request["tests"], "ignored": ()},
+            600,
+            {SAVE: str(SQLITE)} if database == "sqlite" else {},
+        )
         if outcome != "passed":
             raise SystemExit(f"The template of the test database failed on {database}:\n{OUTPUT.read_text()[-3000:]}")
         if database == "postgres":
@@ -120,7 +135,7 @@ def judge(request: dict[str, Any]) -> dict[str, Any]:
             path.write_text(source, encoding="utf-8")
             # A time of its own for each mutant: Python compares a cached module's time, in seconds, and size.
             os.utime(path, (request["number"], request["number"]))
-        for number, stage in enumerate(request["stages"]):
+        for stage in request["stages"]:
             outcome, seconds = run(stage, stage["timeout"])
             spent += seconds
             if outcome != "passed":
@@ -128,7 +143,7 @@ def judge(request: dict[str, Any]) -> dict[str, Any]:
     finally:
         path.write_bytes(original)
     tail = OUTPUT.read_text(encoding="utf-8", errors="replace")[-3000:] if outcome != "passed" else ""
-    return {"outcome": outcome, "seconds": spent, "stage": number, "output": tail}
+    return {"outcome": outcome, "seconds": spent, "output": tail}
 
 
 def main() -> None:

@@ -144,10 +144,10 @@ def as_request(stage: Stage, timeout: float) -> dict[str, Any]:
     return {"database": stage.database, "tests": stage.tests, "ignored": LEFT_OUT, "timeout": timeout}
 
 
-def excuses() -> dict[tuple[str, str, str], str]:
+def excuses() -> dict[tuple[str, str, str, str], str]:
     """Return the reasons of the mutants that change nothing that a test could notice."""
     listed = tomllib.loads((Path(__file__).parent / "excused.toml").read_text(encoding="utf-8")).get("excused", [])
-    return {(one["module"], one["was"], one["becomes"]): one["reason"] for one in listed}
+    return {(one["module"], one["function"], one["was"], one["becomes"]): one["reason"] for one in listed}
 
 
 def report(results: list[Result], total: int, seconds: float) -> bool:
@@ -183,8 +183,13 @@ def report(results: list[Result], total: int, seconds: float) -> bool:
                 print(f"{mutant.diff(original)}\n", file=out)
     with (RESULTS / "results.json").open("w", encoding="utf-8") as out:
         rows = [
-            {"module": r.mutant.module, "line": r.mutant.line, "operator": r.mutant.operator, "was": r.mutant.was}
-            | {"becomes": r.mutant.becomes, "outcome": r.outcome, "seconds": round(r.seconds, 1)}
+            {
+                "module": r.mutant.module,
+                "line": r.mutant.line,
+                "operator": r.mutant.operator,
+                "function": r.mutant.function,
+            }
+            | {"was": r.mutant.was, "becomes": r.mutant.becomes, "outcome": r.outcome, "seconds": round(r.seconds, 1)}
             for r in results
         ]
         json.dump(rows, out, indent=1)

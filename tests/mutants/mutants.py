@@ -30,14 +30,15 @@ class Mutant:
     module: str
     operator: str
     line: int
+    function: str
     source: str
     was: str
     becomes: str
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> tuple[str, str, str, str]:
         """What stays the same while other lines of the module come and go."""
-        return self.module, self.was, self.becomes
+        return self.module, self.function, self.was, self.becomes
 
     def diff(self, original: str) -> str:
         lines = difflib.unified_diff(
@@ -47,7 +48,7 @@ class Mutant:
 
 
 class _Meaning(ast.NodeTransformer):
-    """Takes out what changes nothing: annotations, docstrings, `__all__`."""
+    """Takes out what changes nothing: annotations, docstrings, `__all__`, `slots`."""
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
         node.annotation = ast.Constant(None)
@@ -64,6 +65,10 @@ class _Meaning(ast.NodeTransformer):
     def visit_Assign(self, node: ast.Assign) -> Any:
         public = any(isinstance(target, ast.Name) and target.id == "__all__" for target in node.targets)
         return ast.Pass() if public else self.generic_visit(node)
+
+    def visit_keyword(self, node: ast.keyword) -> Any:
+        # Saves memory and changes nothing else.
+        return None if node.arg == "slots" else self.generic_visit(node)
 
     def visit_Expr(self, node: ast.Expr) -> Any:
         return ast.Pass() if isinstance(node.value, ast.Constant) else self.generic_visit(node)
@@ -87,7 +92,7 @@ def drawn(module: str, source: str, shuffle: random.Random | None = None) -> Ite
             continue
         if means not in seen:
             seen.add(means)
-            yield Mutant(module, name, line, changed, *_lines(source, changed))
+            yield Mutant(module, name, line, function_at(source, line), changed, *_lines(source, changed))
 
 
 def positions(source: str) -> list[tuple[str, int, int]]:
@@ -101,10 +106,23 @@ def positions(source: str) -> list[tuple[str, int, int]]:
     return found
 
 
+def function_at(source: str, line: int) -> str:
+    """Return the dotted name of the innermost class or function at a line; empty for the module's own level."""
+    inside = [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        and min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+        <= line
+        <= (node.end_lineno or 0)
+    ]
+    return ".".join(node.name for node in sorted(inside, key=lambda node: node.lineno))
+
+
 def _lines(source: str, changed: str) -> tuple[str, str]:
     was, becomes = [], []
     for line in difflib.ndiff(source.splitlines(), changed.splitlines()):
-        if line[:2] in ("- ", "+ "):
+        if line[:2] in ("- ", "+ ") and line[2:].strip():
             (was if line[0] == "-" else becomes).append(" ".join(line[2:].split()))
     return " / ".join(was), " / ".join(becomes)
 

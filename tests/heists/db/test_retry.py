@@ -21,8 +21,9 @@ from heists.db.retry import retry_transient
 from heists.errors import Busy, OutcomeUnknown
 from heists.models import Heist, RuleSet, TokenGrant
 from heists.services import execute_heist, grant_tokens
+from tests.concurrency import TIMEOUT_SECONDS
 from tests.factories import player, points_of, tokens_of
-from tests.races.staging import PATIENCE, Rival, rival_at, watcher
+from tests.races.staging import ConcurrentCall, concurrent_at, connection_parameters
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.usefixtures("transactional_db")]
 
@@ -42,7 +43,7 @@ def locked(user: Any) -> None:
 
 def terminate(backend: int) -> None:
     """Kill a connection's server process, as an operator or a crash would."""
-    with psycopg.connect(**watcher(), autocommit=True) as other:
+    with psycopg.connect(**connection_parameters(), autocommit=True) as other:
         other.execute("SELECT pg_terminate_backend(%s, 5000)", [backend])
 
 
@@ -63,7 +64,7 @@ def test_a_deadlock_is_tried_again() -> None:
             meet()
             locked(second)
 
-    rival = Rival(lambda: deed(bob, alice, lambda: None))
+    rival = ConcurrentCall(lambda: deed(bob, alice, lambda: None))
 
     def meet() -> None:
         if rival.ident is None:
@@ -101,7 +102,7 @@ def test_a_serialization_failure_at_commit_is_tried_again() -> None:
 
     try:
         alice = player()
-        rival = Rival(lambda: write_skew("theirs", lambda: None))
+        rival = ConcurrentCall(lambda: write_skew("theirs", lambda: None))
 
         def meet() -> None:
             if rival.ident is None:
@@ -150,13 +151,13 @@ def test_a_broken_constraint_is_no_reason_to_try_for_ever() -> None:
 
 @pytest.mark.parametrize("key", [None, "key"])
 @pytest.mark.parametrize(
-    "point", ["before the first look", "after the first look", "behind the lock", "after the points moved"]
+    "point", ["before the first look", "after the first look", "after the lock", "after the points moved"]
 )
 def test_a_backend_killed_during_the_deed_costs_nobody_anything(point: str, key: str | None) -> None:
     alice, bob = player(tokens=2), player(points=1000)
     backend = my_backend()
 
-    with rival_at(point, lambda: terminate(backend)):
+    with concurrent_at(point, lambda: terminate(backend)):
         heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk, idempotency_key=key)
 
     assert heist.status == HeistStatus.SUCCESS
@@ -168,7 +169,7 @@ def test_a_backend_killed_before_the_commit_is_answered_by_the_key() -> None:
     alice, bob = player(tokens=2), player(points=1000)
     backend = my_backend()
 
-    with rival_at("before the commit", lambda: terminate(backend)):
+    with concurrent_at("before the commit", lambda: terminate(backend)):
         heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk, idempotency_key="key")
 
     assert heist.status == HeistStatus.SUCCESS
@@ -243,7 +244,7 @@ def test_an_exhausted_pool_is_a_refusal_and_the_next_request_works(monkeypatch: 
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SELECT 1")
             held.set()
-            free.wait(PATIENCE)
+            free.wait(TIMEOUT_SECONDS)
 
     with monkeypatch.context() as patch:
         patch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)
@@ -252,11 +253,11 @@ def test_an_exhausted_pool_is_a_refusal_and_the_next_request_works(monkeypatch: 
         greedy = threading.Thread(target=lambda: (hold(), connection.close()))
         try:
             greedy.start()
-            assert held.wait(PATIENCE)
+            assert held.wait(TIMEOUT_SECONDS)
             with pytest.raises(Busy):
                 execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
             free.set()
-            greedy.join(PATIENCE)
+            greedy.join(TIMEOUT_SECONDS)
             heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
         finally:
             free.set()

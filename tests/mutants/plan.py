@@ -66,7 +66,7 @@ TESTS: dict[str, tuple[Stage, ...]] = {
         Stage("sqlite", ("tests/heists/api/test_heists.py", "tests/heists/api/test_idempotency.py", *PLAYED)),
     ),
     "heists/services/token_csv.py": (
-        Stage("sqlite", ("tests/heists/services", "tests/heists/management", "tests/heists/admin/test_granting.py")),
+        Stage("sqlite", ("tests/heists/services", "tests/heists/management", "tests/heists/admin/test_tokens.py")),
     ),
     "heists/services/notifications.py": (
         Stage("sqlite", ("tests/heists/services", "tests/heists/api/test_notifications.py", "tests/heists/emails")),

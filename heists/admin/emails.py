@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
+from django.db import router
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext, ngettext
@@ -58,6 +59,7 @@ class OutboxEmailAdmin(ReadOnlyAdmin):
     @admin.action(description=_("Send again"), permissions=["send_again"])
     def send_again(self, request: HttpRequest, queryset: QuerySet[OutboxEmail]) -> None:
         """Put the selected emails back into the outbox, also those that were sent, and log each."""
+        queryset = queryset.using(router.db_for_write(OutboxEmail))
         emails = list(queryset.order_by("pk")[: MAX_EMAILS + 1])
         if len(emails) > MAX_EMAILS:
             text = gettext("Select at most %(most)s emails.") % {"most": MAX_EMAILS}

@@ -11,7 +11,10 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.db import router
 from django.db.models import Q
+
+from ..models import TokenGrant
 
 # Players that one search finds at most.
 MAX_PLAYERS = 20
@@ -27,7 +30,9 @@ def players_by_id(texts: Iterable[str]) -> list[Any]:
         except (ValidationError, ValueError, TypeError, OverflowError):
             continue
     keys = [key for key in keys if "\x00" not in str(key)]
-    return list(User._default_manager.filter(pk__in=keys).order_by("pk")) if keys else []
+    # Where tokens are granted, so that a new player is found.
+    users = User._default_manager.using(router.db_for_write(TokenGrant))
+    return list(users.filter(pk__in=keys).order_by("pk")) if keys else []
 
 
 def player_by_id(text: str) -> Any:

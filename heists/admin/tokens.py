@@ -10,6 +10,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
+from django.db import router
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -92,6 +93,7 @@ class HeistTokenAdmin(ReadOnlyAdmin):
     @admin.action(description=gettext_lazy("Grant tokens"), permissions=["grant"])
     def grant_tokens(self, request: HttpRequest, queryset: QuerySet[HeistToken]) -> HttpResponse | None:
         """Redirect to the page that asks for amount and reason."""
+        queryset = queryset.using(router.db_for_write(HeistToken))
         ids = list(queryset.order_by("pk").values_list("user", flat=True)[: MAX_PLAYERS + 1])
         if len(ids) > MAX_PLAYERS:
             text = _("Select at most %(most)s players; the grant_tokens command takes more.") % {"most": MAX_PLAYERS}
@@ -164,11 +166,11 @@ class HeistTokenAdmin(ReadOnlyAdmin):
         """Log each grant, for the grant and for the token row; return the grants that were not logged before."""
         kind = ContentType.objects.get_for_model(TokenGrant)
         keys = [str(grant.pk) for grant in grants]
-        logged = set(LogEntry.objects.filter(content_type=kind, object_id__in=keys).values_list("object_id", flat=True))
+        entries = LogEntry.objects.using(router.db_for_write(LogEntry)).filter(content_type=kind, object_id__in=keys)
+        logged = set(entries.values_list("object_id", flat=True))
         new = [grant for grant in grants if str(grant.pk) not in logged]
-        tokens = {
-            token.user_id: token for token in HeistToken.objects.filter(user__in=[grant.player_id for grant in new])
-        }
+        written = HeistToken.objects.using(router.db_for_write(HeistToken))
+        tokens = {token.user_id: token for token in written.filter(user__in=[grant.player_id for grant in new])}
         for grant in new:
             for row, flag in ((grant, ADDITION), (tokens[grant.player_id], CHANGE)):
                 text = f"{grant.amount} tokens granted: {grant.note}"

@@ -8,6 +8,7 @@ from collections import Counter
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import router
 
 from heists.choices import GrantReason
 from heists.errors import HeistError, InvalidGrant, UnknownPlayer
@@ -80,11 +81,12 @@ class Command(BaseCommand):
         """Grant each line in its own transaction, so that a bad line does not stop the others."""
         tally: Counter[str] = Counter()
         players, sources = set(), set()
+        granted = TokenGrant.objects.using(router.db_for_write(TokenGrant))
         for line in lines:
             if isinstance(line, InvalidLine):
                 self._report_bad(line.number, line.problem, tally)
                 continue
-            if line.source in sources or TokenGrant.objects.filter(source=line.source).exists():
+            if line.source in sources or granted.filter(source=line.source).exists():
                 tally["known"] += 1
                 continue
             if not dry_run:

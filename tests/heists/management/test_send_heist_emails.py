@@ -7,6 +7,7 @@ import signal
 from io import StringIO
 from typing import Any
 
+import psycopg
 import pytest
 from django.core.management import call_command
 from django.db import OperationalError, close_old_connections, connection, connections
@@ -90,7 +91,9 @@ def test_a_worker_that_gets_sigterm_finishes_its_email_and_releases_the_others(
 
 
 def test_a_worker_continues_after_the_database_was_down(monkeypatch, pauses, one_connection):
-    tallies: list[Any] = [OperationalError("gone"), OperationalError("gone"), Tally(sent=4)]
+    away = OperationalError("gone")
+    away.__cause__ = psycopg.OperationalError("gone")
+    tallies: list[Any] = [away, away, Tally(sent=4)]
 
     def deliver(**options):
         found = tallies.pop(0)

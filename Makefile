@@ -22,7 +22,7 @@ export HOME := $(CURDIR)/var/home
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve quick test test-sqlite test-postgres lint format docs bench chaos matrix wheel messages clean
+.PHONY: help run serve quick test test-sqlite test-postgres lint format docs bench chaos mutants matrix wheel messages clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -101,6 +101,9 @@ bench: .venv/dev ## measure the budgets of docs/specification.md; AGAINST=/anoth
 
 chaos: .venv/dev ## kill workers, connections and the database for a minute under load, then audit (SECONDS=60)
 	$(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),60)
+
+mutants: .venv/dev ## change the core one line at a time and count what the tests notice (MUTANTS=600 SEED=1 MODULES=…)
+	$(BIN)/python -m tests.mutants --count $(or $(MUTANTS),600) --seed $(or $(SEED),1) $(if $(MODULES),--modules $(MODULES))
 
 matrix: .venv/dev ## run every test on every supported Python and Django that is here
 	$(BIN)/nox

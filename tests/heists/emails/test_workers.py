@@ -108,7 +108,7 @@ def test_every_letter_arrives_and_is_marked_once_although_a_worker_is_killed_and
         closing = [worker.communicate(timeout=PATIENCE)[0] for worker in running]
         arrived = [message["Message-ID"] for message in server.arrived]
 
-    marked = sum(int(re.match(r"(\d+) emails sent", said)[1]) for said in closing)  # type: ignore[index]
+    marked = sum(int(re.match(r"(\d+) emails? sent", said)[1]) for said in closing)  # type: ignore[index]
     assert marked == EMAILS
     assert set(arrived) == {
         f"<heist-email-{pk}@game.example>" for pk in OutboxEmail.objects.values_list("pk", flat=True)

@@ -7,11 +7,11 @@ The classes register themselves with the default admin site. A host with an Admi
 from .emails import EmailPreferenceAdmin, OutboxEmailAdmin
 from .grants import TokenGrantAdmin
 from .heists import HeistAdmin
-from .links import HeistLinksMixin
 from .notifications import HeistNotificationAdmin
 from .rules import RuleSetAdmin
 from .shields import ShieldAdmin
 from .tokens import HeistTokenAdmin
+from .users import HeistLinksMixin
 
 __all__ = [
     "EmailPreferenceAdmin",

@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 # Sizes in pixels. A chart of few columns fits a phone.
 WIDTH, NARROW_WIDTH, HEIGHT = 840, 340, 220
 NARROW_COLUMNS = 12
-LEFT, TOP, BOTTOM = 6, 10, 26
+LEFT, TOP, BOTTOM = 6, 10, 30
 # An estimate for the font size of the axis, which is in the style sheet.
 CHARACTER_WIDTH = 6.5
 # The pattern drawn over the colour of each series, as SVG paths. The first series is plain.
@@ -175,7 +175,7 @@ def _labels(columns: Sequence[Bar], scale: Scale) -> SafeString:
         if (len(columns) - 1 - number) % every == 0:
             half = len(column.label) * CHARACTER_WIDTH / 2
             middle = min(LEFT + (number + 0.5) * scale.step, scale.width - half)
-            shown.append((f"{max(middle, half):.1f}", HEIGHT - 8, column.label))
+            shown.append((f"{max(middle, half):.1f}", HEIGHT - 6, column.label))
     return format_html_join(
         "", '<text class="heists-axis" x="{}" y="{}" text-anchor="middle" aria-hidden="true">{}</text>', shown
     )

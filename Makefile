@@ -10,6 +10,8 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
 # Tests that start sites, servers or browsers of their own.
 SLOW := hosts packaging browser benchmarks chaos
+# One process for each core, each with a test database of its own. More than four exhaust the server's connections.
+PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadgroup
 export HOST PORT
 export PIP_ROOT_USER_ACTION := ignore
 export DJANGO_SETTINGS_MODULE := config.settings
@@ -65,15 +67,15 @@ serve: .venv/site ## start the site as in production: gunicorn, several workers;
 	exec $(BIN)/python -m gunicorn --config config/gunicorn.conf.py config.wsgi
 
 quick: .venv/dev ## run the fast tests, on SQLite; under two minutes
-	$(BIN)/python -m pytest --database=sqlite -q --ignore=tests/heists/api/test_fuzzing.py $(addprefix --ignore=tests/,$(SLOW))
+	$(PYTEST) --database=sqlite -q --ignore=tests/heists/api/test_fuzzing.py $(addprefix --ignore=tests/,$(SLOW))
 
 test: test-sqlite test-postgres ## run every test, on SQLite and on PostgreSQL
 
 test-sqlite: .venv/dev ## run every test on SQLite
-	$(BIN)/python -m pytest --database=sqlite
+	$(PYTEST) --database=sqlite
 
 test-postgres: .venv/dev ## run every test on PostgreSQL: DATABASE_URL where it names one, else an embedded server
-	$(BIN)/python -m pytest --database=postgres
+	$(PYTEST) --database=postgres
 
 lint: export DEBUG := true
 lint: .venv/dev ## check style, types, architecture, migrations and settings

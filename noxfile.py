@@ -36,4 +36,5 @@ def tests(session: nox.Session, django: str) -> None:
     session.install("-r", "requirements-dev.txt", f"Django~={django}.0")
     session.run("python", "manage.py", "makemigrations", "--check", "--dry-run", env={"DEBUG": "true"})
     for database in ("sqlite", "postgres"):
-        session.run("python", "-m", "pytest", f"--database={database}", *session.posargs)
+        parallel = ["-n", "logical", "--maxprocesses", "4", "--dist", "loadgroup"]
+        session.run("python", "-m", "pytest", *parallel, f"--database={database}", *session.posargs)

@@ -5,7 +5,7 @@ Secure by default: without DEBUG the site wants a SECRET_KEY and HTTPS, and INSE
 
 import os
 import re
-from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 import heists
+from heists.conf import DEFAULTS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -255,51 +256,18 @@ NO_REQUEST_ID = "-"
 # The game
 
 
-def _number(text: str) -> int | float | str:
-    """Return the number a text names, or the text itself: heists' own checks then say what is wrong with it."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
+def _value(text: str, default: Any) -> Any:
+    """Return a text as a value of the default's type, or the text itself: a system check reports it then."""
+    if isinstance(default, bool):
+        answers = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false", "no", "off", "0"), False)
+        return answers.get(text.lower(), text)
+    if isinstance(default, int):
+        for number in (int, float):
+            with suppress(ValueError):
+                return number(text)
     return text
 
 
-def _switch(text: str) -> bool | str:
-    """Return the answer a text names, or the text itself, as above."""
-    answers = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false", "no", "off", "0"), False)
-    return answers.get(text.lower(), text)
-
-
-# Only what the environment names, so that the defaults stay in one place: heists' own.
-_HEIST_KEYS: dict[str, Callable[[str], Any]] = {
-    "ENABLED": _switch,
-    "COOLDOWN_HOURS": _number,
-    "TARGET_COOLDOWN_HOURS": _number,
-    "STEAL_PERCENTAGE": _number,
-    "MAX_STEAL_POINTS": _number,
-    "MIN_TARGET_POINTS": _number,
-    "EMAIL_ENABLED": _switch,
-    "SITE_URL": str,
-    "RATE_LIMIT_PER_MINUTE": _number,
-    "READ_RATE_LIMIT_PER_MINUTE": _number,
-    "TOKENS_PER_REFERRAL": _number,
-    "TOKEN_COST": _number,
-    "MAX_HEISTS_PER_DAY": _number,
-    "PAIR_COOLDOWN_HOURS": _number,
-    "MONTHLY_LOSS_PERCENT": _number,
-    "SHIELD_COST": _number,
-    "SHIELD_DAYS": _number,
-    "TRUSTED_PROXIES": _number,
-    "EMAIL_FROM": str,
-    "EMAIL_DELIVERY": str,
-    "EMAIL_LEASE_SECONDS": _number,
-    "EMAIL_RETRY_SECONDS": _number,
-    "EMAIL_MAX_ATTEMPTS": _number,
-    "RETENTION_READ_DAYS": _number,
-    "RETENTION_UNREAD_DAYS": _number,
-    "RETENTION_ADDRESS_DAYS": _number,
-}
 HEISTS: dict[str, Any] = {
     "ECONOMY": "gamification.economy.GamificationEconomy",
     "POINT_EVENT_TYPE_MODEL": "gamification.PointEventTypeMaster",
@@ -307,9 +275,10 @@ HEISTS: dict[str, Any] = {
 if DEBUG:
     # For the links in the emails of `make run`.
     HEISTS["SITE_URL"] = f"http://localhost:{os.environ.get('PORT') or 8000}"
-for _key, _read in _HEIST_KEYS.items():
+# Only what the environment sets: the defaults stay in one place, `heists.conf`.
+for _key, _default in DEFAULTS.items():
     if _text := os.environ.get(f"HEIST_{_key}", "").strip():
-        HEISTS[_key] = _read(_text)
+        HEISTS[_key] = _value(_text, _default)
 
 # The API
 

@@ -1,8 +1,8 @@
-"""A worked client of the heist API, with nothing but Python's standard library.
+"""An example client of the heist API that needs only Python's standard library.
 
     python docs/client.py http://127.0.0.1:8000 USERNAME PASSWORD
 
-`play_a_day` is a session of one player; `Client` repeats requests safely when answers are lost.
+`play` is the session of one player; `Client` repeats requests safely when an answer is lost.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ import urllib.request
 import uuid
 from typing import Any
 
-# Seconds: before a silent connection is given up, and between two attempts.
-TIMEOUT = 10
-PAUSES = (0.2, 1, 3)
+TIMEOUT_SECONDS = 10
+# Between the attempts to send a request.
+PAUSES_SECONDS = (0.2, 1, 3)
+# The longest wait for `Retry-After`.
+MAX_PAUSE_SECONDS = 60
 
 
 class Problem(Exception):
@@ -29,7 +31,7 @@ class Problem(Exception):
         super().__init__(f"{status} {body.get('code')}: {body.get('detail')}")
         self.status, self.body = status, body
         self.code = body.get("code")
-        # Seconds, from the server.
+        # Seconds; None where the server does not ask to repeat.
         self.retry_after = int(retry_after) if retry_after and retry_after.isdigit() else None
 
 
@@ -44,24 +46,25 @@ class Client:
         self.token = self.post("/api/auth/login/", {"username": username, "password": password})["token"]
 
     def get(self, path: str, **query: Any) -> Any:
-        return self.send_again_if_lost("GET", f"{path}?{urllib.parse.urlencode(query)}" if query else path)
+        return self.send_repeatedly("GET", f"{path}?{urllib.parse.urlencode(query)}" if query else path)
 
     def post(self, path: str, body: dict[str, Any] | None = None, key: str | None = None) -> Any:
-        """Post. Without a key, a lost answer is an error: the request may or may not have been carried out."""
+        """Send a POST. It is repeated only with a key: without one, a repeated request might be carried out twice."""
         if key is None:
             return self.send("POST", path, body)
-        return self.send_again_if_lost("POST", path, body, key)
+        return self.send_repeatedly("POST", path, body, key)
 
-    def send_again_if_lost(self, method: str, path: str, body: Any = None, key: str | None = None) -> Any:
-        """Send, and repeat the request if the answer is lost or the server asks to wait."""
-        for pause in (*PAUSES, None):
+    def send_repeatedly(self, method: str, path: str, body: Any = None, key: str | None = None) -> Any:
+        """Send, and repeat the request while answers are lost or the server asks to repeat it."""
+        for pause in (*PAUSES_SECONDS, None):
             try:
                 return self.send(method, path, body, key)
             except Problem as problem:
-                # 409 is a final answer. 429 and 503 ask us to wait; not longer than a player would.
-                if pause is None or problem.status not in (429, 503) or problem.code == "feature_disabled":
+                # 429 and 503 with Retry-After: repeat later. 409 also has Retry-After, but is final: a rule failed.
+                # 503 without it: `feature_disabled` does not pass soon, and `outcome_unknown` needs a look first.
+                if pause is None or problem.status not in (429, 503) or problem.retry_after is None:
                     raise
-                pause = max(pause, min(problem.retry_after or 0, 60))
+                pause = max(pause, min(problem.retry_after, MAX_PAUSE_SECONDS))
             except (OSError, http.client.HTTPException):
                 if pause is None:
                     raise
@@ -76,7 +79,7 @@ class Client:
             headers["Idempotency-Key"] = key
         url = path if path.startswith(self.site) else self.site + path
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - the site we were given
+        request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - the URL of the command line
         try:
             return self.read(request)
         except urllib.error.HTTPError as error:
@@ -84,10 +87,10 @@ class Client:
                 raise Problem(error.code, json.load(error), error.headers["Retry-After"]) from None
 
     def read(self, request: urllib.request.Request) -> Any:
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - the same
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - the same
             return json.load(answer)
 
-    def every(self, path: str, **query: Any) -> Any:
+    def all_results(self, path: str, **query: Any) -> Any:
         """Yield the results of all pages."""
         page = self.get(path, **query)
         while True:
@@ -97,50 +100,50 @@ class Client:
             page = self.get(page["next"])
 
     def rob(self, victim: Any) -> Any:
-        """Rob a player exactly once, even if the connection drops."""
-        # One key for one intention, made before the first attempt.
+        """Rob a player once, even if the connection is lost."""
+        # One key for one intention, created before the first attempt.
         return self.post("/api/heists/", {"victim": victim}, key=str(uuid.uuid4()))
 
 
-def play_a_day(site: str, username: str, password: str) -> list[str]:
-    """Log in, rob the best target, try once more, and read what happened. Return one line for each step."""
-    client, diary = Client(site), []
+def play(site: str, username: str, password: str) -> list[str]:
+    """Log in, rob the best target, try again, and read the notifications. Return one line for each step."""
+    client, lines = Client(site), []
     client.log_in(username, password)
 
     token = client.get("/api/heists/token/")
-    diary.append(f"I have {token['balance']} tokens.")
+    lines.append(f"Tokens: {token['balance']}.")
 
-    # The list is in leaderboard order, so the first eligible player is worth the most.
-    target = next((row for row in client.every("/api/heists/targets/", page_size=100) if row["eligible"]), None)
+    # The list is in the order of the leaderboard, so the first eligible player has the most points.
+    target = next((row for row in client.all_results("/api/heists/targets/", page_size=100) if row["eligible"]), None)
     if target is None:
-        diary.append("Nobody can be robbed today.")
-        return diary
-    diary.append(f"{target['player']['name']} is worth {target['potential_points']} points.")
+        lines.append("There is nobody to rob.")
+        return lines
+    lines.append(f"{target['player']['name']} has {target['potential_points']} points to steal.")
 
     try:
         heist = client.rob(target["player"]["id"])
-        # A shield may have blocked it; the API never shows one beforehand.
-        diary.append(heist["message"])
+        # The message says so if a shield blocked it; no preview reveals a shield.
+        lines.append(heist["message"])
         client.rob(target["player"]["id"])
-        diary.append("And once more!")
+        lines.append("The second heist succeeded, too.")
     except Problem as problem:
         if problem.status != 409:
             raise
         until = problem.body.get("retry_at")
-        diary.append(f"Rejected ({problem.code}){f' until {until}' if until else ''}: {problem.body['detail']}")
+        lines.append(f"Rejected ({problem.code}){f' until {until}' if until else ''}: {problem.body['detail']}")
 
     preview = client.get(f"/api/heists/targets/{target['player']['id']}/")
-    diary.append("In the way now: " + ", ".join(reason["code"] for reason in preview["reasons"]))
+    lines.append("Rules that fail now: " + ", ".join(reason["code"] for reason in preview["reasons"]))
 
     inbox = client.get("/api/heists/notifications/", read="false")
-    diary.append(f"{inbox['unread_count']} unread.")
-    diary += [row["message"] for row in inbox["results"]]
+    lines.append(f"Unread: {inbox['unread_count']}.")
+    lines += [row["message"] for row in inbox["results"]]
     client.post("/api/heists/notifications/read-all/")
 
     stats = client.get("/api/heists/stats/")
-    diary.append(f"All in all: {stats['net_points']:+} points.")
-    return diary
+    lines.append(f"Net points: {stats['net_points']:+}.")
+    return lines
 
 
 if __name__ == "__main__":
-    print("\n".join(play_a_day(*sys.argv[1:4])))
+    print("\n".join(play(*sys.argv[1:4])))

@@ -21,7 +21,8 @@ from .errors import AppendOnly
 # Without I, L, O and U: nothing to misread, nothing to be ashamed of. Twelve of them are 60 bits, too many to guess.
 REFERRAL_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 REFERRAL_CODE_LENGTH = 12
-MAX_BALANCE = 2**31 - 1
+# The largest integer that every JSON client reads exactly; the same as heists.rules.MAX_POINTS.
+MAX_BALANCE = 2**53 - 1
 
 
 def new_referral_code() -> str:
@@ -33,11 +34,11 @@ class PlayerProfile(models.Model):
     """A player's balances and referral code. Change a balance through `services` or the economy only."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="player_profile")
-    points = models.IntegerField(_("points"), default=0, help_text=_("All points ever earned."))
-    monthly_points = models.IntegerField(
+    points = models.BigIntegerField(_("points"), default=0, help_text=_("All points ever earned."))
+    monthly_points = models.BigIntegerField(
         _("monthly points"), default=0, help_text=_("This month's points: the leaderboard, and what a heist moves.")
     )
-    coins = models.IntegerField(_("coins"), default=0)
+    coins = models.BigIntegerField(_("coins"), default=0)
     referral_code = models.CharField(_("referral code"), max_length=REFERRAL_CODE_LENGTH, unique=True, editable=False)
     # Its own index serves the SET NULL when the referrer is deleted.
     referred_by = models.ForeignKey(
@@ -84,7 +85,7 @@ class PointEventTypeMaster(models.Model):
 
     name = models.CharField(_("name"), max_length=50, unique=True)
     description = models.CharField(_("description"), max_length=255, blank=True)
-    points = models.IntegerField(
+    points = models.BigIntegerField(
         _("points"), default=0, help_text=_("What the event is worth; 0 where each event says it itself.")
     )
     active = models.BooleanField(_("active"), default=True)
@@ -153,7 +154,7 @@ class PointEvent(LedgerRow):
         related_name="events",
         db_index=False,
     )
-    points = models.IntegerField(_("points"), help_text=_("Negative where points were lost."))
+    points = models.BigIntegerField(_("points"), help_text=_("Negative where points were lost."))
 
     class Meta:
         verbose_name = _("point event")
@@ -188,7 +189,7 @@ class CoinEntry(LedgerRow):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="coin_entries", db_index=False
     )
-    amount = models.IntegerField(_("amount"), help_text=_("Negative where coins were spent."))
+    amount = models.BigIntegerField(_("amount"), help_text=_("Negative where coins were spent."))
     reason = models.CharField(_("reason"), max_length=20, choices=CoinReason)
 
     class Meta:

@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
@@ -10,9 +11,11 @@ class HeistsConfig(AppConfig):
 
     def ready(self) -> None:
         from . import checks
+        from .db.identity import watch_search_path
         from .models import RuleSetQuerySet
         from .services.event_types import seed_after_flush
 
         checks.register()
+        connection_created.connect(watch_search_path, dispatch_uid="heists.watch_search_path")
         post_migrate.connect(seed_after_flush, sender=self, dispatch_uid="heists.seed_event_types")
         post_migrate.connect(RuleSetQuerySet.clear_cache, dispatch_uid="heists.clear_rule_set_cache")

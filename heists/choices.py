@@ -36,7 +36,7 @@ class HeistStatus(models.TextChoices):
     """Rejection: the attacker has fewer tokens than a heist costs."""
 
     FAILED_INVALID_TARGET = "FAILED_INVALID_TARGET", _("Invalid target")
-    """Rejection: the attacker named themselves, or an account that is not active."""
+    """Rejection: oneself, an account that is not active, or a gain beyond the maximum of the attacker's points."""
 
     @classmethod
     def outcomes(cls) -> tuple[HeistStatus, ...]:
@@ -64,6 +64,8 @@ class FailureCode(models.TextChoices):
     INSUFFICIENT_POINTS = "insufficient_points", _("Target has too few points")
 
     LOSS_LIMIT = "loss_limit", _("Target's monthly loss limit")
+
+    BALANCE_FULL = "balance_full", _("No room for more points")
 
     SHIELD = "shield", _("Shield")
 
@@ -93,6 +95,7 @@ STATUS_OF_CODE = {
     FailureCode.PROTECTED: HeistStatus.FAILED_TARGET_PROTECTED,
     FailureCode.INSUFFICIENT_POINTS: HeistStatus.FAILED_INSUFFICIENT_POINTS,
     FailureCode.LOSS_LIMIT: HeistStatus.FAILED_TARGET_PROTECTED,
+    FailureCode.BALANCE_FULL: HeistStatus.FAILED_INVALID_TARGET,
     FailureCode.SHIELD: HeistStatus.FAILED_SHIELD,
 }
 

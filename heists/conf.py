@@ -1,15 +1,17 @@
 """The settings of heists, read at call time. See docs/specification.md, "Settings".
 
-All live in one dictionary, `HEISTS`, in the host's settings. `SETTINGS` is the whole list of keys.
+All live in one dictionary, `HEISTS`, in the host's settings. `SETTINGS` is the whole list of keys. Every function
+raises ImproperlyConfigured, naming the key, where a value has the wrong type; the system checks report it earlier.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.functional import Promise
 
 from .rules import Rules
 
@@ -22,6 +24,21 @@ class Setting(NamedTuple):
     unit: str = ""
     minimum: int | None = None
     maximum: int | None = None
+
+    @property
+    def type_name(self) -> str:
+        """The type that a value must have, as an error message names it."""
+        if isinstance(self.default, bool):
+            return "True or False"
+        return "a whole number" if isinstance(self.default, int) else "text"
+
+    def has_type(self, value: Any) -> bool:
+        """Whether a value has the type of the default. None is allowed for text that may be empty."""
+        if isinstance(self.default, bool):
+            return isinstance(value, bool)
+        if isinstance(self.default, int):
+            return isinstance(value, int) and not isinstance(value, bool)
+        return isinstance(value, str | Promise) or (value is None and not self.default)
 
 
 # docs/settings.md is generated from this table.
@@ -73,13 +90,36 @@ SETTINGS: dict[str, Setting] = {
 DEFAULTS: dict[str, Any] = {key: setting.default for key, setting in SETTINGS.items()}
 
 
-def _get(key: str) -> Any:
+def raw(key: str) -> Any:
+    """The value of a key as the host wrote it, of whatever type; the default where it is missing."""
     return getattr(settings, "HEISTS", {}).get(key, DEFAULTS[key])
+
+
+def _get(key: str) -> Any:
+    if not isinstance(found := getattr(settings, "HEISTS", {}), dict):
+        raise ImproperlyConfigured(f"HEISTS must be a dictionary, not {found!r}.")
+    value = found.get(key, DEFAULTS[key])
+    if not SETTINGS[key].has_type(value):
+        raise ImproperlyConfigured(f'HEISTS["{key}"] must be {SETTINGS[key].type_name}, not {value!r}.')
+    return value
+
+
+def _number(key: str) -> int:
+    number: int = _get(key)
+    return number
+
+
+def _text(key: str) -> str:
+    return str(_get(key) or "")
+
+
+def _text_or_none(key: str) -> str | None:
+    return _text(key) or None
 
 
 def enabled() -> bool:
     """Whether attempts and the shield shop are open; everything else stays readable when they are not."""
-    return bool(_get("ENABLED"))
+    return _get("ENABLED") is True
 
 
 def economy() -> str:
@@ -87,111 +127,106 @@ def economy() -> str:
 
     Raises ImproperlyConfigured where none is named: there is no default economy.
     """
-    path = _get("ECONOMY")
+    path = _text("ECONOMY")
     if not path:
         raise ImproperlyConfigured('Name your economy class: HEISTS = {"ECONOMY": "yourapp.economy.YourEconomy"}')
-    return cast(str, path)
+    return path
 
 
 def rules() -> Rules:
-    """The numbers of spec section 4 that are in force now."""
+    """The rules in force now."""
     return Rules(
-        token_cost=_get("TOKEN_COST"),
-        tokens_per_referral=_get("TOKENS_PER_REFERRAL"),
-        steal_percentage=_get("STEAL_PERCENTAGE"),
-        max_steal_points=_get("MAX_STEAL_POINTS"),
-        min_target_points=_get("MIN_TARGET_POINTS"),
-        cooldown_hours=_get("COOLDOWN_HOURS"),
-        target_cooldown_hours=_get("TARGET_COOLDOWN_HOURS"),
-        max_heists_per_day=_get("MAX_HEISTS_PER_DAY"),
-        pair_cooldown_hours=_get("PAIR_COOLDOWN_HOURS"),
-        monthly_loss_percent=_get("MONTHLY_LOSS_PERCENT"),
-        shield_cost=_get("SHIELD_COST"),
-        shield_days=_get("SHIELD_DAYS"),
+        token_cost=_number("TOKEN_COST"),
+        tokens_per_referral=_number("TOKENS_PER_REFERRAL"),
+        steal_percentage=_number("STEAL_PERCENTAGE"),
+        max_steal_points=_number("MAX_STEAL_POINTS"),
+        min_target_points=_number("MIN_TARGET_POINTS"),
+        cooldown_hours=_number("COOLDOWN_HOURS"),
+        target_cooldown_hours=_number("TARGET_COOLDOWN_HOURS"),
+        max_heists_per_day=_number("MAX_HEISTS_PER_DAY"),
+        pair_cooldown_hours=_number("PAIR_COOLDOWN_HOURS"),
+        monthly_loss_percent=_number("MONTHLY_LOSS_PERCENT"),
+        shield_cost=_number("SHIELD_COST"),
+        shield_days=_number("SHIELD_DAYS"),
         time_zone=settings.TIME_ZONE,
     )
 
 
 def tokens_per_referral() -> int:
     """How many tokens a referrer earns for each player who signs up with their code."""
-    return cast(int, _get("TOKENS_PER_REFERRAL"))
-
-
-def cooldown() -> dt.timedelta:
-    """How long an attacker waits after a token was spent."""
-    return rules().cooldown
+    return _number("TOKENS_PER_REFERRAL")
 
 
 def rate_limit_per_minute() -> int:
-    """How many attempts (and purchases) a player may send in a minute: politeness, never a rule of the game."""
-    return cast(int, _get("RATE_LIMIT_PER_MINUTE"))
+    """How many attempts and purchases a player may send in a minute. This is no rule of the game."""
+    return _number("RATE_LIMIT_PER_MINUTE")
 
 
 def read_rate_limit_per_minute() -> int:
     """How many reads a player may send in a minute."""
-    return cast(int, _get("READ_RATE_LIMIT_PER_MINUTE"))
+    return _number("READ_RATE_LIMIT_PER_MINUTE")
 
 
 def throttle_cache() -> str:
-    """The alias of the Django cache that counts requests; its `incr` has to be atomic and shared by all workers."""
-    return cast(str, _get("THROTTLE_CACHE"))
+    """The alias of the Django cache that counts requests; its `incr` must be atomic and shared by all workers."""
+    return _text("THROTTLE_CACHE")
 
 
 def trusted_proxies() -> int:
-    """How many proxies of the host's own append to X-Forwarded-For; 0 means that only REMOTE_ADDR is believed."""
-    return cast(int, _get("TRUSTED_PROXIES"))
+    """How many of the host's proxies append to X-Forwarded-For; 0 means that only REMOTE_ADDR counts."""
+    return _number("TRUSTED_PROXIES")
 
 
 def email_enabled() -> bool:
     """Whether notifications also become emails in the outbox."""
-    return bool(_get("EMAIL_ENABLED"))
+    return _get("EMAIL_ENABLED") is True
 
 
 def point_event_type_model() -> str | None:
     """The host's point event type model as "app_label.Model", or None where the host has no such table."""
-    return cast("str | None", _get("POINT_EVENT_TYPE_MODEL"))
+    return _text_or_none("POINT_EVENT_TYPE_MODEL")
 
 
 def email_from() -> str:
-    """Who emails come from; Django's DEFAULT_FROM_EMAIL where the host names nobody else."""
-    return cast(str, _get("EMAIL_FROM") or settings.DEFAULT_FROM_EMAIL)
+    """The sender of emails; DEFAULT_FROM_EMAIL where it is empty."""
+    return _text("EMAIL_FROM") or settings.DEFAULT_FROM_EMAIL
 
 
 def email_delivery() -> str | None:
-    """The dotted path of what is called after commit with the keys of new emails; None leaves them to the command."""
-    return cast("str | None", _get("EMAIL_DELIVERY"))
+    """The dotted path of a function that is called after the commit with the keys of new emails, or None."""
+    return _text_or_none("EMAIL_DELIVERY")
 
 
 def email_lease() -> dt.timedelta:
-    """How long a worker may take over one email before another worker thinks it dead."""
-    return dt.timedelta(seconds=_get("EMAIL_LEASE_SECONDS"))
+    """How long a worker holds one email before another worker may take it."""
+    return dt.timedelta(seconds=_number("EMAIL_LEASE_SECONDS"))
 
 
 def email_retry() -> dt.timedelta:
-    """How long a email waits after its first failure; each further one doubles it."""
-    return dt.timedelta(seconds=_get("EMAIL_RETRY_SECONDS"))
+    """How long an email waits after its first failure; doubled after each further one."""
+    return dt.timedelta(seconds=_number("EMAIL_RETRY_SECONDS"))
 
 
 def email_max_attempts() -> int:
-    """After how many failures a email is given up."""
-    return cast(int, _get("EMAIL_MAX_ATTEMPTS"))
+    """After how many failures an email is given up."""
+    return _number("EMAIL_MAX_ATTEMPTS")
 
 
 def site_url() -> str:
-    """Where players reach the site ("https://example.com"), for links in emails; empty for emails without links."""
-    return str(_get("SITE_URL") or "").rstrip("/")
+    """The public address of the site ("https://example.com"), for links in emails; empty for no links."""
+    return _text("SITE_URL").rstrip("/")
 
 
 def retention_read() -> dt.timedelta:
-    """How long a notification that was read is kept."""
-    return dt.timedelta(days=_get("RETENTION_READ_DAYS"))
+    """How long a read notification is kept."""
+    return dt.timedelta(days=_number("RETENTION_READ_DAYS"))
 
 
 def retention_unread() -> dt.timedelta:
-    """How long a notification that nobody read is kept."""
-    return dt.timedelta(days=_get("RETENTION_UNREAD_DAYS"))
+    """How long an unread notification is kept."""
+    return dt.timedelta(days=_number("RETENTION_UNREAD_DAYS"))
 
 
 def retention_address() -> dt.timedelta:
     """How long a heist keeps the client's address; the heist itself stays."""
-    return dt.timedelta(days=_get("RETENTION_ADDRESS_DAYS"))
+    return dt.timedelta(days=_number("RETENTION_ADDRESS_DAYS"))

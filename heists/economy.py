@@ -10,18 +10,21 @@ from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.contrib.auth import get_user_model
-from django.db.models import QuerySet
+from django.db.models import EmailField, QuerySet
 from django.utils.module_loading import import_string
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
-from . import conf
+from . import conf, user_model
 from .errors import NoCoins
+from .messages import fill
 
 if TYPE_CHECKING:
     from .models import Heist
 
 # The primary key of a user: an integer, a UUID or text.
 PlayerId = Hashable
+
+UNNAMED_PLAYER = gettext_noop("Player %(id)s")
 
 
 class PointEventRow(NamedTuple):
@@ -83,15 +86,48 @@ class Economy:
         return None
 
     def name(self, player: Any) -> str:
-        """Return the player's name as other players read it; never an email address."""
-        name = str(player.get_username())
-        if not name or "@" in name:
-            return _("Player %(id)s") % {"id": str(player.pk)[:8]}
+        """Return the player's name as other players read it; never an email address or a part of one.
+
+        By default the user name, or "Player" with a number where that is empty or an address.
+        """
+        name = user_model.username(player)
+        if not name or user_model.may_be_address(name):
+            return fill(UNNAMED_PLAYER, {"id": user_model.neutral_id(player.pk)})
         return name
+
+    def names(self, players: Iterable[Any]) -> dict[PlayerId, str]:
+        """Return the names of the players on a page, by primary key; each as `name` has it.
+
+        Override it where names are in another table, so that a page costs one query instead of one a row.
+        """
+        return {player.pk: self.name(player) for player in players}
+
+    def search_players(self, text: str, *, exact: bool = False) -> QuerySet[Any] | None:
+        """Return the users whose name begins with `text`, or is `text`, in the order of their names.
+
+        Names as `name` has them, so that a search finds what players read and never finds an address. None where names
+        can't be searched: override it together with `name`, with columns that are indexed. By default it searches the
+        user names, if `name` is not overridden.
+        """
+        field = user_model.username_field()
+        overridden = type(self).name is not Economy.name or type(self).names is not Economy.names
+        if overridden or field is None or isinstance(field, EmailField):
+            return None
+        users, spellings = get_user_model()._default_manager.order_by(field.name, "pk"), user_model.spellings(text)
+        if exact and not user_model.may_be_address(text):
+            return users.filter(**{f"{field.name}__in": spellings})
+        if getattr(field, "db_collation", None) and not exact:
+            # It may be nondeterministic, and PostgreSQL has no LIKE for such columns.
+            return None
+        if exact or not text or not spellings:
+            return users.none()
+        # The last is the form in which sign-up stores names. A name with an at sign is not shown.
+        begins = users.filter(**{f"{field.name}__startswith": spellings[-1]})
+        return begins.exclude(**{f"{field.name}__contains": "@"})
 
     def email(self, player: Any) -> str:
         """Return the player's email address; empty for none."""
-        return getattr(player, get_user_model().get_email_field_name(), "") or ""
+        return str(getattr(player, user_model.email_field_name(), "") or "")
 
     def language(self, player: Any) -> str | None:
         """Return the language code of the player's emails; None for the site's default."""

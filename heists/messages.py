@@ -1,12 +1,14 @@
 """Every sentence that players read: failures, notifications, and the answer to a heist.
 
 All are gettext messages. A function translates into the active language; pass a caching `gettext` to translate many.
+A translation with wrong placeholders is not used: a host's catalogue must not make a heist fail.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.utils import formats, timezone, translation
@@ -24,6 +26,7 @@ FAILURES = {
     FailureCode.PROTECTED: gettext_noop("This player was robbed recently and is protected."),
     FailureCode.INSUFFICIENT_POINTS: gettext_noop("This player does not have enough points to steal."),
     FailureCode.LOSS_LIMIT: gettext_noop("This player has reached the limit of points to lose in a month."),
+    FailureCode.BALANCE_FULL: gettext_noop("You have so many points that you can't gain these."),
     FailureCode.SHIELD: gettext_noop("The player's shield blocked the heist."),
 }
 # No full stop at the end: a time may end in one in English, as in "9:18 p.m."
@@ -50,6 +53,24 @@ BLOCKED = gettext_noop("%(victim_name)s had a shield. Your heist was blocked and
 
 Translate = Callable[[str], str]
 
+# A named placeholder, or a per cent sign that stands for itself.
+PLACEHOLDER = re.compile(r"%(?:%|\(\w+\)[-#0 +]*\d*(?:\.\d+)?[sdr])")
+
+
+def fill(message: str, values: Mapping[str, Any], gettext: Translate = translation.gettext) -> str:
+    """Return the translation of a message with its values; the original where the translation can't be filled in.
+
+    Raises KeyError where the original needs a value that is missing.
+    """
+    translated = gettext(message)
+    # Without this test, "100 % sure" would print all values: "% s" formats the whole mapping.
+    if translated != message and "%" not in PLACEHOLDER.sub("", translated):
+        try:
+            return translated % values
+        except (KeyError, ValueError, TypeError):
+            pass
+    return message % values
+
 
 def failure_message(code: str, retry_at: dt.datetime | None = None, gettext: Translate = translation.gettext) -> str:
     """Return why an attempt fails, and from when it may succeed, in the active language and time zone."""
@@ -57,7 +78,7 @@ def failure_message(code: str, retry_at: dt.datetime | None = None, gettext: Tra
     if retry_at is None:
         return sentence
     when = formats.date_format(timezone.localtime(retry_at), "DATETIME_FORMAT")
-    return gettext(FAILURE_WITH_RETRY) % {"sentence": sentence, "when": when}
+    return fill(FAILURE_WITH_RETRY, {"sentence": sentence, "when": when}, gettext)
 
 
 def notification_message(
@@ -67,7 +88,7 @@ def notification_message(
     metadata = metadata or {}
     key = metadata.get("reason", "") if type == HeistNotificationType.TOKEN_EARNED else type
     try:
-        return gettext(NOTIFICATIONS[key]) % metadata
+        return fill(NOTIFICATIONS[key], metadata, gettext)
     except KeyError:
         return None
 
@@ -75,4 +96,4 @@ def notification_message(
 def success_message(status: str, *, victim_name: str, points: int) -> str:
     """Return what the attacker reads about an outcome, in the active language."""
     found = BLOCKED if status == HeistStatus.FAILED_SHIELD else NOTIFICATIONS[HeistNotificationType.HEIST_SUCCESS]
-    return translation.gettext(found) % {"victim_name": victim_name, "points": points}
+    return fill(found, {"victim_name": victim_name, "points": points})

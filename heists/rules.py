@@ -16,6 +16,8 @@ from zoneinfo import ZoneInfo
 from .choices import FailureCode
 
 DAY = dt.timedelta(days=1)
+# The most points a player can have: the largest integer that every JSON client reads exactly.
+MAX_POINTS = 2**53 - 1
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class Attacker(NamedTuple):
     tokens: int
     last_spent_at: dt.datetime | None
     outcomes: tuple[Outcome, ...] = ()
+    monthly_points: int = 0
 
 
 class Victim(NamedTuple):
@@ -121,6 +124,9 @@ def failures(rules: Rules, attacker: Attacker, victim: Victim, now: dt.datetime)
     # A player without points is not at the limit: it is reported after a loss, or where there is a share to limit.
     if loss_left(rules, victim, now) < 1 and (enough or lost_this_month(rules, victim, now)):
         yield Failure(FailureCode.LOSS_LIMIT, next_month(rules, now))
+    gain = amount(rules, victim, now)
+    if gain and attacker.monthly_points + gain > MAX_POINTS:
+        yield Failure(FailureCode.BALANCE_FULL)
 
 
 def points_needed(rules: Rules) -> int:

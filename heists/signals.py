@@ -1,4 +1,4 @@
-"""Signals for hosts, sent after the commit. A receiver that raises is logged and changes nothing."""
+"""Signals for hosts, sent after the commit. An exception of a receiver is logged and changes nothing."""
 
 from django.dispatch import Signal
 
@@ -6,6 +6,7 @@ from django.dispatch import Signal
 heist_attempted = Signal()
 # After each grant of tokens. Sender: TokenGrant. Argument: grant.
 tokens_granted = Signal()
-# After a purchase, and after a shield expired unused. Sender: Shield. Argument: shield.
+# After a purchase. Sender: Shield. Argument: shield.
 shield_bought = Signal()
+# After an unused shield expired. Sender: Shield. Argument: shield.
 shield_expired = Signal()

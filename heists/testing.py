@@ -1,13 +1,13 @@
-"""Does your economy keep every promise of `heists.economy`? One class answers.
+"""The conformance suite: tests that a host runs against its own economy.
 
     from django.test import TransactionTestCase
     from heists.testing import EconomyConformance
 
-    class MyEconomyKeepsItsPromises(EconomyConformance, TransactionTestCase):
+    class MyEconomyTests(EconomyConformance, TransactionTestCase):
         def make_player(self, points, coins=0):
             return User.objects.create(email=f"{uuid4()}@example.com", points=points, coins=coins)
 
-Run it on PostgreSQL as well: SQLite has no row locks, so there `lock` is called and nothing more is asked of it.
+Run it on PostgreSQL as well: SQLite has no row locks, so the tests of `lock` only call it there.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ if TYPE_CHECKING:
 else:
     Base = object
 
-# Seconds: how long a test waits for what has to happen, and how long a lock that must not be there may hold it up.
-PATIENCE = 10
+# How long a test waits for another thread, and how long it tries to get a lock.
+PATIENCE_SECONDS = 10
 LOCK_TIMEOUT = "300ms"
 
 
 class EconomyConformance(Base):
-    """The promises of an economy as tests. Mix it into a TransactionTestCase and write `make_player`."""
+    """Tests of an economy. Mix it into a TransactionTestCase and implement `make_player`."""
 
     def make_player(self, points: int, coins: int = 0) -> Any:
         """Return a new active user with these monthly points (and coins, where the economy has them)."""
         raise NotImplementedError
 
-    def make_newcomer(self) -> Any:
+    def make_player_without_balance(self) -> Any:
         """Return a user who has no balance row yet; None where every user has one from the start."""
         return None
 
@@ -59,22 +59,22 @@ class EconomyConformance(Base):
         overridden = self.settings(HEISTS={**settings.HEISTS, **rules, "ENABLED": True})
         overridden.enable()
         self.addCleanup(overridden.disable)
-        # A TransactionTestCase empties every table, the ones that migrations had filled too.
+        # A TransactionTestCase empties every table, also those that migrations filled.
         seed_event_types()
 
     # players()
 
-    def test_players_has_every_user_whether_active_or_not(self) -> None:
+    def test_players_returns_active_and_inactive_users(self) -> None:
         active, inactive = self.make_player(30), self._inactive(self.make_player(20))
 
         found = self._points(active, inactive)
 
         self.assertEqual(found, {active.pk: 30, inactive.pk: 20})
 
-    def test_players_knows_a_newcomer_and_says_zero(self) -> None:
-        newcomer = self._newcomer()
+    def test_players_returns_zero_for_a_user_without_a_balance(self) -> None:
+        player = self._without_balance()
 
-        self.assertEqual(self._points(newcomer), {newcomer.pk: 0}, "monthly_points is never null")
+        self.assertEqual(self._points(player), {player.pk: 0}, "monthly_points is never null")
 
     def test_monthly_points_are_integers(self) -> None:
         player = self.make_player(30)
@@ -84,10 +84,10 @@ class EconomyConformance(Base):
     def test_players_does_not_group(self) -> None:
         query = self.economy.players().query
 
-        self.assertIsNone(query.group_by, "annotate a column or a Subquery: heists' joins would multiply an aggregate")
+        self.assertIsNone(query.group_by, "annotate a column or a Subquery: joins would multiply an aggregate")
         self.assertFalse(query.distinct)
 
-    def test_players_keeps_its_numbers_under_the_joins_of_heists(self) -> None:
+    def test_players_returns_the_same_points_under_joins(self) -> None:
         attacker, victim = self.make_player(1000), self.make_player(900)
         for points in (10, 20, 30):
             self._saved_heist(attacker, victim, points)
@@ -99,7 +99,7 @@ class EconomyConformance(Base):
         self.assertEqual(seen.attacker.monthly_points, 1000)
         self.assertEqual(seen.victim(victim.pk).monthly_points, 900)
 
-    def test_players_is_not_stale(self) -> None:
+    def test_players_returns_current_points(self) -> None:
         attacker, victim = self.make_player(100), self.make_player(1000)
         players = self.economy.players().filter(pk=victim.pk)
         self.assertEqual(players.get().monthly_points, 1000)
@@ -110,7 +110,7 @@ class EconomyConformance(Base):
 
     # leaderboard()
 
-    def test_leaderboard_is_best_first_and_ties_go_by_primary_key(self) -> None:
+    def test_leaderboard_orders_by_points_then_primary_key(self) -> None:
         players = [self.make_player(points) for points in (10, 30, 20, 30, 30)]
         own = [player.pk for player in players]
 
@@ -123,59 +123,59 @@ class EconomyConformance(Base):
 
     # lock()
 
-    def test_lock_gives_a_newcomer_a_balance_that_can_move(self) -> None:
-        newcomer, victim = self._newcomer(), self.make_player(1000)
+    def test_lock_creates_a_missing_balance(self) -> None:
+        attacker, victim = self._without_balance(), self.make_player(1000)
 
-        self._transfer(newcomer, victim, 50)
+        self._transfer(attacker, victim, 50)
 
-        self.assertEqual(self._points(newcomer, victim), {newcomer.pk: 50, victim.pk: 950})
+        self.assertEqual(self._points(attacker, victim), {attacker.pk: 50, victim.pk: 950})
 
-    def test_lock_makes_others_wait_until_the_transaction_ends(self) -> None:
+    def test_lock_blocks_other_transactions(self) -> None:
         first, second = self._two_in_order()
-        if not self._knows_row_locks(first, second):
+        if not self._has_row_locks(first, second):
             return
         with self._held_elsewhere(first):
             self.assertFalse(self._can_lock(first), "lock() took no row lock: use select_for_update()")
-            self.assertTrue(self._can_lock(second), "lock() held a player who was not named")
+            self.assertTrue(self._can_lock(second), "lock() locked a player who was not named")
         self.assertTrue(self._can_lock(first))
 
-    def test_lock_goes_in_primary_key_order_whatever_order_it_is_given(self) -> None:
+    def test_lock_locks_in_primary_key_order(self) -> None:
         first, second = self._two_in_order()
-        if not self._knows_row_locks(second, first):
+        if not self._has_row_locks(second, first):
             return
         for given in ((first, second), (second, first)):
             with self._held_elsewhere(first), _Elsewhere(self.using, *given) as waiting:
                 self._until_waiting(waiting)
-                # Who waits for the first must not hold the second yet.
-                self.assertTrue(self._can_lock(second), "order_by() the player's key, also in select_for_update()")
+                # While it waits for the first lock, it must not hold the second.
+                self.assertTrue(self._can_lock(second), "lock in primary-key order: add order_by()")
                 waiting.let_go()
                 self._holder.let_go()
 
     # transfer()
 
-    def test_transfer_moves_exactly_the_points_and_loses_none(self) -> None:
+    def test_transfer_moves_exactly_the_points(self) -> None:
         attacker, victim = self.make_player(100), self.make_player(1000)
 
         self._transfer(attacker, victim, 50)
 
         self.assertEqual(self._points(attacker, victim), {attacker.pk: 150, victim.pk: 950})
 
-    def test_transfer_writes_one_event_for_each(self) -> None:
+    def test_transfer_writes_one_point_event_for_each_player(self) -> None:
         attacker, victim = self.make_player(100), self.make_player(1000)
 
         heist = self._transfer(attacker, victim, 50)
 
         if (events := self.economy.point_events([heist.pk])) is None:
-            # A host that keeps no events keeps none of any heist.
+            # None means that this host keeps no point events at all.
             self.assertIsNone(self.economy.point_events([heist.pk + 1]))
             return
         self.assertEqual(
             sorted((event.heist_id, str(event.player_id), event.points) for event in events),
             sorted([(heist.pk, str(attacker.pk), 50), (heist.pk, str(victim.pk), -50)]),
         )
-        self.assertEqual(list(self.economy.point_events([heist.pk + 1]) or ()), [], "only of the heists asked for")
+        self.assertEqual(list(self.economy.point_events([heist.pk + 1]) or ()), [], "only those of the given heists")
 
-    def test_transfer_belongs_to_the_transaction_of_the_heist(self) -> None:
+    def test_transfer_is_rolled_back_with_the_heist(self) -> None:
         attacker, victim = self.make_player(100), self.make_player(1000)
 
         with transaction.atomic(using=self.using):
@@ -185,17 +185,17 @@ class EconomyConformance(Base):
         self.assertEqual(self._points(attacker, victim), {attacker.pk: 100, victim.pk: 1000})
         self.assertEqual(list(self.economy.point_events([heist.pk]) or ()), [])
 
-    def test_transfer_refuses_what_is_not_there(self) -> None:
+    def test_transfer_raises_when_the_balance_is_too_low(self) -> None:
         attacker, victim = self.make_player(100), self.make_player(30)
 
-        with self.assertRaises(Exception, msg="compare with the balance, or let a CHECK constraint refuse"):  # noqa: B017
+        with self.assertRaises(Exception, msg="compare with the balance, or add a CHECK constraint"):  # noqa: B017
             self._transfer(attacker, victim, 50, victim_points=1000)
 
         self.assertEqual(self._points(attacker, victim), {attacker.pk: 100, victim.pk: 30})
 
     # coins
 
-    def test_coins_are_counted_and_spent(self) -> None:
+    def test_spend_coins_takes_the_coins(self) -> None:
         if (player := self._rich(80)) is None:
             return
 
@@ -205,7 +205,7 @@ class EconomyConformance(Base):
 
         self.assertEqual(self.economy.coins(player.pk), 30)
 
-    def test_coins_never_fall_below_zero(self) -> None:
+    def test_spend_coins_raises_when_there_are_too_few(self) -> None:
         if (player := self._rich(80)) is None:
             return
 
@@ -217,7 +217,7 @@ class EconomyConformance(Base):
 
     # name() and email()
 
-    def test_a_name_is_never_an_address(self) -> None:
+    def test_name_is_never_an_email_address(self) -> None:
         player = self.make_player(0)
 
         name = self.economy.name(player)
@@ -226,15 +226,15 @@ class EconomyConformance(Base):
         self.assertNotIn("@", name)
         self.assertNotIn("@", self.economy.name(self._with_address_as_name(player)))
 
-    def test_an_address_is_one_or_empty(self) -> None:
+    def test_email_is_an_address_or_empty(self) -> None:
         address = self.economy.email(self.make_player(0))
 
         self.assertIsInstance(address, str)
         self.assertTrue(address == "" or "@" in address)
 
-    # The whole
+    # The services
 
-    def test_a_whole_heist(self) -> None:
+    def test_execute_heist_with_this_economy(self) -> None:
         attacker, victim = self.make_player(100), self.make_player(1000)
         grant_tokens(player=attacker, amount=1, reason=GrantReason.PROMOTION, source="conformance")
 
@@ -246,7 +246,7 @@ class EconomyConformance(Base):
         self.assertEqual(self._points(attacker, victim), {attacker.pk: 150, victim.pk: 950})
         self.assertEqual(HeistToken.objects.get(user=attacker).balance, 0)
 
-    # What the tests above are made of
+    # Helpers
 
     def _points(self, *players: Any) -> dict[Any, Any]:
         rows = self.economy.players().using(self.using).filter(pk__in=[player.pk for player in players])
@@ -257,12 +257,12 @@ class EconomyConformance(Base):
             get_user_model()._default_manager.filter(pk=player.pk).update(is_active=False)
         return player
 
-    def _newcomer(self) -> Any:
+    def _without_balance(self) -> Any:
         # Where every user has a balance from the start, a new player is one with nothing on it.
-        return self.make_newcomer() or self.make_player(0)
+        return self.make_player_without_balance() or self.make_player(0)
 
     def _rich(self, coins: int) -> Any:
-        """Return a player with so many coins; None where the economy has none, after it said so."""
+        """Return a player with this many coins; None where the economy has no coins and raises NoCoins."""
         if not self.economy.has_coins:
             player = self.make_player(0)
             with self.assertRaises(NoCoins):
@@ -280,7 +280,7 @@ class EconomyConformance(Base):
         return player
 
     def _saved_heist(self, attacker: Any, victim: Any, points: int, victim_points: int | None = None) -> Heist:
-        """Write a heist's row as `execute_heist` does, with today's balances, and nothing else."""
+        """Insert a heist as `execute_heist` does, with the current balances. Moves nothing."""
         before = self._points(attacker, victim)
         loser = before[victim.pk] if victim_points is None else victim_points
         token, _created = HeistToken.objects.using(self.using).get_or_create(user=attacker)
@@ -308,15 +308,15 @@ class EconomyConformance(Base):
         with transaction.atomic(using=self.using):
             return self._move(attacker, victim, points, victim_points)
 
-    # Two transactions at once
+    # Two concurrent transactions
 
     def _two_in_order(self) -> tuple[Any, Any]:
         pks = [self.make_player(100).pk for _ in range(2)]
         first, second = get_user_model()._default_manager.filter(pk__in=pks).order_by("pk").values_list("pk", flat=True)
         return first, second
 
-    def _knows_row_locks(self, *player_ids: Any) -> bool:
-        """Call lock(), which has to work on any database, and return whether this one shows who waits for whom."""
+    def _has_row_locks(self, *player_ids: Any) -> bool:
+        """Call lock(), and return whether this database has row locks that a test can observe."""
         with transaction.atomic(using=self.using):
             self.economy.lock(*player_ids)
         return connections[self.using].vendor == "postgresql"
@@ -337,18 +337,18 @@ class EconomyConformance(Base):
         return True
 
     def _until_waiting(self, elsewhere: _Elsewhere) -> None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + PATIENCE_SECONDS
         with connections[self.using].cursor() as cursor:
             while time.monotonic() < deadline:
                 cursor.execute("SELECT cardinality(pg_blocking_pids(%s)) > 0", [elsewhere.backend])
                 if cursor.fetchone()[0]:
                     return
                 time.sleep(0.01)
-        self.fail("lock() did not wait for a player who is locked elsewhere.")
+        self.fail("lock() did not wait for a player that another transaction has locked.")
 
 
 class _Elsewhere(threading.Thread):
-    """A lock in a transaction and connection of its own, held until `let_go`."""
+    """Holds a lock in a transaction and connection of its own until `let_go`."""
 
     def __init__(self, using: str, *player_ids: Any, locked: bool = False) -> None:
         super().__init__(daemon=True)
@@ -356,7 +356,7 @@ class _Elsewhere(threading.Thread):
         self.backend: int | None = None
         self.error: Exception | None = None
         self.started, self.done, self.may_end = threading.Event(), threading.Event(), threading.Event()
-        # Whether the block below begins when the lock is held, or as soon as it is asked for.
+        # Whether the with block begins when the lock is held, or before it is requested.
         self.ready = self.done if locked else self.started
 
     def run(self) -> None:
@@ -369,7 +369,7 @@ class _Elsewhere(threading.Thread):
                 self.started.set()
                 get_economy().lock(*self.player_ids)
                 self.done.set()
-                self.may_end.wait(PATIENCE)
+                self.may_end.wait(PATIENCE_SECONDS)
         except Exception as error:
             self.error = error
         finally:
@@ -382,11 +382,11 @@ class _Elsewhere(threading.Thread):
 
     def __enter__(self) -> _Elsewhere:
         self.start()
-        self.ready.wait(PATIENCE)
+        self.ready.wait(PATIENCE_SECONDS)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self.let_go()
-        self.join(PATIENCE)
+        self.join(PATIENCE_SECONDS)
         if self.error:
             raise self.error

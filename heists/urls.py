@@ -1,4 +1,4 @@
-"""The addresses of heists' API; a host includes them under `api/heists/`."""
+"""The URLs of the API. A host includes them under a prefix of its choice, such as `api/heists/`."""
 
 from django.urls import path
 
@@ -12,7 +12,7 @@ urlpatterns = [
     path("leaderboard/", heists.LeaderboardView.as_view(), name="leaderboard"),
     path("token/", token.TokenView.as_view(), name="token"),
     path("targets/", targets.TargetsView.as_view(), name="targets"),
-    # A path, since a host's text key may hold a slash.
+    # `path`, because a text key may contain a slash.
     path("targets/<path:player_id>/", targets.TargetView.as_view(), name="target"),
     path("notifications/", notifications.NotificationsView.as_view(), name="notifications"),
     path("notifications/read-all/", notifications.NotificationsReadAllView.as_view(), name="read-all"),
@@ -20,6 +20,6 @@ urlpatterns = [
     path("shields/", shields.ShieldsView.as_view(), name="shields"),
     path("preferences/", preferences.EmailPreferenceView.as_view(), name="preferences"),
     path("unsubscribe/<str:token>/", unsubscribe.UnsubscribeView.as_view(), name="unsubscribe"),
-    # Last: any other single word is the id of a heist, and a 404 where it is none.
+    # Last, because it matches any other single segment; one that is not a heist's id is a 404.
     path("<str:heist_id>/", heists.HeistView.as_view(), name="heist"),
 ]

@@ -1,7 +1,10 @@
 """Which database the tests run on: `python -m pytest --database=sqlite|postgres`.
 
-A plugin and no conftest, because pytest-django imports the settings before any conftest: a DATABASE_URL that is set
-there is too late, and the tests run on SQLite without anybody noticing. The report's header tells which it was.
+A plugin and not a conftest, because pytest-django imports the settings before any conftest: a DATABASE_URL that is set
+there comes too late, and the tests run on SQLite. The report's header names the database.
+
+With `-n 2` (pytest-xdist) only the first process runs `pytest_load_initial_conftests`. The workers inherit its
+environment, and with it the one server; each worker has a test database of its own on it.
 """
 
 from __future__ import annotations
@@ -16,16 +19,18 @@ import tempfile
 from collections.abc import Generator
 from contextlib import ExitStack
 from typing import Any
+from urllib.parse import urlsplit
 
 import django
 import psycopg
 import pytest
+import redis
 
 from .embedded import postgres
 
 _header = pytest.StashKey[str]()
 _stack = ExitStack()
-# For a run that ends before pytest is configured, on a mistake in the settings say.
+# For a run that ends before pytest is configured, such as by a mistake in the settings.
 atexit.register(_stack.close)
 
 
@@ -40,7 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, Any, Any]:
-    # The site as it is in production, but for HTTPS; and nothing of the developer's own site.
+    # The settings of production, except HTTPS; nothing of the developer's own site.
     for name in list(os.environ):
         if name.startswith("HEIST_") or name in ("DEBUG", "CACHE_URL", "EMAIL_URL", "DATABASE_POOL", "TIME_ZONE"):
             del os.environ[name]
@@ -61,14 +66,32 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
             os.environ["DATABASE_URL"] = given = _stack.enter_context(postgres())
         with psycopg.connect(given) as connection:
             name = f"PostgreSQL {connection.info.parameter_status('server_version')}"
-    early_config.stash[_header] = f"{name}, Django {django.__version__}, Python {platform.python_version()}"
+    early_config.stash[_header] = ", ".join(
+        [name, redis_version(), f"Django {django.__version__}", f"Python {platform.python_version()}"]
+    )
     return (yield)
+
+
+def redis_address() -> str:
+    """Return the URL of the tests' Redis: database 15 at REDIS_URL, or on this machine."""
+    return urlsplit(os.environ.get("REDIS_URL") or "redis://127.0.0.1:6379")._replace(path="/15").geturl()
+
+
+def redis_version() -> str:
+    """Return "Redis" and its version, or "no Redis" where none answers."""
+    try:
+        with redis.Redis.from_url(redis_address(), socket_connect_timeout=1, socket_timeout=1) as client:
+            return f"Redis {client.info('server')['redis_version']}"
+    except redis.RedisError:
+        return "no Redis"
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "postgresql: needs what only PostgreSQL has, such as row locks")
 
 
+# Before pytest-xdist, which appends a test's group to its name.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.option.database == "postgres":
         return

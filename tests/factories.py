@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import factory
 from django.contrib.auth import get_user_model
+from django.db import connection, models
 
 from gamification.models import CoinEntry, CoinReason, PlayerProfile
 from heists.choices import GrantReason
@@ -54,3 +57,33 @@ def tokens_of(user: Any) -> HeistToken:
 def points_of(user: Any) -> int:
     """Return the monthly points that are in the database now."""
     return PlayerProfile.objects.values_list("monthly_points", flat=True).get(user=user)
+
+
+def rewrite(heists: Any, **fields: Any) -> None:
+    """Change heists, a queryset or one row, past the guards of the ORM and the database: to move them in time."""
+    if isinstance(heists, models.Model):
+        heists = type(heists)._default_manager.filter(pk=heists.pk)
+    with without_triggers():
+        models.QuerySet.update(heists, **fields)
+
+
+@contextmanager
+def without_triggers() -> Iterator[None]:
+    """Turn the triggers of heists off in this transaction, as the owner of the database can."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET session_replication_role = replica")
+            try:
+                yield
+            finally:
+                cursor.execute("SET session_replication_role = origin")
+            return
+        cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name LIKE 'heists_%'")
+        triggers = cursor.fetchall()
+        for name, _sql in triggers:
+            cursor.execute(f'DROP TRIGGER "{name}"')
+        try:
+            yield
+        finally:
+            for _name, sql in triggers:
+                cursor.execute(sql)

@@ -39,7 +39,9 @@ def _replay_heists() -> None:
         assert balance.setdefault(victim, heist.victim_points_before) == heist.victim_points_before, heist
         tokens = sum(amount for at, amount in granted[attacker] if at <= now) - spent[attacker]
         seen = rules.Victim(victim, heist.victim.is_active, heist.victim_points_before, tuple(losses[victim]))
-        seen_attacker = rules.Attacker(attacker, tokens, last_spent.get(attacker), tuple(outcomes[attacker]))
+        seen_attacker = rules.Attacker(
+            attacker, tokens, last_spent.get(attacker), tuple(outcomes[attacker]), heist.attacker_points_before
+        )
         failure = next(rules.failures(numbers, seen_attacker, seen, now), None)
         if heist.token_spent:
             assert failure is None, (heist, failure)

@@ -34,8 +34,8 @@ MAX_EMAIL_ATTEMPTS = 8
 COLUMNS: dict[type[Model], list[str]] = {
     Heist: (
         "id attacker victim points_stolen victim_points_before victim_points_after attacker_points_before"
-        " attacker_points_after token_spent status failure_code failure_reason retry_at ip_address idempotency_key"
-        " rule_set created_at"
+        " attacker_points_after attacker_tokens token_spent status failure_code failure_reason retry_at ip_address"
+        " idempotency_key rule_set created_at"
     ).split(),
     TokenGrant: "id player amount reason source note granted_by created_at".split(),
     Shield: "id player cost bought_at expires_at used_at used_by expired_at".split(),
@@ -83,6 +83,7 @@ class Rows:
         """Add an attempt, with its point events where points move, and return its id."""
         heist_id = next(self._ids[Heist])
         status = failure.code.status if failure else HeistStatus.SUCCESS
+        is_outcome = status in HeistStatus.outcomes()
         self._rows[Heist].append(
             (
                 heist_id,
@@ -93,7 +94,9 @@ class Rows:
                 victim.points - points,
                 attacker.points,
                 attacker.points + points,
-                status in HeistStatus.outcomes(),
+                # The simulation has taken the cost of an outcome already.
+                attacker.tokens + (self._rule_set.token_cost if is_outcome else 0),
+                is_outcome,
                 status.value,
                 failure.code.value if failure else None,
                 self._failure_reason(failure) if failure else None,

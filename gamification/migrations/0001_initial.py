@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
                 ("description", models.CharField(blank=True, max_length=255, verbose_name="description")),
                 (
                     "points",
-                    models.IntegerField(
+                    models.BigIntegerField(
                         default=0,
                         help_text="What the event is worth; 0 where each event says it itself.",
                         verbose_name="points",
@@ -57,7 +57,7 @@ class Migration(migrations.Migration):
                         verbose_name="reference",
                     ),
                 ),
-                ("amount", models.IntegerField(help_text="Negative where coins were spent.", verbose_name="amount")),
+                ("amount", models.BigIntegerField(help_text="Negative where coins were spent.", verbose_name="amount")),
                 (
                     "reason",
                     models.CharField(
@@ -100,16 +100,19 @@ class Migration(migrations.Migration):
             name="PlayerProfile",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("points", models.IntegerField(default=0, help_text="All points ever earned.", verbose_name="points")),
+                (
+                    "points",
+                    models.BigIntegerField(default=0, help_text="All points ever earned.", verbose_name="points"),
+                ),
                 (
                     "monthly_points",
-                    models.IntegerField(
+                    models.BigIntegerField(
                         default=0,
                         help_text="This month's points: the leaderboard, and what a heist moves.",
                         verbose_name="monthly points",
                     ),
                 ),
-                ("coins", models.IntegerField(default=0, verbose_name="coins")),
+                ("coins", models.BigIntegerField(default=0, verbose_name="coins")),
                 (
                     "referral_code",
                     models.CharField(editable=False, max_length=12, unique=True, verbose_name="referral code"),
@@ -169,7 +172,7 @@ class Migration(migrations.Migration):
                         verbose_name="reference",
                     ),
                 ),
-                ("points", models.IntegerField(help_text="Negative where points were lost.", verbose_name="points")),
+                ("points", models.BigIntegerField(help_text="Negative where points were lost.", verbose_name="points")),
                 (
                     "user",
                     models.ForeignKey(

@@ -46,16 +46,15 @@ def player_ids(text: str) -> list[Any]:
     if not text or "\x00" in text:
         return []
     # Sign-up may have normalized the name, so both spellings are looked up.
-    normalize = getattr(User, "normalize_username", str)
-    names = sorted({text, normalize(text)})
-    exact = Q(**{f"{User.USERNAME_FIELD}__in": names})
+    normalized = getattr(User, "normalize_username", str)(text)
+    exact = Q(**{f"{User.USERNAME_FIELD}__in": {text, normalized}})
     if "@" in text and (email := _email_field()):
         exact |= Q(**{email: text})
     users = User._default_manager.order_by("pk")
     found = set(users.filter(exact).values_list("pk", flat=True)[:MAX_PLAYERS])
     if by_id := player_by_id(text):
         found.add(by_id.pk)
-    return sorted(found) or list(_starting_with(users, names[-1]).values_list("pk", flat=True)[:MAX_PLAYERS])
+    return sorted(found) or list(_starting_with(users, normalized).values_list("pk", flat=True)[:MAX_PLAYERS])
 
 
 def address(text: str) -> str | None:

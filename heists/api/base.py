@@ -1,4 +1,4 @@
-"""What all views of heists share: who may knock, how errors look, how often (spec section 6)."""
+"""The base class of the API's views: permissions, error handling, throttling. See docs/specification.md, "HTTP API"."""
 
 from __future__ import annotations
 
@@ -7,79 +7,121 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from django.db import DataError
+from django.contrib.auth import get_user_model
+from django.db import DataError, IntegrityError, router
 from django.http import Http404
 from django.utils.decorators import classonlymethod
+from django.utils.functional import cached_property
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
-from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from ..db.atomic import outside_atomic_requests
-from ..errors import InactiveAccount
-from .pagination import PageCursor
+from ..errors import InactiveAccount, UnknownPlayer
+from ..models.base import IDEMPOTENCY_KEY_MAX_LENGTH
+from . import player_ids
+from .pagination import KeysetPagination
 from .parsers import StrictJSONParser
-from .problems import InvalidIdempotencyKey, answer
+from .problems import InvalidIdempotencyKey, from_exception
 from .throttling import AttemptThrottle, ReadThrottle
 
 logger = logging.getLogger("heists")
 
-# The id of a row in an address: what a BigAutoField holds.
+# The primary key of a row in a path, at most the range of a BigAutoField.
 ROW_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
-IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+MAX_ROW_ID = 2**63 - 1
+IDEMPOTENCY_KEY = re.compile(rf"[\x20-\x7e]{{1,{IDEMPOTENCY_KEY_MAX_LENGTH}}}")
 
 
 class IsActivePlayer(BasePermission):
-    """Signed in (else 401) with an active account (else 403)."""
+    """Allows signed-in players (else 401) whose account is active (else 403)."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if not request.user or not request.user.is_authenticated:
             raise NotAuthenticated
-        if not getattr(request.user, "is_active", True):
+        if not _is_active(request.user, view.player_id):
             raise InactiveAccount
         return True
 
 
-class PlayerView(GenericAPIView[Any]):
-    """A view for the signed-in player. How they sign in is the host's business: there are no authentication classes."""
+def _is_active(user: Any, player_id: Any) -> bool:
+    active = bool(getattr(user, "is_active", True))
+    if active or not _is_stateless(user):
+        return active
+    # The claim of the token may be out of date.
+    row = _account(player_id)
+    return row is not None and bool(getattr(row, "is_active", True))
+
+
+def _is_stateless(user: Any) -> bool:
+    """Return whether the user was read from a token and not from the database."""
+    return not isinstance(user, get_user_model())
+
+
+def _account(player_id: Any) -> Any:
+    """Return the player's row in the database that is written; None where it was deleted."""
+    users = get_user_model()._base_manager
+    return users.using(router.db_for_write(users.model)).filter(pk=player_id).first()
+
+
+class PlayerView(APIView):
+    """A view for the signed-in player. The host's settings choose the authentication classes.
+
+    Handlers accept further arguments: a host may include the URLs under a prefix that captures something.
+    """
 
     permission_classes = [IsActivePlayer]
     parser_classes = [StrictJSONParser]
     throttle_classes = [ReadThrottle]
-    # A view that answers no list never asks for it.
-    pagination_class: type[PageCursor] | None = PageCursor
-    filter_backends: Any = []
+    # Only lists use it.
+    pagination_class: type[KeysetPagination] | None = None
+
+    def handle_exception(self, exc: Exception) -> Response:
+        missing_row = isinstance(exc, UnknownPlayer | IntegrityError)
+        # A token may outlive its account.
+        if missing_row and _is_stateless(self.request.user) and _account(self.player_id) is None:
+            exc = AuthenticationFailed()
+        return super().handle_exception(exc)
 
     @classonlymethod
     def as_view(cls, **initkwargs: Any) -> Any:
         return outside_atomic_requests(super().as_view(**initkwargs))
 
     def get_exception_handler(self) -> Callable[..., Any]:
-        # Not `handler`: no transaction of the request is around these views, so there is only a test's to undo.
-        return answer
+        # Not `problems.handler`: these views run outside ATOMIC_REQUESTS, so there is no transaction to roll back.
+        return from_exception
+
+    def get_format_suffix(self, **kwargs: Any) -> None:
+        # The URLs have no format suffix, but a host's prefix may capture something of that name.
+        return None
 
     def perform_authentication(self, request: Request) -> None:
         try:
             super().perform_authentication(request)
         except (ValueError, DataError) as error:
-            # Say a token with a NUL inside, which PostgreSQL does not take.
+            # For instance a token that contains NUL, which PostgreSQL does not accept.
             logger.warning("unreadable credentials: %s", error)
             raise AuthenticationFailed from error
 
-    @property
+    @cached_property
     def player_id(self) -> Any:
-        """The primary key of who asks."""
-        return self.request.user.pk
+        """The signed-in player's primary key, as the key field has it. Raises AuthenticationFailed."""
+        try:
+            return player_ids.from_user(self.request.user)
+        except ValueError as error:
+            raise AuthenticationFailed from error
 
     def row_id(self, text: str) -> int:
-        """Return the id that a part of the address stands for. Raises Http404 where it can't be one."""
-        if not ROW_ID.fullmatch(text) or int(text) >= 2**63:
+        """Return the primary key that a path segment contains. Raises Http404 where it contains none."""
+        if not ROW_ID.fullmatch(text) or int(text) > MAX_ROW_ID:
             raise Http404
         return int(text)
 
 
 class AttemptMixin:
-    """For views whose POST does something that costs: it counts as an attempt, other methods as reads."""
+    """A view whose POST counts against the limit of attempts; other methods count as reads."""
 
     request: Any
 
@@ -87,7 +129,7 @@ class AttemptMixin:
         return [AttemptThrottle() if self.request.method == "POST" else ReadThrottle()]
 
     def idempotency_key(self) -> str | None:
-        """Return the request's `Idempotency-Key`, None where it has none. Raises InvalidIdempotencyKey."""
+        """Return the `Idempotency-Key` header, None where there is none. Raises InvalidIdempotencyKey."""
         key: str | None = self.request.headers.get("Idempotency-Key")
         if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
             raise InvalidIdempotencyKey

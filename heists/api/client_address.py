@@ -1,4 +1,4 @@
-"""From where a request came, as far as it can be believed (spec section 6)."""
+"""The client's IP address. See docs/specification.md, "HTTP API"."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from django.http import HttpRequest
 
 from .. import conf
 
-# 203.0.113.7:4711 or [2001:db8::1]:4711, as some proxies write.
-WITH_PORT = re.compile(r"\[([0-9a-fA-F:.]+(?:%[^\]]*)?)\](?::[0-9]+)?|([0-9.]+):[0-9]+", re.ASCII)
+# 203.0.113.7:4711 or [2001:db8::1]:4711, as some proxies write it.
+ADDRESS_WITH_PORT = re.compile(r"\[([0-9a-fA-F:.]+(?:%[^\]]*)?)\](?::[0-9]+)?|([0-9.]+):[0-9]+", re.ASCII)
 
 
 def client_address(request: HttpRequest) -> str | None:
-    """Return the client's address; None where it can't be known.
+    """Return the client's address; None where it is unknown.
 
-    Each proxy appends whom it heard from to X-Forwarded-For, so the trusted entries stand at the right; whatever stands
-    further left the client may have made up. Without a trusted proxy only REMOTE_ADDR is believed.
+    Each proxy appends the address of its own client to X-Forwarded-For, so the entries of trusted proxies are on the
+    right; a client can forge the entries to their left. Without trusted proxies the address is REMOTE_ADDR.
     """
-    heard_from = [request.META.get("REMOTE_ADDR", "")]
+    addresses = [request.META.get("REMOTE_ADDR", "")]
     trusted = conf.trusted_proxies()
     if trusted:
-        heard_from = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") + heard_from
-    # Fewer entries than proxies: the request did not come the way the host described.
-    return _canonical(heard_from[-1 - trusted]) if len(heard_from) > trusted else None
+        addresses = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") + addresses
+    # Fewer entries than trusted proxies: the request did not pass through all of them.
+    return _canonical(addresses[-1 - trusted]) if len(addresses) > trusted else None
 
 
 def _canonical(text: str) -> str | None:
     text = text.strip()
-    if found := WITH_PORT.fullmatch(text):
+    if found := ADDRESS_WITH_PORT.fullmatch(text):
         text = found[1] or found[2]
     try:
         address = ipaddress.ip_address(text.partition("%")[0])

@@ -1,4 +1,4 @@
-"""The fields that heists' serializers share, and what OpenAPI says about them."""
+"""Serializer fields of the API, and their OpenAPI schemas."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from . import player_ids
 
 
 class PlayerIdField(serializers.Field[Any, Any, Any, Any]):
-    """A player's id: of exactly the JSON type that the host's user key has."""
+    """A player's id, of the JSON type that the host's user key has."""
 
     default_error_messages = {"invalid_player_id": _("This is no player's id.")}
 
@@ -28,23 +28,23 @@ class PlayerIdField(serializers.Field[Any, Any, Any, Any]):
         return player_ids.to_json(value)
 
 
-class WordField(serializers.ChoiceField):
-    """One of a list of stored words; in OpenAPI a component with a name that stays."""
+class EnumField(serializers.ChoiceField):
+    """One of the values of an enumeration, which is a component with a fixed name in OpenAPI."""
 
     def __init__(self, choices: Any, *, component: str, **kwargs: Any) -> None:
         super().__init__(choices, **kwargs)
         self.component = component
 
 
-class TimeField(serializers.DateTimeField):
-    """A moment, always in UTC, whatever the site's time zone."""
+class UTCDateTimeField(serializers.DateTimeField):
+    """A time in UTC, whatever the site's time zone."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(default_timezone=dt.UTC, **kwargs)
 
 
-def moment(value: dt.datetime | None) -> str | None:
-    """Return a moment as `TimeField` writes it."""
+def utc_isoformat(value: dt.datetime | None) -> str | None:
+    """Return a time as `UTCDateTimeField` represents it."""
     if value is None:
         return None
     text = value.astimezone(dt.UTC).isoformat()
@@ -58,19 +58,19 @@ class PlayerIdSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untype
         return player_ids.json_schema()
 
 
-class WordSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
-    target_class = WordField
+class EnumSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = EnumField
 
     def map_serializer_field(self, auto_schema: Any, direction: Any) -> Any:
-        words = ResolvedComponent(  # type: ignore[no-untyped-call]
+        values = ResolvedComponent(  # type: ignore[no-untyped-call]
             name=self.target.component,
             type=ResolvedComponent.SCHEMA,
             object=self.target.component,
             schema={
                 "type": "string",
                 "enum": list(self.target.choices),
-                "description": "\n".join(f"* `{word}`: {label}" for word, label in self.target.choices.items()),
+                "description": "\n".join(f"* `{value}`: {label}" for value, label in self.target.choices.items()),
             },
         )
-        auto_schema.registry.register_on_missing(words)
-        return words.ref
+        auto_schema.registry.register_on_missing(values)
+        return values.ref

@@ -1,8 +1,8 @@
-"""Robbing, and what came of it: history, totals, leaderboard (spec section 6)."""
+"""Execute heists; read the history, the totals and the leaderboard. See docs/specification.md, "HTTP API"."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.http import Http404
@@ -20,7 +20,7 @@ from ..services import execute_heist
 from . import problems, schema
 from .base import AttemptMixin, PlayerView
 from .client_address import client_address
-from .pagination import CompiledPage, Window
+from .pagination import CompiledPagination, PageSlice
 from .serializers import (
     HeistQuerySerializer,
     HeistRequestSerializer,
@@ -31,85 +31,80 @@ from .serializers import (
     StatsSerializer,
 )
 
-HEISTS = ["heists"]
-# What the query of the history asks, as the database is asked.
+HEISTS_TAG = ["heists"]
+# By parameter of the history.
 LOOKUPS = {"status": "status", "created_after": "created_at__gte", "created_before": "created_at__lt"}
 
 
-def as_attacker() -> HeistQuerySet:
-    """Heists as their attacker may read them, each with the other player."""
-    return Heist.objects.select_related("victim")
+def heists_of_attacker() -> HeistQuerySet:
+    """Return heists that their attacker may read, with both players."""
+    return Heist.objects.select_related("attacker", "victim")
 
 
-def as_victim() -> HeistQuerySet:
-    """Heists as their victim may read them, each with the other player."""
-    # The condition of the index heists_heist_victim_outcomes, in its own words.
-    return Heist.objects.filter(token_spent=True).select_related("attacker")
+def heists_of_victim() -> HeistQuerySet:
+    """Return heists that their victim may read, with both players."""
+    # The same condition as that of the index heists_heist_victim_outcomes.
+    return Heist.objects.filter(token_spent=True).select_related("attacker", "victim")
 
 
-class HistoryPage(CompiledPage):
-    """A page of a player's heists; of both parts at once, it is merged from a page of each.
+class HistoryPagination(CompiledPagination):
+    """Pages of a player's heists; without a role, each is merged from a page of either role.
 
-    One query for "attacker or victim" has no index to walk: PostgreSQL would sort the player's whole history, or
-    worse, walk everybody's.
+    No index serves "attacker or victim": PostgreSQL would sort the player's whole history, or scan that of everybody.
     """
 
     model = Heist
-    parts = {HeistRole.ATTACKER: as_attacker, HeistRole.VICTIM: as_victim}
+    querysets: dict[str, Callable[[], HeistQuerySet]] = {
+        HeistRole.ATTACKER: heists_of_attacker,
+        HeistRole.VICTIM: heists_of_victim,
+    }
 
-    def __init__(self, player: Any = None, role: str | None = None) -> None:
-        self.player = player
+    def __init__(self, player_id: Any = None, role: str | None = None) -> None:
+        self.player_id = player_id
         self.roles = (role,) if role else tuple(HeistRole)
 
-    def take(self, where: Mapping[str, Any], window: Window) -> list[Any]:
+    def read_rows(self, filters: Mapping[str, Any], part: PageSlice) -> list[Any]:
         rows = []
         for role in self.roles:
-            part: Any = Heist._meta.get_field(role)
-            for heist in self.fetch(self.parts[role], {**where, role: self.player.pk}, window):
-                # Who asks is known already. Not assigned: they may have been read from another replica.
-                part.set_cached_value(heist, self.player)
-                rows.append(heist)
-        rows.sort(key=lambda heist: (heist.created_at, heist.pk), reverse=not window.backwards)
-        return rows[: window.count]
+            rows += self.fetch(self.querysets[role], {**filters, role: self.player_id}, part)
+        rows.sort(key=lambda heist: (heist.created_at, heist.pk), reverse=not part.backwards)
+        return rows[: part.count]
 
 
 class HeistsView(AttemptMixin, PlayerView):
     serializer_class = HeistSerializer
-    pagination_class = HistoryPage
-
-    def get_queryset(self) -> HeistQuerySet:
-        return Heist.objects.visible_to(self.player_id)
+    pagination_class = HistoryPagination
 
     @extend_schema(
         operation_id="heists_list",
         summary="My history",
-        description="Heists I attempted, and those that reached me, newest first. Attempts on me that a rule refused "
-        "are between the attacker and the rules.",
-        tags=HEISTS,
+        description="My attempts, and the outcomes of attempts on me, newest first. Rejected attempts on me are not "
+        "shown.",
+        tags=HEISTS_TAG,
         parameters=[HeistQuerySerializer, schema.RETRY_AFTER],
         responses={200: HeistSerializer(many=True)} | schema.problems("validation_error", "invalid_cursor"),
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         query = HeistQuerySerializer(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
-        wanted = query.validated_data
-        role = wanted.pop("role", None)
-        lookups = {LOOKUPS[name]: value for name, value in wanted.items()}
-        pages = HistoryPage(request.user, role)
-        page: Any = pages.paginate(request, lookups)
-        return pages.get_paginated_response(HeistSerializer(page, many=True, context=self.context()).data)
+        filters = query.validated_data
+        pagination = HistoryPagination(self.player_id, filters.pop("role", None))
+        page: Any = pagination.paginate(request, {LOOKUPS[name]: value for name, value in filters.items()})
+        return pagination.get_paginated_response(HeistSerializer(page, many=True, context=self.context()).data)
 
     @extend_schema(
         operation_id="heists_create",
         summary="Rob a player",
-        description="201 for an outcome: the points moved, or a shield blocked the attack; either way the token is "
-        "spent. 409 for a rejection: a rule said no, and it cost nothing. After a lost answer, send the same request "
-        "with the same `Idempotency-Key` again.",
-        tags=HEISTS,
+        description="201 for an outcome: points moved, or a shield blocked the attack. Both spend the token. 409 for "
+        "a rejection: a rule failed, and nothing was spent. If the answer is lost, send the same request with the "
+        "same `Idempotency-Key` again.",
+        tags=HEISTS_TAG,
         parameters=[
             schema.IDEMPOTENCY_KEY,
             schema.RETRY_AFTER,
-            OpenApiParameter("Location", str, OpenApiParameter.HEADER, response=[201], description="The heist."),
+            OpenApiParameter(
+                "Location", str, OpenApiParameter.HEADER, response=[201], description="The heist's address."
+            ),
         ],
         request=HeistRequestSerializer,
         responses={201: NewHeistSerializer}
@@ -123,7 +118,7 @@ class HeistsView(AttemptMixin, PlayerView):
             rejections=True,
         ),
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         key = self.idempotency_key()
         body = HeistRequestSerializer(data=request.data)
         body.is_valid(raise_exception=True)
@@ -151,13 +146,14 @@ class HeistView(PlayerView):
     @extend_schema(
         operation_id="heists_retrieve",
         summary="One heist of my history",
-        tags=HEISTS,
+        description="Other players' heists and rejected attempts on me are a 404.",
+        tags=HEISTS_TAG,
         parameters=[schema.path_id("heist_id", "The heist's id."), schema.RETRY_AFTER],
         responses={200: HeistSerializer} | schema.problems("not_found"),
     )
-    def get(self, request: Request, heist_id: str) -> Response:
-        mine = Heist.objects.visible_to(self.player_id).select_related("attacker", "victim")
-        heist = mine.filter(pk=self.row_id(heist_id)).first()
+    def get(self, request: Request, *args: Any, heist_id: str, **kwargs: Any) -> Response:
+        heists = Heist.objects.visible_to(self.player_id).select_related("attacker", "victim")
+        heist = heists.filter(pk=self.row_id(heist_id)).first()
         if heist is None:
             raise Http404
         return Response(HeistSerializer(heist, context={"player_id": self.player_id}).data)
@@ -169,27 +165,27 @@ class StatsView(PlayerView):
     @extend_schema(
         operation_id="heists_stats",
         summary="My totals",
-        tags=HEISTS,
+        description="Over all of my heists, as attacker and as victim.",
+        tags=HEISTS_TAG,
         parameters=[schema.RETRY_AFTER],
         responses={200: StatsSerializer} | schema.problems(),
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return Response(StatsSerializer(leaderboard.totals(self.player_id)).data)
 
 
 class LeaderboardView(PlayerView):
     serializer_class = LeaderboardSerializer
-    pagination_class = None
 
     @extend_schema(
         operation_id="heists_leaderboard",
         summary="This month's most successful attackers",
-        description="By points stolen since the month began in the site's time zone.",
-        tags=HEISTS,
+        description="By points stolen since the month began in the site's time zone. The ranking may be a minute old.",
+        tags=HEISTS_TAG,
         parameters=[LeaderboardQuerySerializer, schema.RETRY_AFTER],
         responses={200: LeaderboardSerializer} | schema.problems("validation_error"),
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         query = LeaderboardQuerySerializer(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
         now = timezone.now()

@@ -1,4 +1,4 @@
-"""What I was told (spec sections 5 and 6)."""
+"""The player's notifications. See docs/specification.md, "Notifications" and "HTTP API"."""
 
 from __future__ import annotations
 
@@ -16,34 +16,35 @@ from ..models import HeistNotification, HeistNotificationQuerySet
 from ..services import mark_all_read, mark_read
 from . import schema
 from .base import PlayerView
-from .pagination import CompiledPage, Window
+from .pagination import CompiledPagination, PageSlice
 from .serializers import MarkedSerializer, NotificationQuerySerializer, NotificationSerializer
 
-NOTIFICATIONS = ["notifications"]
+NOTIFICATIONS_TAG = ["notifications"]
 
 
-def inbox(player_id: Any) -> HeistNotificationQuerySet:
+def notifications_of(player_id: Any) -> HeistNotificationQuerySet:
     return HeistNotification.objects.filter(user=player_id)
 
 
 def with_unread_count() -> HeistNotificationQuerySet:
-    """Notifications that each know how many of the player who is asked for are unread, counted once."""
+    """Return notifications, each annotated with the number of unread ones of the parameter `user`."""
     user: Any = Param("user", HeistNotification._meta.get_field("user"))
+    # No correlated subquery: the database counts once, not for each row.
     unread = HeistNotification.objects.filter(user=user).unread().values("user").annotate(count=Count("*"))
     return HeistNotification.objects.annotate(unread_count=Subquery(unread.values("count")))
 
 
-class InboxPage(CompiledPage):
-    """A page of a player's notifications, that also tells how many are unread in all."""
+class NotificationPagination(CompiledPagination):
+    """Pages of a player's notifications, each with the number of all unread ones."""
 
     model = HeistNotification
 
-    def __init__(self, player: Any = None) -> None:
-        self.player = player
+    def __init__(self, player_id: Any = None) -> None:
+        self.player_id = player_id
 
-    def take(self, where: Mapping[str, Any], window: Window) -> list[Any]:
-        rows = self.fetch(with_unread_count, {**where, "user": self.player.pk}, window)
-        self.unread_count = (rows[0].unread_count or 0) if rows else inbox(self.player.pk).unread().count()
+    def read_rows(self, filters: Mapping[str, Any], part: PageSlice) -> list[Any]:
+        rows = self.fetch(with_unread_count, {**filters, "user": self.player_id}, part)
+        self.unread_count = (rows[0].unread_count or 0) if rows else notifications_of(self.player_id).unread().count()
         return rows
 
     def get_paginated_response(self, data: Any) -> Response:
@@ -60,25 +61,22 @@ class InboxPage(CompiledPage):
 
 class NotificationsView(PlayerView):
     serializer_class = NotificationSerializer
-    pagination_class = InboxPage
-
-    def get_queryset(self) -> HeistNotificationQuerySet:
-        return inbox(self.player_id)
+    pagination_class = NotificationPagination
 
     @extend_schema(
         operation_id="heists_notifications_list",
         summary="My notifications",
         description="Newest first.",
-        tags=NOTIFICATIONS,
+        tags=NOTIFICATIONS_TAG,
         parameters=[NotificationQuerySerializer, schema.RETRY_AFTER],
         responses={200: NotificationSerializer(many=True)} | schema.problems("validation_error", "invalid_cursor"),
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         query = NotificationQuerySerializer(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
-        pages = InboxPage(request.user)
-        page: Any = pages.paginate(request, query.validated_data)
-        return pages.get_paginated_response(NotificationSerializer(page, many=True).data)
+        pagination = NotificationPagination(self.player_id)
+        page: Any = pagination.paginate(request, query.validated_data)
+        return pagination.get_paginated_response(NotificationSerializer(page, many=True).data)
 
 
 class NotificationReadView(PlayerView):
@@ -87,17 +85,17 @@ class NotificationReadView(PlayerView):
     @extend_schema(
         operation_id="heists_notifications_read",
         summary="Mark one as read",
-        description="Twice is harmless.",
-        tags=NOTIFICATIONS,
+        description="Safe to repeat.",
+        tags=NOTIFICATIONS_TAG,
         parameters=[schema.path_id("notification_id", "The notification's id."), schema.RETRY_AFTER],
         request=None,
         responses={200: NotificationSerializer} | schema.problems("not_found"),
     )
-    def post(self, request: Request, notification_id: str) -> Response:
+    def post(self, request: Request, *args: Any, notification_id: str, **kwargs: Any) -> Response:
         pk = self.row_id(notification_id)
         if not mark_read(player_id=self.player_id, notification_id=pk):
             raise Http404
-        notification = inbox(self.player_id).filter(pk=pk).first()
+        notification = notifications_of(self.player_id).filter(pk=pk).first()
         if notification is None:
             raise Http404
         return Response(NotificationSerializer(notification).data)
@@ -109,13 +107,13 @@ class NotificationsReadAllView(PlayerView):
     @extend_schema(
         operation_id="heists_notifications_read_all",
         summary="Mark all as read",
-        tags=NOTIFICATIONS,
+        description="Safe to repeat.",
+        tags=NOTIFICATIONS_TAG,
         parameters=[schema.RETRY_AFTER],
         request=None,
         responses={200: MarkedSerializer} | schema.problems(),
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         marked = mark_all_read(player_id=self.player_id)
-        return Response(
-            MarkedSerializer({"marked": marked, "unread_count": inbox(self.player_id).unread().count()}).data
-        )
+        unread = notifications_of(self.player_id).unread().count()
+        return Response(MarkedSerializer({"marked": marked, "unread_count": unread}).data)

@@ -1,10 +1,7 @@
-"""Pages of the lists: by cursor, so that page 1000 costs what page 1 costs (spec section 6).
+"""Keyset pagination of lists: a page costs the same however deep it lies. See docs/specification.md, "HTTP API".
 
-DRF's own cursor counts rows of equal position by an offset and stops at 1000 of them; a leaderboard where 5000 players
-have no points yet needs the primary key in the cursor.
-
-`PageCursor` is for any rows, say a host's players. `CompiledPage` is for the lists that everybody reads all day: it
-compiles the query of a page once.
+DRF's CursorPagination steps over rows with equal positions by an offset of at most 1000. A leaderboard may have more
+players with equal points, so the position of this cursor includes the primary key.
 """
 
 from __future__ import annotations
@@ -32,108 +29,116 @@ from ..db.compiled import CompiledQuery, Param
 
 DEFAULT_PAGE_SIZE = 20
 MAX_PAGE_SIZE = 100
-# Far more than any cursor that was handed out.
-MAX_CURSOR = 1000
-# What the two halves of a position are called among the values of a prepared page.
-CURSOR = ("the cursor's key", "the cursor's primary key")
+# Characters; more than any cursor of this API has.
+MAX_CURSOR_LENGTH = 1000
+# The parameters of a compiled page that hold the cursor's position.
+POSITION_PARAMS = ("cursor key", "cursor pk")
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """The part of a list that a page shows, and one row more, which tells whether there are further pages."""
+class PageSlice:
+    """The rows to read for a page: one more than it shows, to know whether another page follows."""
 
     count: int
     backwards: bool
-    # The key and the primary key of the row it begins behind; None for the list's beginning.
+    # The ordering key and primary key of the row before the first one; None at the beginning of the list.
     position: tuple[Any, Any] | None
 
 
-class PageCursor(BasePagination):
-    """Pages in the order of (-key, pk or -pk); `page_size` asks for another number than 20, 100 at most.
+class KeysetPagination(BasePagination):
+    """Pages ordered by (-key, -pk), or (-key, pk). `page_size` is 20 by default and 100 at most.
 
-    A cursor holds the key and the primary key of the row it stands behind.
+    A cursor holds the direction, and the key and primary key of the row that the page starts after.
     """
 
     key = "created_at"
-    # The second half of the order: newest first means the largest id first.
     pk_descending = True
     parse_key: Callable[[Any], Any] = staticmethod(parse_datetime)
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
-        """Return the page of these rows. Raises NotFound for a cursor that nobody handed out."""
-        return self.page(request, queryset.model, lambda window: list(self.within(queryset, window)))
+        """Return the requested page of a queryset. Raises NotFound for an invalid cursor."""
+        return self.page(request, queryset.model, lambda part: list(self.slice_queryset(queryset, part)))
 
-    def page(self, request: Request, model: type[Model], take: Callable[[Window], list[Any]]) -> list[Any]:
-        """Return the page whose rows of this model `take` reads. Raises NotFound like `paginate_queryset`."""
+    def page(self, request: Request, model: type[Model], read_rows: Callable[[PageSlice], list[Any]]) -> list[Any]:
+        """Return the requested page of a model's rows, read by `read_rows`. Raises NotFound for an invalid cursor."""
         self.request = request
         size = self.page_size()
         backwards, position = False, None
         if text := request.query_params.get("cursor"):
-            backwards, position = self.decode(text, model)
+            backwards, position = self.decode_cursor(text, model)
         try:
-            page = take(Window(size + 1, backwards, position))
+            rows = read_rows(PageSlice(size + 1, backwards, position))
         except (DataError, OverflowError, ValueError) as error:
-            raise self.unknown_cursor() from error
-        more, page = len(page) > size, page[:size]
+            raise self.invalid_cursor() from error
+        more, rows = len(rows) > size, rows[:size]
         if backwards:
-            page.reverse()
+            rows.reverse()
         has_previous, has_next = (more, True) if backwards else (position is not None, more)
-        self.next = self.link(False, page[-1]) if page and has_next else None
-        self.previous = self.link(True, page[0]) if page and has_previous else None
-        return page
+        self.next = self.link(rows[-1], backwards=False) if rows and has_next else None
+        self.previous = self.link(rows[0], backwards=True) if rows and has_previous else None
+        return rows
 
     @classmethod
-    def within(cls, rows: QuerySet[Any], window: Window) -> QuerySet[Any]:
-        """Return those of the rows that are in the window, in its order."""
-        rows = rows.order_by(*cls.order(window.backwards))
-        if window.position:
-            rows = rows.filter(cls.beyond(window.position, window.backwards))
-        return rows[: window.count]
+    def slice_queryset(cls, rows: QuerySet[Any], part: PageSlice) -> QuerySet[Any]:
+        """Return the rows of the slice, in the order of reading."""
+        rows = rows.order_by(*cls.ordering(part.backwards))
+        if part.position:
+            rows = rows.filter(cls.after(part.position, part.backwards))
+        return rows[: part.count]
 
     def page_size(self) -> int:
-        """Return the page's length. Raises ValidationError for what is no positive number; more than 100 is 100."""
+        """Return the number of rows in a page. Raises ValidationError where it is not a positive integer."""
         text = self.request.query_params.get("page_size", str(DEFAULT_PAGE_SIZE))
         if not re.fullmatch("[1-9][0-9]{0,17}", text, re.ASCII):
             raise ValidationError({"page_size": ErrorDetail(str(_("Write a number from 1 to 100.")), code="invalid")})
         return min(MAX_PAGE_SIZE, int(text))
 
     @classmethod
-    def order(cls, backwards: bool) -> tuple[str, str]:
+    def ordering(cls, backwards: bool) -> tuple[str, str]:
+        """Return the arguments of `order_by`."""
         key, pk = f"-{cls.key}", "-pk" if cls.pk_descending else "pk"
-        return (_turned(key), _turned(pk)) if backwards else (key, pk)
+        return (_reversed(key), _reversed(pk)) if backwards else (key, pk)
 
     @classmethod
-    def beyond(cls, position: tuple[Any, Any], backwards: bool) -> Q:
-        """The rows behind a position. The first condition alone bounds the index; the second settles the ties."""
+    def after(cls, position: tuple[Any, Any], backwards: bool) -> Q:
+        """Return the condition for the rows after a position."""
         key, pk = position
-        key_side = "gt" if backwards else "lt"
-        pk_side = "lt" if cls.pk_descending != backwards else "gt"
-        return Q(**{f"{cls.key}__{key_side}e": key}) & (
-            Q(**{f"{cls.key}__{key_side}": key}) | Q(**{f"pk__{pk_side}": pk})
+        key_lookup = "gt" if backwards else "lt"
+        pk_lookup = "lt" if cls.pk_descending != backwards else "gt"
+        # The first condition is redundant, but only with it does the database start its index scan at the position.
+        return Q(**{f"{cls.key}__{key_lookup}e": key}) & (
+            Q(**{f"{cls.key}__{key_lookup}": key}) | Q(**{f"pk__{pk_lookup}": pk})
         )
 
-    def link(self, backwards: bool, row: Any) -> str:
+    def link(self, row: Any, *, backwards: bool) -> str:
+        """Return the URL of the page that starts after this row."""
         key = getattr(row, self.key)
-        position = [int(backwards), key if isinstance(key, int) else key.isoformat(), _plain(row.pk)]
+        position = [
+            int(backwards),
+            key if isinstance(key, int) else key.isoformat(),
+            row.pk if isinstance(row.pk, int) else str(row.pk),
+        ]
         cursor = base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
         url = remove_query_param(self.request.build_absolute_uri(), "cursor")
         return f"{url}{'&' if '?' in url else '?'}{urlencode({'cursor': cursor})}"
 
-    def decode(self, text: str, model: Any) -> tuple[bool, tuple[Any, Any]]:
+    def decode_cursor(self, text: str, model: Any) -> tuple[bool, tuple[Any, Any]]:
+        """Return a cursor's direction and position. Raises NotFound for an invalid cursor."""
         try:
-            if len(text) > MAX_CURSOR:
+            if len(text) > MAX_CURSOR_LENGTH:
                 raise ValueError
             backwards, key, pk = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
             key, pk = self.parse_key(key), model._meta.pk.to_python(pk)
             if key is None or pk is None or "\x00" in str(pk):
                 raise ValueError
+            # Fails for a lone surrogate.
             str(pk).encode()
-        # What is inside may be anything at all, and every parser has its own way to say so.
+        # A client may send any text, and each parser raises other exceptions.
         except Exception as error:
-            raise self.unknown_cursor() from error
+            raise self.invalid_cursor() from error
         return bool(backwards), (key, pk)
 
-    def unknown_cursor(self) -> NotFound:
+    def invalid_cursor(self) -> NotFound:
         return NotFound(_("There is no such page."), code="invalid_cursor")
 
     def get_paginated_response(self, data: Any) -> Response:
@@ -153,65 +158,62 @@ class PageCursor(BasePagination):
                 "name": "cursor",
                 "in": "query",
                 "required": False,
-                "description": str(_("Where the page begins; take it from `next` or `previous`.")),
+                "description": "The start of the page; take it from `next` or `previous`.",
                 "schema": {"type": "string"},
             },
             {
                 "name": "page_size",
                 "in": "query",
                 "required": False,
-                "description": str(_("Results a page; more than 100 is 100.")),
+                "description": f"Rows of a page; more than {MAX_PAGE_SIZE} is {MAX_PAGE_SIZE}.",
                 "schema": {"type": "integer", "minimum": 1, "default": DEFAULT_PAGE_SIZE},
             },
         ]
 
 
-class CompiledPage(PageCursor):
-    """Pages of rows of our own, by queries that are compiled once for each shape a page can have.
+class CompiledPagination(KeysetPagination):
+    """Pages of a frequent list: the query of each kind of page is compiled once.
 
-    The shape is which look-ups are asked, which way the page goes and how long it is; the values are asked each time.
+    A kind is the set of filters, the direction, the size, and whether there is a cursor; the values are parameters.
     """
 
     model: type[Model]
 
-    def paginate(self, request: Request, where: Mapping[str, Any]) -> list[Any]:
-        """Return the page of the rows for which these look-ups hold. Raises NotFound like `paginate_queryset`."""
-        return self.page(request, self.model, partial(self.take, where))
+    def paginate(self, request: Request, filters: Mapping[str, Any]) -> list[Any]:
+        """Return the requested page of the rows that these filters select. Raises NotFound for an invalid cursor."""
+        return self.page(request, self.model, partial(self.read_rows, filters))
 
-    def take(self, where: Mapping[str, Any], window: Window) -> list[Any]:
-        """Return the rows in the window for which these look-ups hold."""
+    def read_rows(self, filters: Mapping[str, Any], part: PageSlice) -> list[Any]:
+        """Return the rows of the slice that these filters select."""
         raise NotImplementedError
 
-    def fetch(self, source: Callable[[], QuerySet[Any]], where: Mapping[str, Any], window: Window) -> list[Any]:
-        """Return the rows of `source`, always the same query set, in the window for which these look-ups hold."""
-        pages: Any = type(self)
+    def fetch(self, queryset: Callable[[], QuerySet[Any]], filters: Mapping[str, Any], part: PageSlice) -> list[Any]:
+        """Return the rows of the slice. `queryset` is part of the cache key: pass the same function each time."""
+        pagination: Any = type(self)
         using = router.db_for_read(self.model)
-        begun = window.position is not None
-        query = _page(pages, source, frozenset(where), window.count, window.backwards, begun, using)
-        return query.fetch({**where, **dict(zip(CURSOR, window.position or (), strict=False))})
+        has_position = part.position is not None
+        query = _compiled(pagination, queryset, frozenset(filters), part.count, part.backwards, has_position, using)
+        return query.fetch({**filters, **dict(zip(POSITION_PARAMS, part.position or (), strict=False))})
 
 
 @lru_cache(maxsize=512)
-def _page(
-    pages: type[CompiledPage],
-    source: Callable[[], QuerySet[Any]],
+def _compiled(
+    pagination: type[CompiledPagination],
+    queryset: Callable[[], QuerySet[Any]],
     lookups: frozenset[str],
     count: int,
     backwards: bool,
-    begun: bool,
+    has_position: bool,
     using: str,
 ) -> CompiledQuery:
-    """Return the query of such a page, compiled; `begun` tells whether it begins behind a row."""
-    meta: Any = pages.model._meta
-    asked = {lookup: Param(lookup, meta.get_field(lookup.partition("__")[0])) for lookup in lookups}
-    key, pk = (Param(name, field) for name, field in zip(CURSOR, (meta.get_field(pages.key), meta.pk), strict=True))
-    window = Window(count, backwards, (key, pk) if begun else None)
-    return CompiledQuery(pages.within(source().using(using).filter(**asked), window))
+    """Return the compiled query of a kind of page."""
+    meta: Any = pagination.model._meta
+    filters = {lookup: Param(lookup, meta.get_field(lookup.partition("__")[0])) for lookup in lookups}
+    fields = (meta.get_field(pagination.key), meta.pk)
+    key, pk = (Param(name, field) for name, field in zip(POSITION_PARAMS, fields, strict=True))
+    part = PageSlice(count, backwards, (key, pk) if has_position else None)
+    return CompiledQuery(pagination.slice_queryset(queryset().using(using).filter(**filters), part))
 
 
-def _turned(field: str) -> str:
+def _reversed(field: str) -> str:
     return field.removeprefix("-") if field.startswith("-") else f"-{field}"
-
-
-def _plain(pk: Any) -> Any:
-    return pk if isinstance(pk, int) else str(pk)

@@ -1,6 +1,6 @@
-"""Reading a request's body.
+"""The parser of request bodies.
 
-A host may name the parser in `DEFAULT_PARSER_CLASSES`; DRF then imports this module before its own views.
+Apart from the views, because a host may name it in `DEFAULT_PARSER_CLASSES`, which DRF imports before its own views.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from django.utils.translation import gettext_lazy
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import JSONParser
 
-# Bytes; the longest honest request is a few hundred.
-MAX_BODY = 64 * 1024
+# A valid request has a few hundred bytes.
+MAX_BODY_BYTES = 64 * 1024
 
 
 class PayloadTooLarge(APIException):
-    """The body is longer than any request of this API has reason to be."""
+    """The body is longer than `MAX_BODY_BYTES`."""
 
     status_code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     default_detail = gettext_lazy("The request body is too long.")
@@ -28,27 +28,27 @@ class PayloadTooLarge(APIException):
 
 
 class StrictJSONParser(JSONParser):
-    """JSON in UTF-8 with nothing to guess: no NaN, no key twice, no endless nesting, no endless body."""
+    """Parses JSON in UTF-8. Rejects NaN and infinity, duplicate keys, deep nesting and long bodies."""
 
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
         try:
-            body = stream.read(MAX_BODY + 1)
+            body = stream.read(MAX_BODY_BYTES + 1)
         except UnreadablePostError as error:
             raise ParseError(_("The request body ended too early.")) from error
-        if len(body) > MAX_BODY:
+        if len(body) > MAX_BODY_BYTES:
             raise PayloadTooLarge
         try:
-            return json.loads(body.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_unambiguous)
+            return json.loads(body.decode("utf-8"), parse_constant=_reject_constant, object_pairs_hook=_unique_keys)
         except (ValueError, RecursionError) as error:
             raise ParseError(_("The request body is not valid JSON.")) from error
 
 
-def _refuse_constant(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a key stands twice in an object")
+        raise ValueError("duplicate key in an object")
     return found

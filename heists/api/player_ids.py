@@ -1,4 +1,4 @@
-"""Reading a player's id from a request, strictly, whatever the type of the host's user key (spec section 6)."""
+"""Converts player ids between JSON, paths and the host's user key. See docs/specification.md, "HTTP API"."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db.models import Field, IntegerField, UUIDField
 
-WHOLE_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,18}", re.ASCII)
-# What any database's widest integer column holds.
-LOWEST, HIGHEST = -(2**63), 2**63 - 1
+INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}", re.ASCII)
+# The range of the widest integer column.
+MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 
 
 def key_field() -> Field[Any, Any]:
-    """The field that holds the user model's key, followed through a key that is itself a relation."""
+    """Return the user model's primary key; where it is a relation, the field that it refers to."""
     field: Any = get_user_model()._meta.pk
     while field.remote_field:
         field = field.target_field
@@ -27,16 +27,16 @@ def from_json(value: Any) -> Any:
     """Return the key that a JSON value stands for. Raises ValueError for a wrong type or range."""
     field = key_field()
     if isinstance(field, IntegerField):
-        # Not isinstance: true is an integer to Python, and 1.0 is not one to us.
-        if type(value) is not int or not LOWEST <= value <= HIGHEST:
-            raise ValueError("no integer of the column's range")
+        # Not isinstance, because True is an int and would pass.
+        if type(value) is not int or not MIN_INTEGER <= value <= MAX_INTEGER:
+            raise ValueError("not an integer in the column's range")
     elif not isinstance(value, str):
-        raise ValueError("no text")
+        raise ValueError("not a string")
     elif isinstance(field, UUIDField):
         if str(uuid.UUID(value)) != value.lower():
-            raise ValueError("no UUID in its usual form")
+            raise ValueError("not a UUID in its canonical form")
     elif "\x00" in value:
-        raise ValueError("PostgreSQL stores no NUL")
+        raise ValueError("PostgreSQL does not store NUL")
     else:
         value.encode("utf-8")
     try:
@@ -46,21 +46,37 @@ def from_json(value: Any) -> Any:
 
 
 def from_path(text: str) -> Any:
-    """Return the key that a part of an address stands for. Raises ValueError like `from_json`."""
+    """Return the key that a path segment stands for. Raises ValueError like `from_json`."""
     if isinstance(key_field(), IntegerField):
-        if not WHOLE_NUMBER.fullmatch(text):
-            raise ValueError("no whole number")
+        if not INTEGER.fullmatch(text):
+            raise ValueError("not an integer")
         return from_json(int(text))
     return from_json(text)
 
 
+def from_user(user: Any) -> Any:
+    """Return the key of a signed-in user as the key field has it; a token's user may have it as text.
+
+    Raises ValueError where it is not a value of the field.
+    """
+    try:
+        key = key_field().to_python(user.pk)
+    except ValidationError as error:
+        raise ValueError("not a value of the key field") from error
+    if key is None or (isinstance(key, int) and not MIN_INTEGER <= key <= MAX_INTEGER) or "\x00" in str(key):
+        raise ValueError("not a value that the column can hold")
+    # Fails for a lone surrogate.
+    str(key).encode()
+    return key
+
+
 def to_json(key: Any) -> int | str:
-    """Return a key as JSON has it."""
+    """Return a key as a JSON value."""
     return key if isinstance(key, int) else str(key)
 
 
 def json_schema() -> dict[str, Any]:
-    """Return what OpenAPI says about a player's id on this host."""
+    """Return the OpenAPI schema of a player's id on this host."""
     field = key_field()
     if isinstance(field, IntegerField):
         return {"type": "integer", "format": "int64"}

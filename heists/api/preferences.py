@@ -1,4 +1,4 @@
-"""Which emails I want (spec section 5)."""
+"""The player's email preference. See docs/specification.md, "Notifications"."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ from ..models import EmailPreference
 from ..services import set_email_preference
 from . import schema
 from .base import PlayerView
+from .notifications import NOTIFICATIONS_TAG
 
-PREFERENCES = ["notifications"]
 
-
-class SwitchField(serializers.BooleanField):
-    """True or false, and nothing that merely looks like it."""
+class StrictBooleanField(serializers.BooleanField):
+    """A JSON boolean. Strings and numbers are invalid."""
 
     def to_internal_value(self, data: Any) -> bool:
         if not isinstance(data, bool):
@@ -29,10 +28,10 @@ class SwitchField(serializers.BooleanField):
 
 
 class EmailTypesSerializer(serializers.Serializer[Any]):
-    """One switch for each type of notification."""
+    """Whether I get emails, by type of notification."""
 
     def get_fields(self) -> dict[str, Any]:
-        return {type.value: SwitchField(required=False, help_text=type.label) for type in HeistNotificationType}
+        return {type.value: StrictBooleanField(required=False, help_text=type.label) for type in HeistNotificationType}
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict) and (unknown := sorted(map(str, data.keys() - set(HeistNotificationType.values)))):
@@ -41,7 +40,9 @@ class EmailTypesSerializer(serializers.Serializer[Any]):
 
 
 class EmailPreferenceSerializer(serializers.Serializer[Any]):
-    email = SwitchField(required=False, help_text="Whether I get emails at all.")
+    """Which notifications I also get by email."""
+
+    email = StrictBooleanField(required=False, help_text="Whether I get emails; false turns off all types.")
     types = EmailTypesSerializer(required=False)
 
     def to_representation(self, preference: EmailPreference) -> dict[str, Any]:
@@ -53,34 +54,34 @@ class EmailPreferenceSerializer(serializers.Serializer[Any]):
 
 class EmailPreferenceView(PlayerView):
     serializer_class = EmailPreferenceSerializer
-    pagination_class = None
 
     @extend_schema(
         operation_id="heists_preferences",
         summary="Which emails I get",
-        tags=PREFERENCES,
+        description="`email` is false where all are turned off.",
+        tags=NOTIFICATIONS_TAG,
         parameters=[schema.RETRY_AFTER],
         responses={200: EmailPreferenceSerializer} | schema.problems(),
     )
-    def get(self, request: Request) -> Response:
-        return Response(self.get_serializer(EmailPreference.objects.for_player(self.player_id)).data)
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return Response(EmailPreferenceSerializer(EmailPreference.objects.for_player(self.player_id)).data)
 
     @extend_schema(
         operation_id="heists_preferences_change",
         summary="Choose the emails I get",
-        description="What is left out stays as it is. Notifications in the game stay, whatever is chosen.",
-        tags=PREFERENCES,
+        description="Fields that are left out stay as they are. Notifications in the game are not affected.",
+        tags=NOTIFICATIONS_TAG,
         parameters=[schema.RETRY_AFTER],
         responses={200: EmailPreferenceSerializer} | schema.problems(*schema.WITH_BODY, "busy"),
     )
-    def patch(self, request: Request) -> Response:
-        form = self.get_serializer(data=request.data)
-        form.is_valid(raise_exception=True)
-        email, types = form.validated_data.get("email"), form.validated_data.get("types", {})
+    def patch(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        body = EmailPreferenceSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        email, types = body.validated_data.get("email"), body.validated_data.get("types", {})
         preference = set_email_preference(
             player_id=self.player_id,
             muted=None if email is None else not email,
             mute=[HeistNotificationType(type) for type, wanted in types.items() if not wanted],
             unmute=[HeistNotificationType(type) for type, wanted in types.items() if wanted],
         )
-        return Response(self.get_serializer(preference).data)
+        return Response(EmailPreferenceSerializer(preference).data)

@@ -1,7 +1,7 @@
-"""Every error of the API as RFC 9457 problem details. See docs/specification.md, "HTTP API".
+"""Errors as RFC 9457 problem details. See docs/specification.md, "HTTP API".
 
-`handler` is a DRF exception handler. The views of heists name it themselves, so they answer alike on any host; one may
-name it as its `EXCEPTION_HANDLER` too.
+The views of heists use `from_exception`, whatever the host's `EXCEPTION_HANDLER` is. A host may set `EXCEPTION_HANDLER`
+to `heists.api.problems.handler`, so that its own views answer in the same format.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import DataError, IntegrityError, InterfaceError, OperationalError
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError
 from django.http import Http404
 from django.http.multipartparser import MultiPartParserError
 from django.utils import timezone
@@ -26,19 +26,21 @@ from rest_framework.views import set_rollback
 
 from .. import errors
 from ..choices import FailureCode
+from ..db.retry import close_if_useless, is_temporary
 from ..messages import failure_message
 from ..models import Heist
 from ..rules import points_needed
+from .fields import utc_isoformat
 from .parsers import PayloadTooLarge
 
 logger = logging.getLogger("heists")
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:heists:problems:"
-# `Retry-After` where nothing else says when to try again.
+# `Retry-After` of errors that pass soon.
 RETRY_AFTER_SECONDS = 1
 
-# What the services refuse with. A class that is missing here takes the row of its nearest base.
+# The HTTP status of a service's error; a class that is not listed has that of its nearest base class.
 STATUSES: dict[type[errors.HeistError], int] = {
     errors.HeistError: 400,
     errors.FeatureDisabled: 503,
@@ -51,7 +53,7 @@ STATUSES: dict[type[errors.HeistError], int] = {
     errors.ShieldAlreadyLive: 409,
     errors.Busy: 503,
 }
-# What a constraint means to a client; a name that is missing here is a plain `conflict`.
+# The code of a violated constraint; others are `conflict`.
 CONSTRAINT_CODES = {
     "heists_shield_one_live": errors.ShieldAlreadyLive.code,
     "heists_heist_idempotency_key": errors.IdempotencyKeyReused.code,
@@ -61,7 +63,7 @@ DATABASE_UNAVAILABLE = "database_unavailable"
 
 
 class Problem(Response):
-    """A problem, rendered as whatever the client accepts; where that is JSON, it says `application/problem+json`."""
+    """A problem in the format that the client accepts. JSON has the media type `application/problem+json`."""
 
     @property
     def rendered_content(self) -> Any:
@@ -87,15 +89,12 @@ def problem(
     headers: dict[str, str] | None = None,
     **members: Any,
 ) -> Problem:
-    """Return a problem response; the arguments are those of `problem_body`."""
+    """Return a problem response. See `problem_body` for the arguments."""
     return Problem(problem_body(status, code, detail, title=title, **members), status=status, headers=headers)
 
 
 def problem_body(status: int, code: str, detail: str, *, title: str | None = None, **members: Any) -> dict[str, Any]:
-    """Return the JSON object of a problem, for answers outside of DRF too.
-
-    `members` are the values that belong to the problem; those that are None are left out.
-    """
+    """Return the JSON object of a problem. `members` are further members; those that are None are left out."""
     body: dict[str, Any] = {
         "type": TYPE_PREFIX + code,
         "title": title or HTTPStatus(status).phrase,
@@ -105,13 +104,13 @@ def problem_body(status: int, code: str, detail: str, *, title: str | None = Non
     }
     for name, value in members.items():
         if value is not None:
-            # In UTC, whatever zone a rule reckons in: the loss limit's next month begins in the site's.
-            body[name] = value.astimezone(dt.UTC) if isinstance(value, dt.datetime) else value
+            # A rule may return a time in the site's time zone.
+            body[name] = utc_isoformat(value) if isinstance(value, dt.datetime) else value
     return body
 
 
 def rejection(heist: Heist) -> Problem:
-    """Return the 409 of an attempt that the rules refused, from its row alone, so that a replay says the same."""
+    """Return the 409 of a rejected attempt, from its row alone, so that a replay is answered alike."""
     code = FailureCode(str(heist.failure_code))
     numbers: dict[str, int] = {}
     if code == FailureCode.INSUFFICIENT_TOKENS:
@@ -131,36 +130,36 @@ def rejection(heist: Heist) -> Problem:
     )
 
 
-def retry_after(moment: dt.datetime | None) -> dict[str, str]:
-    """Return the `Retry-After` header for a moment to come, in whole seconds; none where it is unknown or past."""
-    if moment is None or (seconds := (moment - timezone.now()).total_seconds()) <= 0:
+def retry_after(retry_at: dt.datetime | None) -> dict[str, str]:
+    """Return the `Retry-After` header, in whole seconds; no header where the time is None or past."""
+    if retry_at is None or (seconds := (retry_at - timezone.now()).total_seconds()) <= 0:
         return {}
     return {"Retry-After": str(math.ceil(seconds))}
 
 
 def handler(exc: Exception, context: dict[str, Any]) -> Response | None:
-    """Answer an exception of any view, and undo what its request did where the host has ATOMIC_REQUESTS on.
+    """Return the problem for an exception, and roll back the transaction of ATOMIC_REQUESTS.
 
-    For `REST_FRAMEWORK["EXCEPTION_HANDLER"]`, so that a host's own views speak like these.
+    A DRF exception handler, for `REST_FRAMEWORK["EXCEPTION_HANDLER"]`. Returns None like `from_exception`.
     """
-    found = answer(exc, context)
-    if found is not None:
+    response = from_exception(exc, context)
+    if response is not None:
         set_rollback()
-    return found
+    return response
 
 
-def answer(exc: Exception, context: dict[str, Any]) -> Response | None:
-    """Return the problem that an exception stands for; None where it is a defect, which Django reports as a 500."""
-    found = _problem_of(exc, context)
-    if found is not None:
-        found.exception = True
-    return found
+def from_exception(exc: Exception, context: dict[str, Any]) -> Response | None:
+    """Return the problem for an exception; None for a defect, which Django logs and answers with a 500."""
+    response = _problem_for(exc, context)
+    if response is not None:
+        response.exception = True
+    return response
 
 
-def _problem_of(exc: Exception, context: dict[str, Any]) -> Problem | None:
+def _problem_for(exc: Exception, context: dict[str, Any]) -> Problem | None:
     match exc:
         case errors.HeistError():
-            return _refused(exc)
+            return _from_heist_error(exc)
         case exceptions.ValidationError():
             return problem(
                 HTTPStatus.BAD_REQUEST,
@@ -169,15 +168,15 @@ def _problem_of(exc: Exception, context: dict[str, Any]) -> Problem | None:
                 errors=list(_flattened(exc.get_full_details())),
             )
         case exceptions.APIException():
-            return _of_framework(exc, context)
+            return _from_api_exception(exc, context)
         case Http404():
-            return _of_framework(exceptions.NotFound(), context)
+            return _from_api_exception(exceptions.NotFound(), context)
         case PermissionDenied():
-            return _of_framework(exceptions.PermissionDenied(), context)
+            return _from_api_exception(exceptions.PermissionDenied(), context)
         case RequestDataTooBig():
-            return _of_framework(PayloadTooLarge(), context)
+            return _from_api_exception(PayloadTooLarge(), context)
         case SuspiciousOperation() | BadRequest() | MultiPartParserError():
-            return _of_framework(exceptions.ParseError(), context)
+            return _from_api_exception(exceptions.ParseError(), context)
         case IntegrityError():
             return problem(
                 HTTPStatus.CONFLICT, CONSTRAINT_CODES.get(constraint_name(exc), "conflict"), _("This conflicts.")
@@ -185,8 +184,9 @@ def _problem_of(exc: Exception, context: dict[str, Any]) -> Problem | None:
         case DataError():
             logger.warning("a value of the request did not fit the database: %s", exc)
             return problem(HTTPStatus.BAD_REQUEST, "invalid_value", _("A value is out of range."))
-        case OperationalError() | InterfaceError():
-            logger.error("the database is out of reach: %s", exc)
+        case DatabaseError() | InterfaceError() if is_temporary(exc):
+            close_if_useless(exc)
+            logger.error("the database is not available: %s", exc)
             return problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 DATABASE_UNAVAILABLE,
@@ -196,19 +196,19 @@ def _problem_of(exc: Exception, context: dict[str, Any]) -> Problem | None:
     return None
 
 
-def _refused(exc: errors.HeistError) -> Problem:
+def _from_heist_error(exc: errors.HeistError) -> Problem:
     status = next(STATUSES[kind] for kind in type(exc).__mro__ if kind in STATUSES)
-    # Where the outcome is unknown, a client that repeats by itself might rob twice: it has to look first.
-    soon = isinstance(exc, errors.Busy) and not isinstance(exc, errors.OutcomeUnknown)
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if soon else None
+    # Without Retry-After where the outcome is unknown: a client that repeats the request might rob twice.
+    is_safe_to_repeat = isinstance(exc, errors.Busy) and not isinstance(exc, errors.OutcomeUnknown)
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if is_safe_to_repeat else None
     return problem(status, exc.code, str(exc), headers=headers, **exc.details)
 
 
-def _of_framework(exc: exceptions.APIException, context: dict[str, Any]) -> Problem:
+def _from_api_exception(exc: exceptions.APIException, context: dict[str, Any]) -> Problem:
     headers: dict[str, str] = {}
     status = exc.status_code
     if isinstance(exc, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
-        # DRF makes it a 403 where the first authenticator has no challenge to offer; not signed in is always 401.
+        # DRF answers 403 where the first authenticator has no challenge, as SessionAuthentication has none.
         status = HTTPStatus.UNAUTHORIZED
         headers["WWW-Authenticate"] = getattr(exc, "auth_header", None) or _challenge(context)
     if (wait := getattr(exc, "wait", None)) is not None:
@@ -216,13 +216,13 @@ def _of_framework(exc: exceptions.APIException, context: dict[str, Any]) -> Prob
     detail, code = exc.detail, exc.default_code
     if isinstance(detail, exceptions.ErrorDetail):
         return problem(status, detail.code or code, str(detail), headers=headers)
-    # An authenticator may raise a dictionary of its own.
+    # An authenticator may raise a dictionary as its detail.
     fields = list(_flattened(exc.get_full_details()))
     return problem(status, code, str(exc.default_detail), headers=headers, errors=fields)
 
 
 def _challenge(context: dict[str, Any]) -> str:
-    """What a 401 has to offer in `WWW-Authenticate`: the first challenge of the view's authenticators."""
+    """Return the `WWW-Authenticate` header of a 401: the first challenge of the view's authenticators."""
     view, request = context.get("view"), context.get("request")
     for authenticator in view.get_authenticators() if view else ():
         if header := authenticator.authenticate_header(request):
@@ -231,16 +231,16 @@ def _challenge(context: dict[str, Any]) -> str:
 
 
 def constraint_name(exc: IntegrityError) -> str:
-    """Return the name of the constraint that was violated; empty where the database does not tell."""
-    diagnosis = getattr(exc.__cause__, "diag", None)
-    if diagnosis is not None:
-        return diagnosis.constraint_name or ""
-    # SQLite names it in its message.
+    """Return the name of the violated constraint; empty where it is unknown."""
+    diagnostic = getattr(exc.__cause__, "diag", None)
+    if diagnostic is not None:
+        return diagnostic.constraint_name or ""
+    # SQLite's message contains the name.
     return next((name for name in CONSTRAINT_CODES if name in str(exc)), "")
 
 
 def _flattened(details: Any, field: str = "") -> Iterator[dict[str, str]]:
-    """Yield one entry for each invalid field; the field of a nested value is its dotted path."""
+    """Yield an entry for each invalid field, with the dotted path of a nested one."""
     if isinstance(details, dict) and set(details) == {"message", "code"}:
         yield {"field": field, "code": str(details["code"]), "detail": _encodable(str(details["message"]))}
     elif isinstance(details, dict):
@@ -252,5 +252,5 @@ def _flattened(details: Any, field: str = "") -> Iterator[dict[str, str]]:
 
 
 def _encodable(text: str) -> str:
-    """Half a surrogate pair, echoed from a request, has no place in UTF-8."""
+    """Return text that UTF-8 can encode: an error may quote a lone surrogate from the request."""
     return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,7 +1,7 @@
-"""What goes in and out of the API (spec section 6): the shape of requests, and what each side may see.
+"""Serializers of the API. See docs/specification.md, "HTTP API".
 
-The rows of the long lists are written by `to_representation` outright, and their fields say what OpenAPI tells of it:
-asking each field for its value took longer than the queries (docs/performance.md).
+The serializers of list rows override `to_representation`, because DRF's own loop over the fields takes longer than the
+queries (docs/performance.md); their fields only define the OpenAPI schema.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from ..queries import leaderboard
 from ..queries.preview import Prospect, Reason
 from ..rules import cooldown_ends_at
 from . import player_ids
-from .fields import PlayerIdField, TimeField, WordField, moment
+from .fields import EnumField, PlayerIdField, UTCDateTimeField, utc_isoformat
 
-# The codes of a preview, which never reveals a shield.
+# Without `shield`, which a preview never reveals.
 PREVIEW_CODES = [(FeatureDisabled.code, "Switched off"), *((code, code.label) for code in FailureCode.rejections())]
 
 
 class RowSerializer(serializers.Serializer[Any]):
-    """Writes the rows of a page, and looks up once what they have in common."""
+    """The base class for rows of a list; it creates the economy once for all rows."""
 
     @cached_property
     def economy(self) -> Economy:
@@ -38,53 +38,53 @@ class RowSerializer(serializers.Serializer[Any]):
 
     @cached_property
     def gettext(self) -> Callable[[str], str]:
-        # A page has the same few sentences over and over.
+        # The rows of a page repeat a few sentences.
         return cache(translation.gettext)
 
 
 class PlayerSerializer(serializers.Serializer[Any]):
-    """A player, as others may know them."""
+    """A player, as other players see them."""
 
     id = PlayerIdField(source="pk", read_only=True)
     name = serializers.CharField(read_only=True)
 
     def to_representation(self, player: Any) -> dict[str, Any]:
-        return named(player, get_economy())
+        return player_data(player, get_economy())
 
 
-def named(player: Any, economy: Economy) -> dict[str, Any]:
-    """Return a player as others may know them."""
+def player_data(player: Any, economy: Economy) -> dict[str, Any]:
+    """Return a player as `PlayerSerializer` represents them."""
     return {"id": player_ids.to_json(player.pk), "name": economy.name(player)}
 
 
 class HeistRequestSerializer(serializers.Serializer[Any]):
-    """Whom to rob."""
+    """An attempt to rob a player."""
 
-    victim = PlayerIdField(help_text="The player's id, as the target list has it.")
+    victim = PlayerIdField(help_text="The player's id, as in the list of targets.")
 
 
 class HeistQuerySerializer(serializers.Serializer[Any]):
-    """What of my history to list."""
+    """Filters of the history."""
 
-    role = WordField(
-        HeistRole.choices, component="HeistRole", required=False, help_text="Only heists where this was my part."
+    role = EnumField(
+        HeistRole.choices, component="HeistRole", required=False, help_text="Only heists in which I had this role."
     )
-    status = WordField(
+    status = EnumField(
         HeistStatus.choices, component="HeistStatus", required=False, help_text="Only heists with this status."
     )
-    created_after = TimeField(required=False, help_text="Only heists from this moment on.")
-    created_before = TimeField(required=False, help_text="Only heists before this moment.")
+    created_after = UTCDateTimeField(required=False, help_text="Only heists at or after this time.")
+    created_before = UTCDateTimeField(required=False, help_text="Only heists before this time.")
 
 
 class HeistSerializer(RowSerializer):
-    """A heist, as the player who asks may see it: either side reads its own points only."""
+    """A heist. Each side reads only its own points."""
 
     id = serializers.IntegerField(source="pk")
-    role = WordField(HeistRole.choices, component="HeistRole", read_only=True)
+    role = EnumField(HeistRole.choices, component="HeistRole", read_only=True)
     attacker = PlayerSerializer()
     victim = PlayerSerializer()
-    status = WordField(HeistStatus.choices, component="HeistStatus")
-    failure_code = WordField(FailureCode.choices, component="HeistFailureCode", allow_null=True)
+    status = EnumField(HeistStatus.choices, component="HeistStatus")
+    failure_code = EnumField(FailureCode.choices, component="HeistFailureCode", allow_null=True)
     failure_reason = serializers.CharField(
         read_only=True, allow_null=True, help_text="`failure_code` as a sentence, in your language."
     )
@@ -92,7 +92,7 @@ class HeistSerializer(RowSerializer):
     token_spent = serializers.BooleanField()
     my_points_before = serializers.IntegerField(read_only=True)
     my_points_after = serializers.IntegerField(read_only=True)
-    created_at = TimeField()
+    created_at = UTCDateTimeField()
 
     def to_representation(self, heist: Heist) -> dict[str, Any]:
         code = heist.failure_code
@@ -100,8 +100,8 @@ class HeistSerializer(RowSerializer):
         return {
             "id": heist.pk,
             "role": HeistRole.ATTACKER.value if is_attacker else HeistRole.VICTIM.value,
-            "attacker": named(heist.attacker, self.economy),
-            "victim": named(heist.victim, self.economy),
+            "attacker": player_data(heist.attacker, self.economy),
+            "victim": player_data(heist.victim, self.economy),
             "status": str(heist.status),
             "failure_code": str(code) if code else None,
             "failure_reason": failure_message(code, heist.retry_at, self.gettext) if code else None,
@@ -109,22 +109,22 @@ class HeistSerializer(RowSerializer):
             "token_spent": heist.token_spent,
             "my_points_before": heist.attacker_points_before if is_attacker else heist.victim_points_before,
             "my_points_after": heist.attacker_points_after if is_attacker else heist.victim_points_after,
-            "created_at": moment(heist.created_at),
+            "created_at": utc_isoformat(heist.created_at),
         }
 
 
 class NewHeistSerializer(HeistSerializer):
-    """A heist that was just carried out, and where that leaves the attacker."""
+    """A new heist, with the attacker's tokens and cooldown."""
 
     tokens_remaining = serializers.IntegerField(source="attacker_token.balance")
-    cooldown_ends_at = TimeField(read_only=True, allow_null=True)
+    cooldown_ends_at = UTCDateTimeField(read_only=True, allow_null=True)
     message = serializers.CharField(read_only=True)
 
     def to_representation(self, heist: Heist) -> dict[str, Any]:
-        ends = cooldown_ends_at(heist.rule_set.rules, heist.created_at)
+        ends_at = cooldown_ends_at(heist.rule_set.rules, heist.created_at)
         return super().to_representation(heist) | {
             "tokens_remaining": heist.attacker_token.balance,
-            "cooldown_ends_at": moment(ends) if ends and ends > heist.created_at else None,
+            "cooldown_ends_at": utc_isoformat(ends_at) if ends_at and ends_at > heist.created_at else None,
             "message": success_message(
                 heist.status, victim_name=self.economy.name(heist.victim), points=heist.points_stolen
             ),
@@ -137,23 +137,25 @@ class TokenSerializer(serializers.Serializer[Any]):
     balance = serializers.IntegerField()
     total_earned = serializers.IntegerField()
     total_spent = serializers.IntegerField()
-    last_earned_at = TimeField(allow_null=True)
-    last_spent_at = TimeField(allow_null=True)
-    cooldown_ends_at = TimeField(allow_null=True, help_text="When I may rob again; null where I need not wait.")
+    last_earned_at = UTCDateTimeField(allow_null=True)
+    last_spent_at = UTCDateTimeField(allow_null=True)
+    cooldown_ends_at = UTCDateTimeField(
+        allow_null=True, help_text="When I may rob again; null when there is no cooldown."
+    )
 
 
 class StatsAttackerSerializer(serializers.Serializer[Any]):
-    """What I did."""
+    """My totals as attacker."""
 
-    attempts = serializers.IntegerField(help_text="All attempts, rejected ones too.")
-    rejected = serializers.IntegerField(help_text="Refused by a rule; cost nothing.")
+    attempts = serializers.IntegerField(help_text="All attempts, including rejected ones.")
+    rejected = serializers.IntegerField(help_text="Rejected by a rule; nothing was spent.")
     successful = serializers.IntegerField()
     blocked = serializers.IntegerField(help_text="Blocked by a shield.")
     points_gained = serializers.IntegerField()
 
 
 class StatsVictimSerializer(serializers.Serializer[Any]):
-    """What was done to me."""
+    """My totals as victim."""
 
     times_robbed = serializers.IntegerField()
     attacks_blocked = serializers.IntegerField(help_text="Blocked by my shields.")
@@ -174,48 +176,53 @@ class TargetSerializer(RowSerializer):
     player = PlayerSerializer()
     monthly_points = serializers.IntegerField()
     eligible = serializers.BooleanField(help_text="Whether an attempt would reach this player now.")
-    code = WordField(
-        PREVIEW_CODES, component="HeistPreviewCode", allow_null=True, help_text="Why not; null where eligible."
+    code = EnumField(
+        PREVIEW_CODES,
+        component="HeistPreviewCode",
+        allow_null=True,
+        help_text="The first rule that fails; null where eligible.",
     )
-    potential_points = serializers.IntegerField(help_text="What a heist would take from this player's points now.")
-    retry_at = TimeField(allow_null=True, help_text="When `code` stops standing in the way, where time decides.")
+    potential_points = serializers.IntegerField(help_text="Points that a heist would take from this player now.")
+    retry_at = UTCDateTimeField(
+        allow_null=True, help_text="When the rule of `code` no longer fails, where time decides."
+    )
 
     def to_representation(self, prospect: Prospect) -> dict[str, Any]:
         return {
-            "player": named(prospect.player, self.economy),
+            "player": player_data(prospect.player, self.economy),
             "monthly_points": prospect.monthly_points,
             "eligible": prospect.eligible,
             "code": prospect.code,
             "potential_points": prospect.potential_points,
-            "retry_at": moment(prospect.retry_at),
+            "retry_at": utc_isoformat(prospect.retry_at),
         }
 
 
 class ReasonSerializer(serializers.Serializer[Any]):
-    """One rule that stands in the way."""
+    """A rule that fails."""
 
-    code = WordField(PREVIEW_CODES, component="HeistPreviewCode")
+    code = EnumField(PREVIEW_CODES, component="HeistPreviewCode")
     detail = serializers.CharField(help_text="A sentence, in your language.")
-    retry_at = TimeField(allow_null=True)
+    retry_at = UTCDateTimeField(allow_null=True)
     required = serializers.IntegerField(  # type: ignore[assignment]
-        read_only=True, allow_null=True, help_text="How many tokens or points it takes, where that decides."
+        read_only=True, allow_null=True, help_text="Tokens or points that are needed."
     )
-    available = serializers.IntegerField(read_only=True, allow_null=True, help_text="How many there are.")
+    available = serializers.IntegerField(read_only=True, allow_null=True, help_text="Tokens or points that there are.")
 
     def to_representation(self, reason: Reason) -> dict[str, Any]:
         return {
             "code": reason.code,
             "detail": reason.message,
-            "retry_at": moment(reason.retry_at),
+            "retry_at": utc_isoformat(reason.retry_at),
             "required": reason.details.get("required"),
             "available": reason.details.get("available"),
         }
 
 
 class PreviewSerializer(TargetSerializer):
-    """A possible victim, with everything that stands in the way."""
+    """A possible victim, with all rules that fail."""
 
-    reasons = ReasonSerializer(many=True, help_text="Every rule that says no; the first is `code`.")
+    reasons = ReasonSerializer(many=True, help_text="All rules that fail; the first is `code`.")
 
     def to_representation(self, prospect: Prospect) -> dict[str, Any]:
         reasons = ReasonSerializer(prospect.reasons, many=True).data
@@ -223,35 +230,38 @@ class PreviewSerializer(TargetSerializer):
 
 
 class NotificationQuerySerializer(serializers.Serializer[Any]):
-    """Which of my notifications to list."""
+    """Filters of the notifications."""
 
-    read = serializers.BooleanField(required=False, help_text="Only read ones, or only unread ones.")
-    type = WordField(
-        HeistNotificationType.choices, component="HeistNotificationType", required=False, help_text="Only this type."
+    read = serializers.BooleanField(required=False, help_text="Only read notifications, or only unread ones.")
+    type = EnumField(
+        HeistNotificationType.choices,
+        component="HeistNotificationType",
+        required=False,
+        help_text="Only notifications of this type.",
     )
 
 
 class NotificationSerializer(RowSerializer):
-    """What I was told."""
+    """A notification."""
 
     id = serializers.IntegerField(source="pk")
-    type = WordField(HeistNotificationType.choices, component="HeistNotificationType")
+    type = EnumField(HeistNotificationType.choices, component="HeistNotificationType")
     message = serializers.CharField(read_only=True, help_text="In your language.")
-    heist = serializers.IntegerField(source="heist_id", allow_null=True, help_text="The heist it tells of.")
-    metadata = serializers.DictField(read_only=True, help_text="Ids, names and numbers that belong to the type.")
+    heist = serializers.IntegerField(source="heist_id", allow_null=True, help_text="The id of the heist it is about.")
+    metadata = serializers.DictField(read_only=True, help_text="Ids, names and numbers; they depend on the type.")
     read = serializers.BooleanField()
-    created_at = TimeField()
+    created_at = UTCDateTimeField()
 
     def to_representation(self, notification: HeistNotification) -> dict[str, Any]:
-        sentence = notification_message(notification.type, notification.metadata, self.gettext)
+        message = notification_message(notification.type, notification.metadata, self.gettext)
         return {
             "id": notification.pk,
             "type": notification.type,
-            "message": sentence or notification.message,
+            "message": message or notification.message,
             "heist": notification.heist_id,
             "metadata": notification.metadata or {},
             "read": notification.read,
-            "created_at": moment(notification.created_at),
+            "created_at": utc_isoformat(notification.created_at),
         }
 
 
@@ -263,9 +273,11 @@ class MarkedSerializer(serializers.Serializer[Any]):
 
 
 class LeaderboardQuerySerializer(serializers.Serializer[Any]):
-    """How much of the leaderboard."""
+    """Parameters of the leaderboard."""
 
-    limit = serializers.IntegerField(min_value=1, max_value=leaderboard.MAX_PLACES, default=10)
+    limit = serializers.IntegerField(
+        min_value=1, max_value=leaderboard.MAX_PLACES, default=10, help_text="Number of places."
+    )
 
 
 class LeaderSerializer(serializers.Serializer[Any]):
@@ -280,11 +292,11 @@ class LeaderSerializer(serializers.Serializer[Any]):
 class LeaderboardSerializer(serializers.Serializer[Any]):
     """This month's most successful attackers."""
 
-    since = TimeField(help_text="When the month began, in the site's time zone.")
+    since = UTCDateTimeField(help_text="When the month began, in the site's time zone.")
     results = LeaderSerializer(many=True)
 
 
-# Names of components are a promise to generated clients; these carry the app's name beside a host's own.
+# Generated clients depend on component names; these do not collide with a host's own.
 for serializer, name in {
     PlayerSerializer: "HeistPlayer",
     HeistRequestSerializer: "HeistAttempt",

@@ -1,4 +1,4 @@
-"""The shield shop (spec section 6)."""
+"""Buy shields and read one's own. See docs/specification.md, "HTTP API"."""
 
 from __future__ import annotations
 
@@ -11,63 +11,62 @@ from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from ..models import Shield, ShieldQuerySet
+from ..models import Shield
 from ..services import buy_shield
 from . import schema
 from .base import AttemptMixin, PlayerView
-from .fields import TimeField, WordField
-from .pagination import PageCursor
+from .fields import EnumField, UTCDateTimeField
+from .pagination import KeysetPagination
 
-SHIELDS = ["shields"]
+SHIELDS_TAG = ["shields"]
 STATES = [("live", _("Live")), ("used", _("Used up")), ("expired", _("Expired"))]
 
 
 class ShieldSerializer(serializers.Serializer[Any]):
-    """A shield as its owner sees it; nobody else does."""
+    """A shield. Only its owner sees it."""
 
     id = serializers.IntegerField()
-    state = WordField(STATES, component="ShieldState")
+    state = EnumField(STATES, component="ShieldState")
     cost = serializers.IntegerField(help_text="Coins paid.")
-    bought_at = TimeField()
-    expires_at = TimeField()
-    used_at = TimeField(allow_null=True)
+    bought_at = UTCDateTimeField()
+    expires_at = UTCDateTimeField()
+    used_at = UTCDateTimeField(allow_null=True)
     heist = serializers.IntegerField(allow_null=True, source="used_by_id", help_text="The heist it blocked.")
 
     def to_representation(self, shield: Shield) -> dict[str, Any]:
-        # By the clock: the command that marks an expired one may come later.
-        over = shield.expires_at <= timezone.now()
-        shield.state = "used" if shield.used_at else "expired" if over else "live"  # type: ignore[attr-defined]
+        # By the clock, because `expire_shields` may mark an expired shield later.
+        expired = shield.expires_at <= timezone.now()
+        shield.state = "used" if shield.used_at else "expired" if expired else "live"  # type: ignore[attr-defined]
         return super().to_representation(shield)
 
 
-class NewestShieldsFirst(PageCursor):
+class ShieldPagination(KeysetPagination):
     key = "bought_at"
 
 
 class ShieldsView(AttemptMixin, PlayerView):
     serializer_class = ShieldSerializer
-    pagination_class = NewestShieldsFirst
-
-    def get_queryset(self) -> ShieldQuerySet:
-        return Shield.objects.filter(player=self.player_id)
+    pagination_class = ShieldPagination
 
     @extend_schema(
         operation_id="heists_shields_list",
         summary="My shields",
         description="Newest first.",
-        tags=SHIELDS,
+        tags=SHIELDS_TAG,
         parameters=[schema.RETRY_AFTER],
         responses={200: ShieldSerializer(many=True)} | schema.problems("validation_error", "invalid_cursor"),
     )
-    def get(self, request: Request) -> Response:
-        page: Any = self.paginate_queryset(self.get_queryset())
-        return self.get_paginated_response(ShieldSerializer(page, many=True).data)
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        pagination = ShieldPagination()
+        page: Any = pagination.paginate_queryset(Shield.objects.filter(player=self.player_id), request)
+        return pagination.get_paginated_response(ShieldSerializer(page, many=True).data)
 
     @extend_schema(
         operation_id="heists_shields_buy",
         summary="Buy a shield",
-        description="It costs coins, and blocks one attack or expires. A player has one at a time.",
-        tags=SHIELDS,
+        description="A shield costs coins. It blocks one attack, or expires unused. A player has one live "
+        "shield at most.",
+        tags=SHIELDS_TAG,
         parameters=[schema.IDEMPOTENCY_KEY, schema.RETRY_AFTER],
         request=None,
         responses={201: ShieldSerializer}
@@ -80,6 +79,6 @@ class ShieldsView(AttemptMixin, PlayerView):
             "busy",
         ),
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         shield = buy_shield(player_id=self.player_id, idempotency_key=self.idempotency_key())
         return Response(ShieldSerializer(shield).data, status=status.HTTP_201_CREATED)

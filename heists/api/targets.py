@@ -1,4 +1,4 @@
-"""Whom I might rob, and what stands in the way (spec section 6)."""
+"""The players that may be robbed, and the preview of robbing one. See docs/specification.md, "HTTP API"."""
 
 from __future__ import annotations
 
@@ -13,47 +13,50 @@ from ..economy import get_economy
 from ..queries import facts, preview
 from . import player_ids, schema
 from .base import PlayerView
-from .pagination import PageCursor
+from .pagination import KeysetPagination
 from .serializers import PreviewSerializer, TargetSerializer
 
-TARGETS = ["targets"]
+TARGETS_TAG = ["targets"]
 
 
-class TargetPage(PageCursor):
-    """The leaderboard's own order; ties in primary-key order."""
+class TargetPagination(KeysetPagination):
+    """Pages in the order of the leaderboard: most points first, ties by primary key."""
 
     key = "monthly_points"
     pk_descending = False
 
     @staticmethod
     def parse_key(value: Any) -> int:
-        # A crafted cursor must not reach the database with a number that no column holds.
-        if type(value) is not int or not 0 <= value < 2**63:
-            raise ValueError("no number of points")
+        # A forged cursor may hold a number that no column can hold.
+        if type(value) is not int or not 0 <= value <= player_ids.MAX_INTEGER:
+            raise ValueError("not a number of points")
         return value
 
 
 class TargetsView(PlayerView):
     serializer_class = TargetSerializer
-    pagination_class = TargetPage
-
-    def get_queryset(self) -> Any:
-        players = get_economy().leaderboard().exclude(pk=self.player_id)
-        return players.filter(is_active=True) if facts.has_active_field() else players
+    pagination_class = TargetPagination
 
     @extend_schema(
         operation_id="heists_targets_list",
         summary="Players I might rob",
-        description="Everybody else who is active, in leaderboard order. Where heists are switched off the list stays "
-        "readable, and nobody is eligible (`feature_disabled`).",
-        tags=TARGETS,
+        description="All other active players, in the order of the leaderboard. While heists are switched off, the "
+        "list stays readable, and every `code` is `feature_disabled`.",
+        tags=TARGETS_TAG,
         parameters=[schema.RETRY_AFTER],
         responses={200: TargetSerializer(many=True)} | schema.problems("validation_error", "invalid_cursor"),
     )
-    def get(self, request: Request) -> Response:
-        page = [player.pk for player in self.paginate_queryset(self.get_queryset()) or ()]
-        found = preview.prospects(attacker_id=self.player_id, victim_ids=page, economy=get_economy())
-        return self.get_paginated_response(TargetSerializer([found[pk] for pk in page if pk in found], many=True).data)
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        economy = get_economy()
+        others = economy.leaderboard().exclude(pk=self.player_id)
+        if facts.has_active_field():
+            others = others.filter(is_active=True)
+        pagination = TargetPagination()
+        page = [player.pk for player in pagination.paginate_queryset(others, request)]
+        found = preview.prospects(attacker_id=self.player_id, victim_ids=page, economy=economy)
+        # A player may have been deleted between the two statements.
+        rows = [found[pk] for pk in page if pk in found]
+        return pagination.get_paginated_response(TargetSerializer(rows, many=True).data)
 
 
 class TargetView(PlayerView):
@@ -62,12 +65,12 @@ class TargetView(PlayerView):
     @extend_schema(
         operation_id="heists_targets_retrieve",
         summary="Preview of robbing one player",
-        description="What an attempt would meet now, by the rules that would judge it. It never tells of a shield.",
-        tags=TARGETS,
+        description="What would happen to an attempt now, by the same rules. It never reveals a shield.",
+        tags=TARGETS_TAG,
         parameters=[schema.player_path_id("player_id", "The player's id."), schema.RETRY_AFTER],
         responses={200: PreviewSerializer} | schema.problems("not_found"),
     )
-    def get(self, request: Request, player_id: str) -> Response:
+    def get(self, request: Request, *args: Any, player_id: str, **kwargs: Any) -> Response:
         try:
             key = player_ids.from_path(player_id)
         except ValueError:

@@ -1,7 +1,7 @@
-"""How many requests a minute: protects the server, and is never a rule of the game.
+"""Limits the requests of a client in a minute. See docs/specification.md, "HTTP API".
 
-A request counts in the client's current minute, by one atomic `incr` in a cache that all processes share. A table would
-be as exact, but would cost every read a write and a commit. See docs/specification.md, "HTTP API".
+Each request is counted by one atomic `incr` in a cache that all processes share. A table would be as exact, but each
+read would cost a write and a commit.
 """
 
 from __future__ import annotations
@@ -22,24 +22,25 @@ WINDOW_SECONDS = 60
 
 
 class MinuteThrottle(BaseThrottle):
-    """Allow a client `limit()` requests in each minute; while the cache fails, allow every request.
+    """Allows a client `limit()` requests in each minute of the clock. While the cache fails, it allows all requests.
 
-    A subclass says who the client is and how many requests it may send. The limit is read at each request.
+    A subclass defines `scope`, `limit` and `client`. The limit is read at each request.
     """
 
     scope = ""
 
     def limit(self) -> int:
+        """Return the number of requests that a client may send in a minute."""
         raise NotImplementedError
 
     def client(self, request: Any) -> str:
-        """Return any text that identifies who sends the request."""
+        """Return a text that identifies the client."""
         raise NotImplementedError
 
     def allow_request(self, request: Any, view: Any) -> bool:
         now = time.time()
         self.seconds_left = WINDOW_SECONDS - now % WINDOW_SECONDS
-        # A digest, because a client may be any text and a key of a cache may not.
+        # A digest, because some caches limit the length and the characters of a key.
         client = hashlib.sha256(self.client(request).encode("utf-8", "replace")).hexdigest()[:32]
         try:
             count = self.count(f"heists:{self.scope}:{client}:{int(now // WINDOW_SECONDS)}")
@@ -53,10 +54,10 @@ class MinuteThrottle(BaseThrottle):
         """Count one more request under this key, and return how many there are now."""
         cache = caches[conf.throttle_cache()]
         try:
-            # All but the first request of a minute need no more than this.
+            # Enough for all but the first request of a minute.
             return int(cache.incr(key))
         except ValueError:
-            # The key outlives its minute, so that it does not expire while it still counts.
+            # Two windows, so that the key does not expire during its minute.
             cache.add(key, 0, timeout=2 * WINDOW_SECONDS)
             return int(cache.incr(key))
 
@@ -65,15 +66,15 @@ class MinuteThrottle(BaseThrottle):
 
 
 class PlayerThrottle(MinuteThrottle):
-    """Counts the requests of the signed-in player."""
+    """Limits the requests of the signed-in player."""
 
     def client(self, request: Any) -> str:
-        # With the day of joining: a key that is given out again, as in test databases, starts without a count.
+        # With the time of joining, because a database may assign a deleted player's key again.
         return f"{request.user.pk} {getattr(request.user, 'date_joined', '')}"
 
 
 class AttemptThrottle(PlayerThrottle):
-    """Attempts and purchases."""
+    """Limits attempts and purchases."""
 
     scope = "attempts"
 
@@ -82,7 +83,7 @@ class AttemptThrottle(PlayerThrottle):
 
 
 class ReadThrottle(PlayerThrottle):
-    """Everything else."""
+    """Limits all other requests."""
 
     scope = "reads"
 

@@ -1,6 +1,8 @@
-"""My tokens (spec section 6)."""
+"""The player's own tokens. See docs/specification.md, "HTTP API"."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
@@ -13,9 +15,9 @@ from . import schema
 from .base import PlayerView
 from .serializers import TokenSerializer
 
-SHOWN = ("balance", "total_earned", "total_spent", "last_earned_at", "last_spent_at")
-# Who never earned or tried anything has no row.
-NONE_YET = (0, 0, 0, None, None)
+COLUMNS = ("balance", "total_earned", "total_spent", "last_earned_at", "last_spent_at")
+# A player who never earned a token and never made an attempt has no row.
+NO_TOKENS = (0, 0, 0, None, None)
 
 
 class TokenView(PlayerView):
@@ -24,13 +26,14 @@ class TokenView(PlayerView):
     @extend_schema(
         operation_id="heists_token",
         summary="My tokens",
+        description="My balance, and the end of my cooldown.",
         tags=["heists"],
         parameters=[schema.RETRY_AFTER],
         responses={200: TokenSerializer} | schema.problems(),
     )
-    def get(self, request: Request) -> Response:
-        rows = HeistToken.objects.filter(user=self.player_id).values_list(*SHOWN)
-        mine = dict(zip(SHOWN, next(iter(rows), NONE_YET), strict=True))
-        ends = rules.cooldown_ends_at(conf.rules(), mine["last_spent_at"])
-        mine["cooldown_ends_at"] = ends if ends and ends > timezone.now() else None
-        return Response(TokenSerializer(mine).data)
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        rows = HeistToken.objects.filter(user=self.player_id).values_list(*COLUMNS)
+        token = dict(zip(COLUMNS, next(iter(rows), NO_TOKENS), strict=True))
+        ends_at = rules.cooldown_ends_at(conf.rules(), token["last_spent_at"])
+        token["cooldown_ends_at"] = ends_at if ends_at and ends_at > timezone.now() else None
+        return Response(TokenSerializer(token).data)

@@ -1,4 +1,4 @@
-"""The page behind a email's unsubscribe link: plain HTML, for whoever holds the link (spec section 5)."""
+"""The HTML page of an email's unsubscribe link. See docs/specification.md, "Notifications"."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from ..errors import Busy
 from ..services import set_email_preference
 
 
-# No login and no CSRF token: mail providers send the POST by themselves (RFC 8058), and the signed link is the proof.
+# No sign-in and no CSRF token: mail providers send the POST themselves (RFC 8058), and the link is signed.
 @method_decorator([csrf_exempt, never_cache], name="dispatch")
 class UnsubscribeView(View):
-    """GET asks, since mail scanners follow every link; POST does it."""
+    """GET asks for confirmation, because mail scanners follow links; POST turns the emails off."""
 
     http_method_names = ["get", "head", "post"]
 
@@ -29,30 +29,31 @@ class UnsubscribeView(View):
     def as_view(cls, **initkwargs: Any) -> Any:
         return outside_atomic_requests(super().as_view(**initkwargs))
 
-    def get(self, request: HttpRequest, token: str) -> HttpResponse:
-        wish = unsubscribe.read(token)
-        if wish is None:
+    def get(self, request: HttpRequest, *args: Any, token: str, **kwargs: Any) -> HttpResponse:
+        subscription = unsubscribe.read(token)
+        if subscription is None:
             return self._page(request, "unknown", status=404)
-        return self._page(request, "ask", type=wish.type.label)
+        return self._page(request, "ask", type=subscription.type.label)
 
-    def post(self, request: HttpRequest, token: str) -> HttpResponse:
-        wish = unsubscribe.read(token)
-        if wish is None:
+    def post(self, request: HttpRequest, *args: Any, token: str, **kwargs: Any) -> HttpResponse:
+        subscription = unsubscribe.read(token)
+        if subscription is None:
             return self._page(request, "unknown", status=404)
-        only_this = request.POST.get("emails") == "type"
-        # Somebody whose account is gone gets no emails; to say so would tell who has an account.
-        if get_user_model()._default_manager.filter(pk=wish.player_id).exists():
+        only_this_type = request.POST.get("emails") == "type"
+        # The answer for a deleted account is the same, so that it does not reveal which accounts exist.
+        if get_user_model()._default_manager.filter(pk=subscription.player_id).exists():
             try:
                 set_email_preference(
-                    player_id=wish.player_id, **({"mute": [wish.type]} if only_this else {"muted": True})
+                    player_id=subscription.player_id,
+                    **({"mute": [subscription.type]} if only_this_type else {"muted": True}),
                 )
             except Busy:
                 return self._page(request, "busy", status=503)
-        return self._page(request, "done_type" if only_this else "done_all", type=wish.type.label)
+        return self._page(request, "done_type" if only_this_type else "done_all", type=subscription.type.label)
 
     def _page(self, request: HttpRequest, state: str, *, status: int = 200, **context: Any) -> HttpResponse:
         response = render(request, "heists/unsubscribe.html", {"state": state, **context}, status=status)
-        # The address is a key: it must not travel on to other sites, or into a search engine.
+        # The address is a credential: keep it out of other sites' logs and of search engines.
         response.headers["Referrer-Policy"] = "no-referrer"
         response.headers["X-Robots-Tag"] = "noindex"
         return response

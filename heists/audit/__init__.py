@@ -1,7 +1,7 @@
-"""The audit: every promise of the rows, asked again from the rows alone (spec sections 3, 4, 5 and 8).
+"""Recomputes every promise of the data from the rows (docs/specification.md, "Commands"; docs/law.md).
 
-Each check is one statement or a few, whatever the number of heists, and yields the rows that break its promise. The
-whole runs on one snapshot, so that a site at work does not look like a broken one.
+Each check runs one statement or a few, whatever the number of heists, and yields the rows that break its promise. All
+checks read one snapshot, so that transactions that commit meanwhile are not reported as differences.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ CHECKS: tuple[Check, ...] = (
 
 
 def retention() -> dt.timedelta | None:
-    """How long a notification is certainly kept, or None where nothing prunes them."""
+    """Return the age up to which no notification is pruned; None where nothing prunes them."""
     kept = [days for days in (conf.retention_read(), conf.retention_unread()) if days]
     return min(kept, default=None)
 
 
 @contextmanager
 def open_snapshot(using: str) -> Iterator[AuditData]:
-    """Give the data of a database as they stand at one moment, read only where the database can promise it."""
+    """Yield the data of one database as of one moment. On PostgreSQL the snapshot is read only."""
     connection = connections[using]
-    alone = not connection.in_atomic_block
+    outermost = not connection.in_atomic_block
     with transaction.atomic(using=using):
-        if alone and connection.vendor == "postgresql":
+        if outermost and connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         yield AuditData(using, get_economy(), timezone.now(), retention())

@@ -1,4 +1,4 @@
-"""What a check is: a small function that yields the rows which break one promise, and the code it goes by."""
+"""Defines a check: a function that yields the rows that break one promise, and its code."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from ..economy import Economy
 from ..models import Heist, HeistNotification, HeistToken, RuleSet, Shield
 from ..rules import Rules
 
-# The rows that are wrong, as a queryset or as dictionaries with the names that the check announced.
-Wrong = Iterable["QuerySet[Any] | dict[str, Any]"]
+# Rows that break a promise: querysets, or dictionaries with the keys that the check declares.
+Broken = Iterable["QuerySet[Any] | dict[str, Any]"]
 
 
 class Skipped(Exception):
-    """A check that this host can't be asked; the audit says so and goes on."""
+    """Raised by a check that needs a hook that this economy does not have. The audit reports it and continues."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One row that is not what the other rows say it has to be."""
+    """One row that disagrees with the other rows."""
 
     code: str
     ids: dict[str, Any]
@@ -38,12 +38,12 @@ class Difference:
 
 @dataclass(frozen=True)
 class AuditData:
-    """The rows under audit: one database at one moment, and the host's economy."""
+    """The rows under audit: one database at one moment, with the host's economy."""
 
     using: str
     economy: Economy
     now: dt.datetime
-    # How long notifications are kept for certain; older ones may be gone rightly. None: for ever.
+    # The age up to which no notification is pruned; None where nothing prunes them.
     retention: dt.timedelta | None = None
 
     def rows(self, model: Any) -> QuerySet[Any]:
@@ -79,29 +79,29 @@ class AuditData:
         return {row.pk: row.rules for row in self.rows(RuleSet)}
 
     def window(self, length: Callable[[Rules], dt.timedelta]) -> Case:
-        """How long a window of each heist's own rules is, as an expression."""
+        """Return an expression for the length of a window by the rules of each heist."""
         whens = (When(rule_set=pk, then=Value(length(rules))) for pk, rules in self.rule_sets.items())
-        # The default is for a site without any: a Case of nothing has no type in PostgreSQL.
+        # The default is for a site without rule sets: PostgreSQL cannot type a CASE without branches.
         return Case(*whens, default=Value(dt.timedelta()), output_field=DurationField())
 
     @property
     def notifications_kept_since(self) -> dt.datetime:
-        """From when on every notification must still be there."""
+        """The time since which no notification can have been pruned."""
         return dt.datetime.min.replace(tzinfo=dt.UTC) if self.retention is None else self.now - self.retention
 
 
 @dataclass(frozen=True)
 class Check:
-    """One promise: `code` is stable, `promise` says it, `find` yields the rows that break it."""
+    """One promise. `code` is stable, `promise` is printed, `find` yields the rows that break it."""
 
     code: str
     promise: str
-    find: Callable[[AuditData], Wrong]
+    find: Callable[[AuditData], Broken]
     ids: dict[str, str] = field(default_factory=dict)
     numbers: tuple[str, ...] = ()
 
     def differences(self, data: AuditData) -> Iterator[Difference]:
-        """Yield each difference. Raises Skipped where this host can't be asked."""
+        """Yield each difference. Raises Skipped where the economy lacks the hook that the check needs."""
         for found in self.find(data):
             if isinstance(found, dict):
                 yield self._difference(found)
@@ -119,10 +119,10 @@ class Check:
 
 def check(
     code: str, *, ids: dict[str, str], numbers: tuple[str, ...] = ()
-) -> Callable[[Callable[[AuditData], Wrong]], Check]:
-    """Make a check of a function; its docstring is the promise, `ids` are label and field of what a row is about."""
+) -> Callable[[Callable[[AuditData], Broken]], Check]:
+    """Make a check of a function. Its docstring is the promise; `ids` maps labels to the fields that identify a row."""
 
-    def make(find: Callable[[AuditData], Wrong]) -> Check:
+    def make(find: Callable[[AuditData], Broken]) -> Check:
         return Check(code, (find.__doc__ or code).strip(), find, ids, numbers)
 
     return make

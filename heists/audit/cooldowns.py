@@ -1,4 +1,7 @@
-"""Two deeds that should not both be: the windows of spec section 4, by the rules of the later one."""
+"""Outcomes inside a cooldown, protection or daily limit, by the rules of the later one.
+
+See docs/specification.md, "The rules".
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,11 @@ from django.db.models.functions import Lag
 
 from ..choices import HeistStatus
 from ..rules import DAY, Rules
-from .base import AuditData, Wrong, check
+from .base import AuditData, Broken, check
 
 
 def _too_soon(data: AuditData, rows: Any, per: tuple[str, ...], length: Callable[[Rules], dt.timedelta]) -> Any:
-    """The rows that came inside the window that the row before them had opened."""
+    """Return the rows inside the window that the row before them opened."""
     in_order: dict[str, Any] = {"partition_by": [F(name) for name in per], "order_by": ["created_at", "pk"]}
     return rows.annotate(
         previous=Window(Lag("created_at"), **in_order),
@@ -29,7 +32,7 @@ def _too_soon(data: AuditData, rows: Any, per: tuple[str, ...], length: Callable
     ids={"heist": "pk", "attacker": "attacker_id"},
     numbers=("previous_heist", "previous", "created_at"),
 )
-def cooldown(data: AuditData) -> Wrong:
+def cooldown(data: AuditData) -> Broken:
     """No attacker has two outcomes inside the cooldown."""
     yield _too_soon(data, data.outcomes, ("attacker",), lambda rules: rules.cooldown)
 
@@ -39,17 +42,17 @@ def cooldown(data: AuditData) -> Wrong:
     ids={"heist": "pk", "victim": "victim_id"},
     numbers=("status", "previous_heist", "previous", "created_at"),
 )
-def protection(data: AuditData) -> Wrong:
-    """No attack reaches a victim inside the protection that a success opened."""
+def protection(data: AuditData) -> Broken:
+    """No outcome is inside the protection that a success against the same victim opened."""
     before: dict[str, Any] = {
         "partition_by": [F("victim")],
         "order_by": ["created_at", "pk"],
         "frame": RowRange(start=None, end=-1),
     }
-    robbed = Q(status=HeistStatus.SUCCESS)
+    success = Q(status=HeistStatus.SUCCESS)
     yield data.outcomes.annotate(
-        previous=Window(Max(Case(When(robbed, then="created_at"))), **before),
-        previous_heist=Window(Max(Case(When(robbed, then="pk"))), **before),
+        previous=Window(Max(Case(When(success, then="created_at"))), **before),
+        previous_heist=Window(Max(Case(When(success, then="pk"))), **before),
         opens=F("created_at") - data.window(lambda rules: rules.protection),
     ).filter(previous__gt=F("opens"))
 
@@ -59,19 +62,19 @@ def protection(data: AuditData) -> Wrong:
     ids={"heist": "pk", "attacker": "attacker_id", "victim": "victim_id"},
     numbers=("previous_heist", "previous", "created_at"),
 )
-def pair(data: AuditData) -> Wrong:
-    """No attacker meets the same victim twice inside the pair's cooldown."""
+def pair_cooldown(data: AuditData) -> Broken:
+    """No attacker has two outcomes against the same victim inside the pair cooldown."""
     yield _too_soon(data, data.outcomes, ("attacker", "victim"), lambda rules: rules.pair_cooldown)
 
 
 @check("window_day", ids={"heist": "pk", "attacker": "attacker_id"}, numbers=("limit", "before", "created_at"))
-def day(data: AuditData) -> Wrong:
+def daily_limit(data: AuditData) -> Broken:
     """No attacker has more outcomes in a rolling day than the daily limit."""
     limits = {rules.max_heists_per_day for rules in data.rule_sets.values()}
     for limit in sorted(limits):
         mine = [pk for pk, rules in data.rule_sets.items() if rules.max_heists_per_day == limit]
         nth = Window(Lag("created_at", offset=limit), partition_by=[F("attacker")], order_by=["created_at", "pk"])
-        # Asked in the expression: as a filter, it would take the outcomes under other rules out of the count.
+        # In the expression: a filter would remove the outcomes under other rules from the count.
         yield data.outcomes.annotate(
             limit=Value(limit, IntegerField()),
             before=Case(When(rule_set__in=mine, then=nth), default=None, output_field=DateTimeField()),
@@ -79,4 +82,4 @@ def day(data: AuditData) -> Wrong:
         ).filter(before__gt=F("opens"))
 
 
-CHECKS = (cooldown, protection, pair, day)
+CHECKS = (cooldown, protection, pair_cooldown, daily_limit)

@@ -1,4 +1,4 @@
-"""Each heist against its own row and the rules it was judged by (spec section 4)."""
+"""Compares each heist with the rules it was judged by (docs/specification.md, "The rules")."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from django.db.models.functions import Cast, Coalesce, Least, TruncMonth
 from ..choices import STATUS_OF_CODE, FailureCode, HeistNotificationType, HeistStatus
 from ..models import RuleSet
 from ..rules import DAY, month_start
-from .base import AuditData, Wrong, check
+from .base import AuditData, Broken, check
 
-# A rejection takes no lock: its clock was read a moment before the facts, and another server's clock may differ.
+# A rejection takes no lock, so its clock was read before its facts.
 MOMENT = dt.timedelta(minutes=1)
-LONGEST_MONTH = dt.timedelta(days=31, hours=2)  # a clock may be put back in it
+LONGEST_MONTH = dt.timedelta(days=31, hours=2)  # with a clock that was set back
 
 BIG = BigIntegerField()
 POINTS = Cast("victim_points_before", BIG)
@@ -24,7 +24,7 @@ SHARE = Least(POINTS * F("rule_set__steal_percentage") / 100, Cast("rule_set__ma
 
 
 @check("heist_failure_code", ids={"heist": "pk"}, numbers=("status", "failure_code"))
-def code_fits_status(data: AuditData) -> Wrong:
+def failure_codes(data: AuditData) -> Broken:
     """A failure code belongs to its status, and only a success has none."""
     right = Q(status=HeistStatus.SUCCESS, failure_code=None)
     for code, status in STATUS_OF_CODE.items():
@@ -33,19 +33,19 @@ def code_fits_status(data: AuditData) -> Wrong:
 
 
 @check("heist_self_target", ids={"heist": "pk", "attacker": "attacker_id"}, numbers=("victim_id", "failure_code"))
-def self_targets(data: AuditData) -> Wrong:
-    """The code self_target is for those who named themselves, and for nobody else."""
-    oneself, told = Q(attacker=F("victim")), Q(failure_code=FailureCode.SELF_TARGET)
-    # ~ on a nullable column would lose the nulls: a Case asks the plain question.
+def self_targets(data: AuditData) -> Broken:
+    """The code self_target is on attempts on oneself, and only there."""
+    oneself, coded = Q(attacker=F("victim")), Q(failure_code=FailureCode.SELF_TARGET)
+    # With Case, because ~Q on a nullable column loses the nulls.
     yield data.heists.annotate(
         oneself=Case(When(oneself, then=Value(1)), default=Value(0)),
-        told=Case(When(told, then=Value(1)), default=Value(0)),
-    ).exclude(oneself=F("told"))
+        coded=Case(When(coded, then=Value(1)), default=Value(0)),
+    ).exclude(oneself=F("coded"))
 
 
 @check("heist_enough_points", ids={"heist": "pk"}, numbers=("status", "victim_points_before", "share"))
-def enough_points(data: AuditData) -> Wrong:
-    """An outcome's victim had enough points; one refused for too few had not."""
+def enough_points(data: AuditData) -> Broken:
+    """The victim of an outcome had enough points; one rejected for too few points had not."""
     rows = data.heists.annotate(share=SHARE)
     enough = Q(victim_points_before__gte=F("rule_set__min_target_points"), share__gte=1)
     few = Q(victim_points_before__lt=F("rule_set__min_target_points")) | Q(share__lt=1)
@@ -54,14 +54,14 @@ def enough_points(data: AuditData) -> Wrong:
 
 
 @check("heist_amount", ids={"heist": "pk", "victim": "victim_id"}, numbers=("points_stolen", "share", "rule_set_id"))
-def amount(data: AuditData) -> Wrong:
-    """Nobody loses more than the percentage and the cap of the heist's rules."""
+def amount(data: AuditData) -> Broken:
+    """A success takes no more than the percentage and the cap of its rules."""
     yield data.successes.annotate(share=SHARE).filter(points_stolen__gt=F("share"))
 
 
 @check("heist_retry_at", ids={"heist": "pk"}, numbers=("failure_code", "created_at", "retry_at"))
-def retry_at(data: AuditData) -> Wrong:
-    """retry_at stands where time decides, after the attempt and within the window that refused it; else it is null."""
+def retry_at(data: AuditData) -> Broken:
+    """retry_at is set exactly where time decides: after the attempt, and within the window of the failed rule."""
     yield data.heists.filter(failure_code__in=FailureCode.timed()).filter(
         Q(retry_at=None) | Q(retry_at__lte=F("created_at"))
     )
@@ -80,9 +80,9 @@ def retry_at(data: AuditData) -> Wrong:
 
 
 def _with_loss_left(data: AuditData, zone: str) -> Any:
-    """The successes with what was left of the victim's loss limit, for those judged in this time zone.
+    """Return the successes with what was left of the victim's loss limit, for those judged in this time zone.
 
-    Losses to attackers whose account is gone are missing from the rows, so it may have been less, never more.
+    Losses to attackers whose account was deleted are missing, so less may have been left, never more.
     """
     lost = Coalesce(
         Window(
@@ -95,7 +95,7 @@ def _with_loss_left(data: AuditData, zone: str) -> Any:
         output_field=BIG,
     )
     left = (POINTS + lost) * F("rule_set__monthly_loss_percent") / 100 - lost
-    # The zone is asked in the expression: as a filter it would take the other zones' losses out of the sum.
+    # The zone is in the expression: a filter would remove the losses under other zones from the sum.
     return data.successes.annotate(
         share=SHARE, left=Case(When(rule_set__time_zone=zone, then=left), default=None, output_field=BIG)
     )
@@ -106,28 +106,30 @@ def _zones(data: AuditData) -> list[str]:
 
 
 @check("heist_loss_limit", ids={"heist": "pk", "victim": "victim_id"}, numbers=("points_stolen", "left", "created_at"))
-def loss_limit(data: AuditData) -> Wrong:
-    """Nobody loses more in a calendar month than the heist's rules leave them to lose."""
+def loss_limit(data: AuditData) -> Broken:
+    """A success takes no more than its rules' loss limit leaves of the calendar month."""
     for zone in _zones(data):
         yield _with_loss_left(data, zone).filter(points_stolen__gt=F("left"))
 
 
 @check("heist_amount_short", ids={"heist": "pk", "victim": "victim_id"}, numbers=("points_stolen", "share", "left"))
-def amount_short(data: AuditData) -> Wrong:
+def amount_short(data: AuditData) -> Broken:
     """A success takes the whole share, or all that the loss limit leaves."""
-    gone = data.notifications.filter(type=HeistNotificationType.HEIST_VICTIM, heist=None)
+    deleted = data.notifications.filter(type=HeistNotificationType.HEIST_VICTIM, heist=None)
     names = ("pk", "victim_id", "points_stolen", "share", "left", "created_at", "rule_set_id")
     for zone in _zones(data):
         short = _with_loss_left(data, zone).filter(points_stolen__lt=Least("share", "left"), left__isnull=False)
         for row in short.values(*names):
             since = month_start(data.rule_sets[row["rule_set_id"]], row["created_at"])
-            # Losses to accounts since deleted explain a smaller amount; only their notifications tell of them.
-            unknown = (
+            # Losses to deleted accounts explain a smaller amount; only their notifications are left of them.
+            explained = (
                 since < data.notifications_kept_since
-                or gone.filter(user=row["victim_id"], created_at__gte=since, created_at__lte=row["created_at"]).exists()
+                or deleted.filter(
+                    user=row["victim_id"], created_at__gte=since, created_at__lte=row["created_at"]
+                ).exists()
             )
-            if not unknown:
+            if not explained:
                 yield row
 
 
-CHECKS = (code_fits_status, self_targets, enough_points, amount, retry_at, loss_limit, amount_short)
+CHECKS = (failure_codes, self_targets, enough_points, amount, retry_at, loss_limit, amount_short)

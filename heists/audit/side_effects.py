@@ -1,4 +1,4 @@
-"""What a heist leaves behind: point events, notifications, used shields, emails (spec sections 2, 3 and 5)."""
+"""Compares heists with their point events, notifications, used shields and emails (docs/specification.md, "Data")."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from django.db.models.functions import Cast, Coalesce, Least
 
 from ..choices import EmailState, HeistNotificationType, HeistStatus
 from ..models import OutboxEmail, TokenGrant
-from .base import AuditData, Skipped, Wrong, check
+from .base import AuditData, Broken, Skipped, check
 
-CHUNK = 10_000
+CHUNK_ROWS = 10_000
 
 
 @check("transfer_events", ids={"heist": "heist", "player": "player"}, numbers=("status", "expected", "found"))
-def transfers(data: AuditData) -> Wrong:
-    """A success has one point event for each side, of exactly the points stolen; nothing else has any."""
+def transfer_events(data: AuditData) -> Broken:
+    """A success has one point event for each side, of exactly the points stolen; a heist of another status has none."""
     last = -1
     while True:
         chunk = list(
             data.heists.filter(pk__gt=last)
             .order_by("pk")
-            .values_list("pk", "attacker_id", "victim_id", "points_stolen", "status")[:CHUNK]
+            .values_list("pk", "attacker_id", "victim_id", "points_stolen", "status")[:CHUNK_ROWS]
         )
         if not chunk:
             return
@@ -52,14 +52,14 @@ def transfers(data: AuditData) -> Wrong:
 
 
 @check("notification_missing", ids={"heist": "pk", "player": "player"}, numbers=("type", "created_at"))
-def told(data: AuditData) -> Wrong:
-    """Both sides of a success, and the owner of a shield that blocked, were told."""
-    emails = (
+def notifications_exist(data: AuditData) -> Broken:
+    """Both sides of a success, and the owner of a shield that blocked, have a notification."""
+    expected = (
         (HeistNotificationType.HEIST_SUCCESS, HeistStatus.SUCCESS, "attacker"),
         (HeistNotificationType.HEIST_VICTIM, HeistStatus.SUCCESS, "victim"),
         (HeistNotificationType.SHIELD_ACTIVATED, HeistStatus.FAILED_SHIELD, "victim"),
     )
-    for type, status, side in emails:
+    for type, status, side in expected:
         theirs = data.notifications.filter(heist=OuterRef("pk"), user=OuterRef(side), type=type)
         yield data.heists.filter(~Exists(theirs), status=status, created_at__gt=data.notifications_kept_since).annotate(
             player=F(side), type=Value(str(type))
@@ -67,8 +67,8 @@ def told(data: AuditData) -> Wrong:
 
 
 @check("notification_twice", ids={"heist": "heist_id", "player": "user_id"}, numbers=("type", "times"))
-def told_once(data: AuditData) -> Wrong:
-    """Nobody was told the same twice."""
+def notifications_unique(data: AuditData) -> Broken:
+    """A player has one notification of a type about a heist at most."""
     about_heists = data.notifications.exclude(heist=None)
     yield about_heists.order_by().values("heist_id", "user_id", "type").annotate(times=Count("pk")).filter(times__gt=1)
 
@@ -78,8 +78,8 @@ def told_once(data: AuditData) -> Wrong:
     ids={"notification": "pk", "player": "user_id", "heist": "heist_id"},
     numbers=("type", "heist__status"),
 )
-def told_rightly(data: AuditData) -> Wrong:
-    """A notification tells the right player of the right kind of heist; rejections have none."""
+def notifications_match(data: AuditData) -> Broken:
+    """A notification is to the right player about the right kind of heist; rejections have none."""
     right = (
         Q(type=HeistNotificationType.HEIST_SUCCESS, heist__status=HeistStatus.SUCCESS, user=F("heist__attacker"))
         | Q(type=HeistNotificationType.HEIST_VICTIM, heist__status=HeistStatus.SUCCESS, user=F("heist__victim"))
@@ -96,25 +96,25 @@ def told_rightly(data: AuditData) -> Wrong:
 @check(
     "notification_points",
     ids={"notification": "pk", "heist": "heist_id"},
-    numbers=("said", "heist__points_stolen"),
+    numbers=("points", "heist__points_stolen"),
 )
-def told_the_points(data: AuditData) -> Wrong:
-    """A notification names the points that moved."""
+def notification_points(data: AuditData) -> Broken:
+    """A notification of a success has the points that moved."""
     yield (
         data.notifications.filter(heist__status=HeistStatus.SUCCESS)
         .annotate(
-            said=Coalesce(Cast(KT("metadata__points"), CharField()), Value("nothing")),
+            points=Coalesce(Cast(KT("metadata__points"), CharField()), Value("none")),
             moved=Cast("heist__points_stolen", CharField()),
         )
-        .exclude(said=F("moved"))
+        .exclude(points=F("moved"))
     )
 
 
 @check(
     "grant_notification_missing", ids={"grant": "pk", "player": "player_id"}, numbers=("amount", "reason", "created_at")
 )
-def grants_told(data: AuditData) -> Wrong:
-    """Whoever earned tokens was told."""
+def grant_notifications(data: AuditData) -> Broken:
+    """Every grant of tokens has a notification to its player."""
     ids = Cast(KT("metadata__grant_id"), CharField())
     theirs = data.notifications.filter(type=HeistNotificationType.TOKEN_EARNED, user=OuterRef("player"))
     yield (
@@ -128,7 +128,7 @@ def grants_told(data: AuditData) -> Wrong:
 
 
 @check("shield_missing", ids={"heist": "pk", "victim": "victim_id"}, numbers=("created_at",))
-def blocks_used_a_shield(data: AuditData) -> Wrong:
+def blocks_have_a_shield(data: AuditData) -> Broken:
     """A blocked attack used up a shield."""
     yield data.heists.filter(~Exists(data.shields.filter(used_by=OuterRef("pk"))), status=HeistStatus.FAILED_SHIELD)
 
@@ -138,7 +138,7 @@ def blocks_used_a_shield(data: AuditData) -> Wrong:
     ids={"shield": "pk", "player": "player_id", "heist": "used_by_id"},
     numbers=("used_by__status", "bought_at", "used_at", "expires_at"),
 )
-def shields_used_rightly(data: AuditData) -> Wrong:
+def used_shields(data: AuditData) -> Broken:
     """A used shield blocked an attack on its owner, at that moment, while it was live."""
     right = Q(
         used_by__status=HeistStatus.FAILED_SHIELD,
@@ -149,21 +149,21 @@ def shields_used_rightly(data: AuditData) -> Wrong:
     )
     used = data.shields.exclude(used_by=None)
     yield used.annotate(right=Case(When(right, then=Value(1)), default=Value(0))).filter(right=0)
-    # Its heist may be gone with the attacker; the moment stays.
+    # The heist may have been deleted with its attacker; `used_at` stays.
     yield data.shields.filter(used_by=None).filter(Q(used_at__lt=F("bought_at")) | Q(used_at__gte=F("expires_at")))
 
 
 @check("shield_expired_early", ids={"shield": "pk", "player": "player_id"}, numbers=("expires_at", "expired_at"))
-def shields_expire_in_time(data: AuditData) -> Wrong:
-    """No shield was marked expired before its time."""
+def expired_shields(data: AuditData) -> Broken:
+    """No shield was marked as expired before its end."""
     yield data.shields.filter(expired_at__lt=F("expires_at"))
 
 
 @check(
     "shield_ignored", ids={"shield": "pk", "player": "player_id", "heist": "heist"}, numbers=("bought_at", "expires_at")
 )
-def shields_block(data: AuditData) -> Wrong:
-    """Nobody was robbed through a live shield."""
+def ignored_shields(data: AuditData) -> Broken:
+    """No success is against a player with a live shield."""
     ended = Least(Coalesce("used_at", "expires_at"), Coalesce("expired_at", "expires_at"), F("expires_at"))
     robbed = Q(
         player__heists_as_victim__status=HeistStatus.SUCCESS,
@@ -185,23 +185,23 @@ def shields_block(data: AuditData) -> Wrong:
     ids={"notification": "notification_id", "email": "pk"},
     numbers=("state", "notification__email_sent"),
 )
-def emails_tell(data: AuditData) -> Wrong:
-    """A notification says that its email was sent exactly when its email was."""
+def email_states(data: AuditData) -> Broken:
+    """A notification has `email_sent` exactly if its outbox email is in the state SENT."""
     emails = data.rows(OutboxEmail)
     yield emails.filter(state=EmailState.SENT, notification__email_sent=False)
     yield emails.exclude(state=EmailState.SENT).filter(notification__email_sent=True)
 
 
 CHECKS = (
-    transfers,
-    told,
-    told_once,
-    told_rightly,
-    told_the_points,
-    grants_told,
-    blocks_used_a_shield,
-    shields_used_rightly,
-    shields_expire_in_time,
-    shields_block,
-    emails_tell,
+    transfer_events,
+    notifications_exist,
+    notifications_unique,
+    notifications_match,
+    notification_points,
+    grant_notifications,
+    blocks_have_a_shield,
+    used_shields,
+    expired_shields,
+    ignored_shields,
+    email_states,
 )

@@ -1,4 +1,4 @@
-"""Tokens: earned by grants, spent by outcomes, and nothing else (spec section 3)."""
+"""Compares token rows with the grants and outcomes they sum up (docs/specification.md, "Data")."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from django.db.models import Exists, F, IntegerField, Max, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from ..models import RuleSet, TokenGrant
-from .base import AuditData, Wrong, check
+from .base import AuditData, Broken, check
 
 
 def _total(rows: QuerySet[Any], owner: str, of: str) -> Coalesce:
-    """The sum over the rows that belong to the token's player."""
+    """Return the sum of a column over the rows of the token's player."""
     mine = rows.filter(**{owner: OuterRef("user")}).order_by().values(owner)
     return Coalesce(Subquery(mine.annotate(total=Sum(of)).values("total")), 0, output_field=IntegerField())
 
 
 def _newest(rows: QuerySet[Any], owner: str) -> Subquery:
+    """Return the newest `created_at` of the rows of the token's player."""
     mine = rows.filter(**{owner: OuterRef("user")}).order_by().values(owner)
     return Subquery(mine.annotate(newest=Max("created_at")).values("newest"))
 
 
 @check("token_earned", ids={"player": "user_id"}, numbers=("total_earned", "granted"))
-def earned(data: AuditData) -> Wrong:
+def earned(data: AuditData) -> Broken:
     """A player's total_earned is the sum of their grants."""
     yield data.tokens.annotate(granted=_total(data.rows(TokenGrant), "player", "amount")).exclude(
         total_earned=F("granted")
@@ -31,16 +32,16 @@ def earned(data: AuditData) -> Wrong:
 
 
 @check("token_spent", ids={"player": "user_id"}, numbers=("total_spent", "paid", "spent_on_deleted"))
-def spent(data: AuditData) -> Wrong:
-    """A player's total_spent is what their outcomes cost by their rules, and what deleted ones had cost."""
+def spent(data: AuditData) -> Broken:
+    """A player's total_spent is what their outcomes cost by the rules of each, plus spent_on_deleted."""
     yield data.tokens.annotate(paid=_total(data.outcomes, "attacker", "rule_set__token_cost")).exclude(
         total_spent=F("paid") + F("spent_on_deleted")
     )
 
 
 @check("token_balance", ids={"player": "user_id"}, numbers=("balance", "granted", "paid", "spent_on_deleted"))
-def balance(data: AuditData) -> Wrong:
-    """A balance is what was granted less what was spent."""
+def balance(data: AuditData) -> Broken:
+    """A balance is what was granted minus what was spent."""
     yield data.tokens.annotate(
         granted=_total(data.rows(TokenGrant), "player", "amount"),
         paid=_total(data.outcomes, "attacker", "rule_set__token_cost"),
@@ -48,31 +49,31 @@ def balance(data: AuditData) -> Wrong:
 
 
 @check("token_missing_for_grant", ids={"grant": "pk", "player": "player_id"}, numbers=("amount",))
-def grants_have_tokens(data: AuditData) -> Wrong:
-    """Whoever was granted tokens has a token row."""
+def grants_have_tokens(data: AuditData) -> Broken:
+    """Every player with a grant has a token row."""
     yield data.rows(TokenGrant).filter(~Exists(data.tokens.filter(user=OuterRef("player"))))
 
 
 @check("token_missing_for_attacker", ids={"heist": "pk", "player": "attacker_id"})
-def attackers_have_tokens(data: AuditData) -> Wrong:
-    """Every attacker has a token row, first-time attackers too."""
+def attackers_have_tokens(data: AuditData) -> Broken:
+    """Every attacker has a token row."""
     yield data.heists.filter(~Exists(data.tokens.filter(user=OuterRef("attacker"))))
 
 
 @check("token_last_spent", ids={"player": "user_id"}, numbers=("last_spent_at", "newest", "spent_on_deleted"))
-def last_spent(data: AuditData) -> Wrong:
-    """last_spent_at is the time of the newest outcome, or later where that outcome left with its victim."""
+def last_spent(data: AuditData) -> Broken:
+    """last_spent_at is the time of the newest outcome; later only where an outcome was deleted with its victim."""
     rows = data.tokens.annotate(newest=_newest(data.outcomes, "attacker"))
-    wrong = Q(newest__gt=F("last_spent_at")) | Q(newest__isnull=False, last_spent_at=None)
-    # An outcome that cost nothing leaves no trace in spent_on_deleted when it goes.
+    broken = Q(newest__gt=F("last_spent_at")) | Q(newest__isnull=False, last_spent_at=None)
+    # A deleted outcome that cost nothing does not show in spent_on_deleted.
     if not data.rows(RuleSet).filter(token_cost=0).exists():
         later = Q(newest__lt=F("last_spent_at")) | Q(newest=None, last_spent_at__isnull=False)
-        wrong |= later & Q(spent_on_deleted=0)
-    yield rows.filter(wrong)
+        broken |= later & Q(spent_on_deleted=0)
+    yield rows.filter(broken)
 
 
 @check("token_last_earned", ids={"player": "user_id"}, numbers=("last_earned_at", "newest"))
-def last_earned(data: AuditData) -> Wrong:
+def last_earned(data: AuditData) -> Broken:
     """last_earned_at is the time of the newest grant."""
     rows = data.tokens.annotate(newest=_newest(data.rows(TokenGrant), "player"))
     yield rows.filter(

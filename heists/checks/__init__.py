@@ -1,4 +1,4 @@
-"""System checks: is the deployment sane? Each has a stable id and a hint that says what to type.
+"""System checks. Each message has a stable id and a hint that says what to type.
 
 docs/settings.md lists every id.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from django.core import checks
 
 from .database import check_databases, check_event_types
-from .deployment import check_cache, check_installed, check_mail, check_proxies
+from .deployment import check_cache, check_installed, check_links, check_mail, check_proxies, check_templates
 from .economy import check_economy
 from .settings import check_settings
 
@@ -18,18 +18,28 @@ __all__ = [
     "check_economy",
     "check_event_types",
     "check_installed",
+    "check_links",
     "check_mail",
     "check_proxies",
     "check_settings",
+    "check_templates",
     "register",
 ]
 
 
 def register() -> None:
-    """Register every check; what matters on a real site only waits for `check --deploy`."""
-    for check in (check_settings, check_economy, check_databases, check_installed, check_proxies):
+    """Register every check. Those that concern production only run with `check --deploy`."""
+    for check in (
+        check_settings,
+        check_economy,
+        check_databases,
+        check_installed,
+        check_proxies,
+        check_templates,
+        check_links,
+    ):
         checks.register(check, "heists")
     for check in (check_cache, check_mail):
         checks.register(check, "heists", deploy=True)
-    # Asks the database, so it runs with `migrate` and `check --database` alone.
+    # Queries the database, so it runs only with `migrate` and `check --database`.
     checks.register(check_event_types, "heists", checks.Tags.database)

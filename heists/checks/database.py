@@ -1,4 +1,4 @@
-"""Can the database keep the promises of spec section 10, and does it have what heists writes to?"""
+"""Checks the database (docs/specification.md, "Guarantees")."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .. import conf
 from .settings import well_formed
 
 SUPPORTED = ("postgresql", "sqlite")
-# Seconds that a writer of SQLite waits for the one before it; Python's own default is this, too.
-LEAST_TIMEOUT = 5
+# How long SQLite waits for another writer, at least; it is also Python's default.
+LEAST_TIMEOUT_SECONDS = 5
 
 
 def check_databases(**kwargs: Any) -> list[CheckMessage]:
-    """Check how the database that heists writes to is configured; nothing is asked of it."""
+    """Check the configuration of the database that heists writes to. Runs no query."""
     from ..models import Heist
 
     alias = router.db_for_write(Heist)
@@ -29,8 +29,8 @@ def check_databases(**kwargs: Any) -> list[CheckMessage]:
     if connection.vendor not in SUPPORTED:
         return [
             Error(
-                f"{where} is {connection.display_name}, where heists can't lock rows and hold its constraints.",
-                hint="Use PostgreSQL; SQLite serves for development and small sites.",
+                f"{where} is {connection.display_name}, which heists does not support.",
+                hint="Use PostgreSQL, or SQLite for development and small sites.",
                 id="heists.E013",
             )
         ]
@@ -38,11 +38,11 @@ def check_databases(**kwargs: Any) -> list[CheckMessage]:
     if connection.settings_dict.get("ATOMIC_REQUESTS"):
         messages.append(
             Warning(
-                f"{where} has ATOMIC_REQUESTS on; a deed of heists is a transaction of its own and refuses to be "
+                f"{where} has ATOMIC_REQUESTS on; a heist opens a durable transaction of its own, which can't be "
                 "nested.",
                 hint=(
                     'Write "ATOMIC_REQUESTS": False, or put @transaction.non_atomic_requests on your own views that '
-                    "call heists.services. heists' API and admin do so themselves."
+                    "call heists.services. The API and admin of heists already do."
                 ),
                 id="heists.W003",
             )
@@ -56,7 +56,7 @@ def _sqlite(where: str, connection: BaseDatabaseWrapper) -> list[CheckMessage]:
     if str(options.get("transaction_mode")).upper() not in ("IMMEDIATE", "EXCLUSIVE"):
         messages.append(
             Warning(
-                f'{where} has no "transaction_mode"; of two heists at once, one fails with "database is locked".',
+                f'{where} has no "transaction_mode"; one of two simultaneous heists fails with "database is locked".',
                 hint=f'Write {where}["OPTIONS"] = {{"transaction_mode": "IMMEDIATE"}}.',
                 id="heists.W004",
             )
@@ -64,16 +64,16 @@ def _sqlite(where: str, connection: BaseDatabaseWrapper) -> list[CheckMessage]:
     if "wal" not in str(options.get("init_command", "")).lower() and not _in_memory(connection):
         messages.append(
             Warning(
-                f"{where} is not in WAL mode; every heist makes all readers wait.",
+                f"{where} is not in WAL mode; each heist blocks all readers.",
                 hint=f'Write {where}["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL;".',
                 id="heists.W005",
             )
         )
-    timeout = options.get("timeout", LEAST_TIMEOUT)
-    if not isinstance(timeout, int | float) or timeout < LEAST_TIMEOUT:
+    timeout = options.get("timeout", LEAST_TIMEOUT_SECONDS)
+    if not isinstance(timeout, int | float) or timeout < LEAST_TIMEOUT_SECONDS:
         messages.append(
             Warning(
-                f"{where} waits {timeout!r} seconds for another writer; heists at once would fail.",
+                f"{where} waits {timeout!r} seconds for another writer; simultaneous heists would fail.",
                 hint=f'Write {where}["OPTIONS"]["timeout"] = 20.',
                 id="heists.W006",
             )
@@ -92,7 +92,7 @@ def _pool(where: str, connection: BaseDatabaseWrapper) -> list[CheckMessage]:
         return [
             Error(
                 f'{where}["OPTIONS"]["pool"] is the text {pool!r}.',
-                hint="Write True, False or a dictionary; from the environment, read it with a bool parser of its own.",
+                hint="Write True, False or a dictionary; where it comes from the environment, convert it.",
                 id="heists.E014",
             )
         ]
@@ -101,7 +101,7 @@ def _pool(where: str, connection: BaseDatabaseWrapper) -> list[CheckMessage]:
     if connection.settings_dict.get("CONN_MAX_AGE") != 0:
         return [
             Error(
-                f"{where} has a pool, and CONN_MAX_AGE is {connection.settings_dict.get('CONN_MAX_AGE')!r}.",
+                f"{where} has a pool, but CONN_MAX_AGE is {connection.settings_dict.get('CONN_MAX_AGE')!r}.",
                 hint='Write "CONN_MAX_AGE": 0; the pool keeps the connections.',
                 id="heists.E015",
             )
@@ -109,7 +109,7 @@ def _pool(where: str, connection: BaseDatabaseWrapper) -> list[CheckMessage]:
     if connection.settings_dict.get("CONN_HEALTH_CHECKS") is not True:
         return [
             Warning(
-                f"{where} has a pool without CONN_HEALTH_CHECKS; each connection the server drops costs one request.",
+                f"{where} has a pool without CONN_HEALTH_CHECKS; a closed connection makes a request fail.",
                 hint='Write "CONN_HEALTH_CHECKS": True.',
                 id="heists.W007",
             )
@@ -121,7 +121,7 @@ def check_event_types(*, databases: Sequence[str] | None = None, **kwargs: Any) 
     """Check that the host's table of point event types has the two rows of heists."""
     from ..services.event_types import EVENT_TYPES
 
-    label = conf.point_event_type_model() if well_formed() else None
+    label = conf.point_event_type_model() if well_formed("POINT_EVENT_TYPE_MODEL") else None
     if not databases or label is None:
         return []
     try:
@@ -133,7 +133,7 @@ def check_event_types(*, databases: Sequence[str] | None = None, **kwargs: Any) 
     if alias not in databases:
         return []
     try:
-        # Checks run before the first migration as well, where there is nothing to ask yet.
+        # Checks run before the first migration as well, where the tables do not exist yet.
         if not {model._meta.db_table, "heists_heist"} <= set(connections[alias].introspection.table_names()):
             return []
         names = set(model._default_manager.using(alias).filter(name__in=EVENT_TYPES).values_list("name", flat=True))

@@ -1,4 +1,4 @@
-"""Do the rest of the site's settings let heists work: apps, proxies, middleware, cache, mail?"""
+"""Checks the rest of the site's settings: apps, proxies, middleware, cache, email."""
 
 from __future__ import annotations
 
@@ -7,31 +7,38 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.core.checks import CheckMessage, Warning
+from django.core.checks import CheckMessage, Error, Warning
+from django.template.loader import get_template
 
 from .. import conf
+from ..choices import HeistNotificationType
+from ..emails.compose import unsubscribe_path
 from .settings import well_formed
 
-# Caches that each process has for itself, or whose counting is a read and then a write.
+# Caches of one process, and caches whose `incr` is a read and then a write.
 MISCOUNTING = {
     "django.core.cache.backends.dummy.DummyCache": "counts nothing",
-    "django.core.cache.backends.locmem.LocMemCache": "counts in each process for itself",
-    "django.core.cache.backends.filebased.FileBasedCache": "loses counts when two requests come at once",
-    "django.core.cache.backends.db.DatabaseCache": "loses counts when two requests come at once",
+    "django.core.cache.backends.locmem.LocMemCache": "counts in each process separately",
+    "django.core.cache.backends.filebased.FileBasedCache": "loses counts of simultaneous requests",
+    "django.core.cache.backends.db.DatabaseCache": "loses counts of simultaneous requests",
 }
-# Backends that send nothing to anybody.
+# Backends that send nothing.
 SILENT_MAIL = {f"django.core.mail.backends.{name}.EmailBackend" for name in ("console", "dummy", "filebased", "locmem")}
+# What `emails.compose` renders, and the page that its links lead to.
+EMAIL_TEMPLATES = [
+    f"heists/email/{type.lower()}{kind}" for type in HeistNotificationType for kind in ("_subject.txt", ".txt", ".html")
+] + ["heists/unsubscribe.html"]
 # Words in the names of middleware that overwrites REMOTE_ADDR from a header.
 REWRITERS = ("XForwardedFor", "RemoteAddrFrom", "SetRemoteAddr", "RealIP")
 
 
 def check_installed(**kwargs: Any) -> list[CheckMessage]:
-    """Check that the app which heists' API is built with is installed."""
+    """Check that Django REST Framework is installed as an app."""
     if apps.is_installed("rest_framework"):
         return []
     return [
         Warning(
-            "rest_framework is not in INSTALLED_APPS; heists' API can't render its pages and texts.",
+            "rest_framework is not in INSTALLED_APPS; the API of heists needs its templates and translations.",
             hint='Add "rest_framework" to INSTALLED_APPS.',
             id="heists.W009",
         )
@@ -39,16 +46,16 @@ def check_installed(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_proxies(**kwargs: Any) -> list[CheckMessage]:
-    """Check that the API sees the client's address: each proxy is counted once."""
-    trusted = conf.trusted_proxies() if well_formed() else 0
+    """Check that each proxy in front of the API is counted once."""
+    trusted = conf.trusted_proxies() if well_formed("TRUSTED_PROXIES") else 0
     messages: list[CheckMessage] = []
     behind = [name for name in ("SECURE_PROXY_SSL_HEADER", "USE_X_FORWARDED_HOST") if getattr(settings, name)]
     if trusted == 0 and behind:
         messages.append(
             Warning(
-                f'{behind[0]} says that there is a proxy, and HEISTS["TRUSTED_PROXIES"] is 0: every heist stores '
+                f'{behind[0]} means that there is a proxy, but HEISTS["TRUSTED_PROXIES"] is 0: heists store '
                 "the proxy's address.",
-                hint='Write how many proxies append to X-Forwarded-For: HEISTS = {"TRUSTED_PROXIES": 1}.',
+                hint='Write the number of proxies that append to X-Forwarded-For: HEISTS = {"TRUSTED_PROXIES": 1}.',
                 id="heists.W010",
             )
         )
@@ -58,7 +65,7 @@ def check_proxies(**kwargs: Any) -> list[CheckMessage]:
             Warning(
                 f'{rewriter} rewrites REMOTE_ADDR, and HEISTS["TRUSTED_PROXIES"] is {trusted!r}: proxies are counted '
                 "twice.",
-                hint='Keep one of the two: remove the middleware, or write HEISTS = {"TRUSTED_PROXIES": 0}.',
+                hint='Use one of the two: remove the middleware, or write HEISTS = {"TRUSTED_PROXIES": 0}.',
                 id="heists.W011",
             )
         )
@@ -66,8 +73,8 @@ def check_proxies(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_cache(**kwargs: Any) -> list[CheckMessage]:
-    """Check that the cache which counts requests counts those of all workers together."""
-    alias = conf.throttle_cache() if well_formed() else "default"
+    """Check that the cache that counts requests is shared by all workers."""
+    alias = conf.throttle_cache() if well_formed("THROTTLE_CACHE") else "default"
     backend = str(settings.CACHES.get(alias, {}).get("BACKEND", ""))
     if backend not in MISCOUNTING:
         return []
@@ -82,14 +89,14 @@ def check_cache(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_mail(**kwargs: Any) -> list[CheckMessage]:
-    """Check that emails can reach somebody, where they are wanted."""
-    if not well_formed() or not conf.email_enabled():
+    """Check that emails are sent and have links, where emails are enabled."""
+    if not _emails_enabled():
         return []
     messages: list[CheckMessage] = []
     if (backend := _mail_backend()) in SILENT_MAIL:
         messages.append(
             Warning(
-                f"Emails are written, but {backend} sends them to nobody.",
+                f"Emails are enabled, but {backend} does not send them.",
                 hint='Configure a mail server, or write HEISTS = {"EMAIL_ENABLED": False}.',
                 id="heists.W015",
             )
@@ -97,12 +104,60 @@ def check_mail(**kwargs: Any) -> list[CheckMessage]:
     if not conf.site_url():
         messages.append(
             Warning(
-                "Emails have no links: HEISTS names no SITE_URL, so players can't unsubscribe by a click.",
+                "Emails have no links, so players can't unsubscribe by a click: HEISTS has no SITE_URL.",
                 hint='Write HEISTS = {"SITE_URL": "https://example.com"}.',
                 id="heists.W017",
             )
         )
     return messages
+
+
+def check_templates(**kwargs: Any) -> list[CheckMessage]:
+    """Check that every template of an email can be loaded, where emails are enabled."""
+    if not _emails_enabled():
+        return []
+    for name in EMAIL_TEMPLATES:
+        try:
+            get_template(name)
+        except Exception as error:
+            return [
+                Error(
+                    f"{name} can't be loaded, so emails can't be sent: {type(error).__name__}: {error}",
+                    hint=(
+                        'Add the backend "django.template.backends.django.DjangoTemplates" with "APP_DIRS": True to '
+                        'TEMPLATES, or write HEISTS = {"EMAIL_ENABLED": False}.'
+                    ),
+                    id="heists.E019",
+                )
+            ]
+    return []
+
+
+def check_links(**kwargs: Any) -> list[CheckMessage]:
+    """Check that emails have a link for unsubscribing, where they should."""
+    if not _emails_enabled() or not conf.site_url():
+        return []
+    try:
+        found = unsubscribe_path("token")
+    except Exception:
+        # The URLconf can't be imported, which Django's own checks report.
+        return []
+    if found:
+        return []
+    return [
+        Warning(
+            "Emails have no links: heists.urls is not included, or only under a prefix that captures a value.",
+            hint=(
+                'Include it under a fixed prefix: path("heists/", include("heists.urls")). Beside another include it '
+                'needs a namespace of its own: include("heists.urls", namespace="heists-email").'
+            ),
+            id="heists.W020",
+        )
+    ]
+
+
+def _emails_enabled() -> bool:
+    return well_formed("EMAIL_ENABLED", "SITE_URL") and conf.email_enabled()
 
 
 def _mail_backend() -> str:

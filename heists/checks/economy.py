@@ -1,4 +1,4 @@
-"""Is the host's economy there, and can heists join its players? (spec section 2)"""
+"""Checks the host's economy (docs/specification.md, "The two apps")."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import FieldDoesNotExist, FieldError
-from django.db.models import IntegerField, QuerySet, Subquery
+from django.db.models import EmailField, Field, IntegerField, QuerySet, Subquery
 from django.db.models.sql import Query
 from django.utils.module_loading import import_string
 
@@ -15,16 +15,16 @@ from .. import conf
 from ..economy import Economy
 from .settings import well_formed
 
-# What a host's economy has to write itself.
+# The methods that every economy implements.
 NEEDED = ("players", "lock", "transfer")
 NEEDED_WITH_COINS = ("coins", "spend_coins")
 
 
 def check_economy(**kwargs: Any) -> list[CheckMessage]:
-    """Check that the economy is named, complete, and yields players that heists can work with."""
-    if not well_formed():
+    """Check that the economy is named and complete, and that heists can join its players."""
+    if not well_formed("ECONOMY"):
         return []
-    path = conf._get("ECONOMY")
+    path = conf.raw("ECONOMY")
     if not path:
         return [
             Error(
@@ -49,8 +49,8 @@ def check_economy(**kwargs: Any) -> list[CheckMessage]:
     if not (isinstance(economy, type) and issubclass(economy, Economy)):
         return [
             Error(
-                f'HEISTS["ECONOMY"] = {path!r} is not an economy.',
-                hint="Let the class inherit from heists.economy.Economy.",
+                f'HEISTS["ECONOMY"] = {path!r} is not a subclass of heists.economy.Economy.',
+                hint="Write: from heists.economy import Economy; class YourEconomy(Economy).",
                 id="heists.E003",
             )
         ]
@@ -58,12 +58,26 @@ def check_economy(**kwargs: Any) -> list[CheckMessage]:
     if missing := [name for name in needed if getattr(economy, name) is getattr(Economy, name)]:
         return [
             Error(
-                f"{path} does not write {', '.join(f'{name}()' for name in missing)}.",
-                hint="The docstrings of heists.economy.Economy say what each has to lock and promise.",
+                f"{path} does not implement {', '.join(f'{name}()' for name in missing)}.",
+                hint="Implement each as its docstring in heists.economy.Economy says.",
                 id="heists.E003",
             )
         ]
-    return _players(path, economy)
+    return [*_players(path, economy), *_user_key()]
+
+
+def _user_key() -> list[CheckMessage]:
+    user_model = get_user_model()
+    if not isinstance(user_model._meta.pk, EmailField):
+        return []
+    return [
+        Warning(
+            f"The primary key of {user_model._meta.label} is an email address, and the API shows players' keys as "
+            "their ids.",
+            hint='Give the user model another primary key, or accept it: SILENCED_SYSTEM_CHECKS = ["heists.W019"].',
+            id="heists.W019",
+        )
+    ]
 
 
 def _players(path: str, economy: type[Economy]) -> list[CheckMessage]:
@@ -74,7 +88,7 @@ def _players(path: str, economy: type[Economy]) -> list[CheckMessage]:
         return [
             Error(
                 f"{path}.players() raises {type(error).__name__}: {error}",
-                hint="Return a queryset of users without asking the database: it is also called before `migrate`.",
+                hint="Return a queryset and run no query: players() is also called before `migrate`.",
                 id="heists.E010",
             )
         ]
@@ -92,9 +106,7 @@ def _players(path: str, economy: type[Economy]) -> list[CheckMessage]:
         return [
             Error(
                 f"{path}.players() groups, combines, slices or flattens its rows.",
-                hint=(
-                    "Annotate a column or a Subquery; heists adds joins, which would multiply an aggregate over a join."
-                ),
+                hint="Annotate a column or a Subquery; the joins of heists would multiply an aggregate over a join.",
                 id="heists.E011",
             )
         ]
@@ -118,9 +130,21 @@ def _monthly_points(path: str, players: QuerySet[Any]) -> list[CheckMessage]:
     if not isinstance(source, IntegerField):
         return [
             Error(
-                f'{path}.players() has a "monthly_points" that is no integer.',
-                hint="Say so: Coalesce(…, 0, output_field=IntegerField()); heists steals whole points.",
+                f'{path}.players() has a "monthly_points" that is not an integer.',
+                hint="Use an IntegerField: Coalesce(…, 0, output_field=IntegerField()).",
                 id="heists.E012",
+            )
+        ]
+    if _on_user_row(annotation or source):
+        return [
+            Warning(
+                f'The "monthly_points" of {path}.players() are a column of {players.model._meta.label}; saving a whole '
+                "user, as SetPasswordForm does, writes old points back.",
+                hint=(
+                    "Keep the points in a table of their own, or let save() of the user model leave that column out "
+                    'and silence this check: SILENCED_SYSTEM_CHECKS = ["heists.W018"].'
+                ),
+                id="heists.W018",
             )
         ]
     # From Django 6.1 on, a query keeps a bare Subquery as the Query in it.
@@ -133,3 +157,14 @@ def _monthly_points(path: str, players: QuerySet[Any]) -> list[CheckMessage]:
             )
         ]
     return []
+
+
+def _on_user_row(expression: Any) -> bool:
+    """Whether an expression reads a column of the user model itself, and not of a related table."""
+    field = getattr(expression, "target", expression)
+    if isinstance(field, Field):
+        # The user model's own fields, and those of its parents if it inherits from another table.
+        return field in get_user_model()._meta.concrete_fields
+    nested: list[Any] = getattr(expression, "get_source_expressions", list)()
+    # A Subquery holds a Query, which has no source expressions.
+    return any(_on_user_row(part) for part in nested if part is not None and not isinstance(part, Query))

@@ -13,18 +13,24 @@ from django.utils.module_loading import import_string
 
 from .. import conf
 
-# Each whole number, with the least and the most that make sense.
+# Each whole number, with its range.
 RANGES: dict[str, tuple[int, int]] = {
     key: (setting.minimum, setting.maximum)
     for key, setting in conf.SETTINGS.items()
     if setting.minimum is not None and setting.maximum is not None
 }
-SWITCHES = ("ENABLED", "EMAIL_ENABLED")
+SWITCHES = [key for key, setting in conf.SETTINGS.items() if isinstance(setting.default, bool)]
+TEXTS = [key for key in conf.SETTINGS if key not in SWITCHES and key not in RANGES]
 
 
-def well_formed() -> bool:
-    """Whether `HEISTS` is a dictionary at all, so that the other checks may read it."""
-    return isinstance(getattr(settings, "HEISTS", {}), dict)
+def well_formed(*keys: str) -> bool:
+    """Whether `HEISTS` is a dictionary whose values of these keys have the right types, so that a check may read them.
+
+    What is wrong with them is reported once, by `check_settings`.
+    """
+    return isinstance(getattr(settings, "HEISTS", {}), dict) and all(
+        conf.SETTINGS[key].has_type(conf.raw(key)) for key in keys
+    )
 
 
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
@@ -75,11 +81,14 @@ def _values(found: dict[str, Any]) -> list[CheckMessage]:
             messages.append(
                 Error(f'HEISTS["{key}"] is {value!r}.', hint="Write True or False, without quotes.", id="heists.E006")
             )
+    for key in TEXTS:
+        if not conf.SETTINGS[key].has_type(value := found.get(key, conf.DEFAULTS[key])):
+            messages.append(Error(f'HEISTS["{key}"] is {value!r}.', hint="Write a text, in quotes.", id="heists.E018"))
     return messages
 
 
 def _event_type_model() -> list[CheckMessage]:
-    label = conf.point_event_type_model()
+    label = conf.point_event_type_model() if well_formed("POINT_EVENT_TYPE_MODEL") else None
     if label is None:
         return []
     try:
@@ -87,8 +96,8 @@ def _event_type_model() -> list[CheckMessage]:
     except (LookupError, ValueError, TypeError, AttributeError):
         return [
             Error(
-                f'HEISTS["POINT_EVENT_TYPE_MODEL"] is {label!r}, which is no installed model.',
-                hint='Write "app_label.ModelName", or leave the key out where your site has no table of event types.',
+                f'HEISTS["POINT_EVENT_TYPE_MODEL"] is {label!r}, which is not an installed model.',
+                hint='Write "app_label.ModelName", or leave the key out if your site has no table of event types.',
                 id="heists.E007",
             )
         ]
@@ -98,7 +107,7 @@ def _event_type_model() -> list[CheckMessage]:
         return [
             Error(
                 f'HEISTS["POINT_EVENT_TYPE_MODEL"] is {label!r}, which has no field "name".',
-                hint="Leave the key out, and let your economy write its events its own way.",
+                hint="Leave the key out; your economy writes its events itself.",
                 id="heists.E007",
             )
         ]
@@ -106,12 +115,11 @@ def _event_type_model() -> list[CheckMessage]:
 
 
 def _throttle_cache() -> list[CheckMessage]:
-    alias = conf.throttle_cache()
-    if alias in settings.CACHES:
+    if not well_formed("THROTTLE_CACHE") or (alias := conf.throttle_cache()) in settings.CACHES:
         return []
     return [
         Error(
-            f'HEISTS["THROTTLE_CACHE"] is {alias!r}, which CACHES does not have.',
+            f'HEISTS["THROTTLE_CACHE"] is {alias!r}, which is not in CACHES.',
             hint=f"Write one of: {', '.join(sorted(settings.CACHES))}.",
             id="heists.E008",
         )
@@ -123,7 +131,7 @@ def _time() -> list[CheckMessage]:
         return []
     return [
         Error(
-            "USE_TZ is off; cooldowns and protection would jump when the clock is put forward or back.",
+            "USE_TZ is off; cooldowns and protection would change with daylight saving time.",
             hint="Write USE_TZ = True.",
             id="heists.E009",
         )
@@ -132,7 +140,7 @@ def _time() -> list[CheckMessage]:
 
 def _emails() -> list[CheckMessage]:
     messages: list[CheckMessage] = []
-    if path := conf.email_delivery():
+    if well_formed("EMAIL_DELIVERY") and (path := conf.email_delivery()):
         try:
             delivery = import_string(path)
         except (ImportError, AttributeError, ValueError) as error:
@@ -147,7 +155,7 @@ def _emails() -> list[CheckMessage]:
                     id="heists.E016",
                 )
             )
-    site = conf.site_url()
+    site = conf.site_url() if well_formed("SITE_URL") else ""
     if site and not site.startswith(("https://", "http://")):
         messages.append(
             Error(

@@ -43,6 +43,17 @@ def durable_atomic(using: str, *, repeatable: bool) -> Iterator[None]:
             raise
 
 
+def require_outermost(using: str) -> None:
+    """Raise RuntimeError inside a caller's transaction, as a durable `atomic()` does, before anything is written.
+
+    Without it, a call that never opens its transaction, such as a rejected attempt, would depend on the caller's.
+    """
+    blocks = connections[using].atomic_blocks
+    # Django's own condition: the transaction that a TestCase puts around a test does not count.
+    if blocks and not blocks[-1]._from_testcase:
+        raise RuntimeError("A service call of heists is a durable transaction and can't be nested in another one.")
+
+
 def outside_atomic_requests(view: Any) -> Any:
     """Return the view without a host's ATOMIC_REQUESTS: services open their own durable transactions."""
     for alias in connections:

@@ -43,17 +43,17 @@ class Param(Expression):
         """Return placeholders; the parameters are slots, filled in on each call."""
         if self.length is None:
             return "%s", (_Slot(self),)
-        return f"({', '.join(['%s'] * self.length)})", tuple(_Slot(self, index) for index in range(self.length))
+        return f"({', '.join(['%s'] * self.length)})", tuple(_Slot(self, position) for position in range(self.length))
 
 
 class _Slot(NamedTuple):
     """The place of a parameter's value, or of one value of its list."""
 
     param: Param
-    index: int | None = None
+    position: int | None = None
 
     def fill(self, values: Mapping[Any, Any], connection: Any) -> Any:
-        value = values[self.param.name] if self.index is None else values[self.param.name][self.index]
+        value = values[self.param.name] if self.position is None else values[self.param.name][self.position]
         return self.param.output_field.get_db_prep_save(value, connection)
 
 

@@ -1,14 +1,18 @@
 """Retries a service call when the database asks for it (docs/specification.md, "Guarantees").
 
-A call is retried after a deadlock (40P01) or serialization failure (40001), including one raised at COMMIT. If the
-connection is lost before COMMIT, the transaction is rolled back and the call is retried on a new connection. If it is
-lost during COMMIT, the outcome is unknown: a call with an idempotency key is retried, because the key makes it safe;
-without a key, OutcomeUnknown is raised (see `db.atomic.durable_atomic`).
+A call is retried after a deadlock (40P01) or serialization failure (40001), including one raised at COMMIT. A
+connection that is lost, or of no more use because another server took over or a column changed, is closed, and the call
+is retried on a new one. If the connection is lost during COMMIT, the outcome is unknown: a call with an idempotency key
+is retried, because the key makes it safe; without a key, OutcomeUnknown is raised (see `db.atomic.durable_atomic`).
+
+Only what passes by itself becomes Busy (`is_temporary`). A defect, such as a missing column, is raised as it is.
 """
 
 from __future__ import annotations
 
+import logging
 import random
+import sqlite3
 import time
 from collections.abc import Callable
 from functools import wraps
@@ -18,6 +22,8 @@ from django.db import DatabaseError, IntegrityError, InterfaceError, Operational
 
 from ..errors import Busy, OutcomeUnknown
 from ..models import Heist
+
+logger = logging.getLogger("heists")
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,29 +41,88 @@ DEADLOCK_DETECTED = "40P01"
 # The class of PostgreSQL's connection exceptions: the first two characters of the code.
 CONNECTION_EXCEPTION_CLASS = "08"
 # admin_shutdown, crash_shutdown, cannot_connect_now, database_dropped, idle_session_timeout,
-# idle_in_transaction_session_timeout.
-SHUTDOWN_CODES = ("57P01", "57P02", "57P03", "57P04", "57P05", "25P03")
+# idle_in_transaction_session_timeout, transaction_timeout.
+SHUTDOWN_CODES = ("57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "25P04")
+# After a fail-over, a kept connection may lead to the server that is now the standby.
+READ_ONLY_TRANSACTION = "25006"
+# A prepared statement whose table changed says "cached plan must not change result type". The code stands for much
+# else, and the message is translated, so that the function of the server decides.
+FEATURE_NOT_SUPPORTED = "0A000"
+CACHED_PLAN_FUNCTION = "RevalidateCachedQuery"
+# out_of_memory, too_many_connections, lock_not_available (lock_timeout), query_canceled (statement_timeout).
+OVERLOAD_CODES = ("53200", "53300", "55P03", "57014")
+# Errors of the connection pool, which is an optional package: no connection was free in time.
+POOL_ERRORS = ("PoolTimeout", "TooManyRequests")
+# The primary code is in the lowest byte.
+SQLITE_PRIMARY_CODE = 0xFF
+SQLITE_LOCKED_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 class StaleRead(Exception):
     """A row changed after it was judged; the call has to judge again."""
 
 
+def sqlstate(error: BaseException) -> str | None:
+    """Return the SQLSTATE of a database error of Django, under psycopg 3 and psycopg 2.
+
+    None where the server could not send one: the connection broke or could not be opened. Empty for an error of another
+    kind, and for SQLite, which has no such codes.
+    """
+    if (cause := error.__cause__) is None:
+        # Django's own, of a connection that is closed already.
+        return None if isinstance(error, OperationalError | InterfaceError) else ""
+    return getattr(cause, "sqlstate", getattr(cause, "pgcode", ""))
+
+
 def is_transient(error: BaseException) -> bool:
     """Return whether the database rolled the call back because of others, so that a retry may succeed."""
-    sqlstate = getattr(error.__cause__, "sqlstate", None)
-    return isinstance(error, StaleRead) or sqlstate in (SERIALIZATION_FAILURE, DEADLOCK_DETECTED)
+    return isinstance(error, StaleRead) or sqlstate(error) in (SERIALIZATION_FAILURE, DEADLOCK_DETECTED)
 
 
 def is_connection_lost(error: BaseException) -> bool:
     """Return whether the connection broke, and any open transaction with it, or could not be opened."""
-    cause = error.__cause__
-    # Compared by name, because the pool is an optional package. Its timeout has waited long enough already.
-    if not isinstance(error, OperationalError | InterfaceError) or type(cause).__name__ == "PoolTimeout":
+    # psycopg 2 raises a plain DatabaseError where a broken connection sends no result at all.
+    if not (isinstance(error, OperationalError | InterfaceError) or type(error) is DatabaseError) or _is_of_pool(error):
         return False
-    # None where the server could not send a code. SQLite's errors have no `sqlstate`: its connection is never lost.
-    sqlstate = getattr(cause, "sqlstate", "")
-    return sqlstate is None or sqlstate[:2] == CONNECTION_EXCEPTION_CLASS or sqlstate in SHUTDOWN_CODES
+    code = sqlstate(error)
+    return code is None or code[:2] == CONNECTION_EXCEPTION_CLASS or code in SHUTDOWN_CODES
+
+
+def is_connection_useless(error: BaseException) -> bool:
+    """Return whether a new connection is needed: this one is lost, leads to a standby, or holds an outdated plan."""
+    code = sqlstate(error)
+    if code == FEATURE_NOT_SUPPORTED:
+        diagnosis = getattr(error.__cause__, "diag", None)
+        return getattr(diagnosis, "source_function", None) == CACHED_PLAN_FUNCTION
+    return code == READ_ONLY_TRANSACTION or is_connection_lost(error)
+
+
+def is_temporary(error: BaseException) -> bool:
+    """Return whether a database error passes by itself: the same request may succeed later. A defect does not."""
+    if is_transient(error) or is_connection_useless(error) or _is_of_pool(error):
+        return True
+    locked = getattr(error.__cause__, "sqlite_errorcode", 0) & SQLITE_PRIMARY_CODE in SQLITE_LOCKED_CODES
+    return locked or sqlstate(error) in OVERLOAD_CODES
+
+
+def _is_of_pool(error: BaseException) -> bool:
+    return type(error.__cause__).__name__ in POOL_ERRORS
+
+
+def close_if_useless(error: BaseException, using: str | None = None) -> None:
+    """Close the connection that raised this error, if it is of no more use; the next query opens a new one.
+
+    Without `using`, all connections of this thread: Django's errors do not say which it was. A connection inside a
+    transaction stays open, because Django closes it at the end.
+    """
+    if not is_connection_useless(error):
+        return
+    for connection in connections.all(initialized_only=True):
+        if connection.alias == (using or connection.alias) and not connection.in_atomic_block:
+            if connection.connection is not None:
+                # The driver's own first: a pool would otherwise hand the same connection out again.
+                connection.connection.close()
+            connection.close()
 
 
 def max_attempts(error: Exception) -> int:
@@ -67,14 +132,14 @@ def max_attempts(error: Exception) -> int:
     # A player or a rule set was deleted meanwhile: the next attempt reads current data.
     if isinstance(error, IntegrityError):
         return MAX_ATTEMPTS_OTHER
-    return MAX_ATTEMPTS_OTHER if is_connection_lost(error) else 1
+    return MAX_ATTEMPTS_OTHER if is_connection_useless(error) else 1
 
 
 def retry_transient(call: Callable[P, T]) -> Callable[P, T]:
     """Wrap a service call so that it is retried where that helps.
 
-    Raises Busy where it did not help, or where the database is not available; nothing was changed then. A broken
-    connection is closed in any case, so that the next request opens a new one.
+    Raises Busy where it did not help, or where the database is not available; nothing was changed then. A connection
+    that is of no more use is closed in any case, so that the next request opens a new one.
     """
 
     @wraps(call)
@@ -83,25 +148,18 @@ def retry_transient(call: Callable[P, T]) -> Callable[P, T]:
         for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
                 return call(*args, **kwargs)
-            except OutcomeUnknown:
-                _close_if_broken(using)
+            except OutcomeUnknown as unknown:
+                close_if_useless(unknown.__cause__ or unknown, using)
                 raise
             except (DatabaseError, InterfaceError, StaleRead) as error:
-                last = attempt >= max_attempts(error)
-                _close_if_broken(using)
-                if last and (is_transient(error) or isinstance(error, OperationalError | InterfaceError)):
+                close_if_useless(error, using)
+                if attempt >= max_attempts(error):
+                    if not is_temporary(error):
+                        raise
+                    logger.warning("the database is busy or unavailable, nothing was changed: %s", error)
                     raise Busy from error
-                if last:
-                    raise
             pause = min(FIRST_PAUSE_SECONDS * 2**attempt, LONGEST_PAUSE_SECONDS)
             time.sleep(random.uniform(0, pause))  # noqa: S311 - jitter, not a secret
         raise AssertionError("unreachable")
 
     return wrapper
-
-
-def _close_if_broken(using: str) -> None:
-    connection = connections[using]
-    # Inside a caller's transaction there is nothing to save: closing would hide why it failed.
-    if not connection.in_atomic_block and connection.connection is not None and not connection.is_usable():
-        connection.close()

@@ -6,6 +6,7 @@ The texts are in `templates/heists/email/`, three files a type. A host overrides
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from email.policy import Policy
 from email.utils import parseaddr
 from typing import Any
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch, URLResolver, get_resolver, get_urlconf, reverse
 from django.utils import translation
 
 from .. import conf
@@ -54,15 +55,32 @@ def compose(email: OutboxEmail, *, to: str, economy: Economy) -> EmailMultiAlter
 
 
 def unsubscribe_link(notification: HeistNotification) -> str:
-    """Return the absolute URL that stops such emails; empty where SITE_URL is not set."""
+    """Return the absolute URL that stops such emails; empty where SITE_URL is not set or no URL leads there."""
     if not (site := conf.site_url()):
         return ""
-    token = unsubscribe.token(notification.user, notification.type)
-    try:
-        return site + reverse("heists:unsubscribe", args=[token])
-    except NoReverseMatch:
-        # A host that does not include `heists.urls` sends emails without the link.
-        return ""
+    path = unsubscribe_path(unsubscribe.token(notification.user, notification.type))
+    return site + path if path else ""
+
+
+def unsubscribe_path(token: str) -> str:
+    """Return the path of the unsubscribe page, wherever the host includes `heists.urls`; empty where it can't be built.
+
+    A prefix that captures a value, such as a version, has no path that can be built without a request.
+    """
+    for namespace in _namespaces(get_resolver(get_urlconf())):
+        try:
+            return reverse(f"{namespace}:unsubscribe", args=[token])
+        except NoReverseMatch:
+            continue
+    return ""
+
+
+def _namespaces(resolver: URLResolver, outer: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield the namespaces in which `heists.urls` is included, with those around them."""
+    for name in resolver.app_dict.get("heists", ()):
+        yield ":".join((*outer, name))
+    for name, (_prefix, nested) in resolver.namespace_dict.items():
+        yield from _namespaces(nested, (*outer, name))
 
 
 class ListUnsubscribeHeader(str):

@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core import mail
-from django.db import DatabaseError, InterfaceError, OperationalError, router, transaction
+from django.db import DatabaseError, InterfaceError, router, transaction
 from django.utils import timezone
 
 from .. import conf
 from ..choices import EmailState
+from ..db.retry import is_temporary
 from ..economy import Economy, get_economy
 from ..models import EmailPreference, HeistNotification, OutboxEmail, OutboxEmailQuerySet
 from .compose import compose
@@ -157,9 +158,11 @@ def _send(held: OutboxEmailQuerySet, connection: MailConnection, economy: Econom
         address = _address(email, economy, using)
         if address:
             connection.send(compose(email, to=address, economy=economy))
-    except (OperationalError, InterfaceError, ServerUnreachable):
+    except ServerUnreachable:
         raise
     except Exception as error:
+        if is_temporary(error):
+            raise
         # A mail server, a host's template or its economy may raise anything: this email waits, the others go on.
         _mark_failed(email, error, held, tally)
         return

@@ -1,6 +1,7 @@
-"""What Django's fields can't say: deletion in PostgreSQL itself, the token key of the attacker, rows never edited.
+"""What Django's fields cannot express: ON DELETE on PostgreSQL, the attacker's token key, and append-only rows.
 
-A later migration that makes SQLite build one of these tables anew has to make its triggers anew as well.
+SQLite drops the triggers of a table that a later migration rebuilds: that migration has to create them again. A column
+that a later migration adds to an append-only table belongs in the condition of its trigger.
 """
 
 from django.db import migrations
@@ -22,8 +23,31 @@ ON_DELETE = [
     ("EmailPreference", "player", "CASCADE"),
 ]
 ATTACKER_TOKEN_KEY = "heists_heist_attacker_token_fk"  # noqa: S105 - a constraint, not a secret
-# (table, the columns that are never edited); who granted is left out, since a deleted member of staff becomes null.
+# (table, the columns that are never edited). `granted_by_id` is not among them: deleting the account sets it to null.
+# Nor is `ip_address`: retention removes it.
 APPEND_ONLY = [
+    (
+        "heists_heist",
+        [
+            "id",
+            "attacker_id",
+            "victim_id",
+            "points_stolen",
+            "victim_points_before",
+            "victim_points_after",
+            "attacker_points_before",
+            "attacker_points_after",
+            "attacker_tokens",
+            "token_spent",
+            "status",
+            "failure_code",
+            "failure_reason",
+            "retry_at",
+            "idempotency_key",
+            "rule_set_id",
+            "created_at",
+        ],
+    ),
     ("heists_tokengrant", ["player_id", "amount", "reason", "source", "note", "created_at"]),
     (
         "heists_ruleset",
@@ -153,6 +177,70 @@ def forget_spent(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> No
         schema_editor.execute("DROP TRIGGER IF EXISTS heists_heist_remember_spent")
 
 
+# PostgreSQL. At commit, so that the order in which a transaction deletes a player and the heists does not matter.
+CHECK_DELETE = """
+CREATE OR REPLACE FUNCTION heists_check_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF EXISTS (SELECT FROM {user} WHERE {key} = OLD.attacker_id)
+       AND EXISTS (SELECT FROM {user} WHERE {key} = OLD.victim_id) THEN
+        RAISE EXCEPTION 'heist % is append-only while both players exist', OLD.id USING ERRCODE = 'restrict_violation';
+    END IF;
+    UPDATE heists_attemptlog SET deleted = TRUE WHERE heist_id = OLD.id;
+    RETURN NULL;
+END $$
+"""
+
+
+def refuse_deletes(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    if schema_editor.connection.vendor != "postgresql":
+        return
+    quote = schema_editor.quote_name
+    key = apps.get_model("heists", "Heist")._meta.get_field("attacker").target_field
+    function = CHECK_DELETE.format(user=quote(key.model._meta.db_table), key=quote(key.column))
+    schema_editor.execute(function, params=None)
+    schema_editor.execute(
+        "CREATE CONSTRAINT TRIGGER heists_heist_deleted_with_player AFTER DELETE ON heists_heist "
+        "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION heists_check_delete()"
+    )
+
+
+def allow_deletes(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    if schema_editor.connection.vendor == "postgresql":
+        schema_editor.execute("DROP TRIGGER IF EXISTS heists_heist_deleted_with_player ON heists_heist")
+        schema_editor.execute("DROP FUNCTION IF EXISTS heists_check_delete()")
+
+
+def log_attempts(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    vendor = schema_editor.connection.vendor
+    if vendor == "postgresql":
+        # One statement for all inserted rows, so that COPY stays fast.
+        schema_editor.execute(
+            "CREATE OR REPLACE FUNCTION heists_log_attempts() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "INSERT INTO heists_attemptlog (heist_id, attacker_id, victim_id, deleted) "
+            "SELECT id, attacker_id, victim_id, FALSE FROM inserted ON CONFLICT (heist_id) DO UPDATE "
+            "SET attacker_id = EXCLUDED.attacker_id, victim_id = EXCLUDED.victim_id, deleted = FALSE; "
+            "RETURN NULL; END $$"
+        )
+        schema_editor.execute(
+            "CREATE TRIGGER heists_heist_log_attempt AFTER INSERT ON heists_heist REFERENCING NEW TABLE AS inserted "
+            "FOR EACH STATEMENT EXECUTE FUNCTION heists_log_attempts()"
+        )
+    elif vendor == "sqlite":
+        schema_editor.execute(
+            "CREATE TRIGGER heists_heist_log_attempt AFTER INSERT ON heists_heist FOR EACH ROW BEGIN "
+            "INSERT OR REPLACE INTO heists_attemptlog (heist_id, attacker_id, victim_id, deleted) "
+            "VALUES (NEW.id, NEW.attacker_id, NEW.victim_id, 0); END"
+        )
+
+
+def stop_logging(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    vendor = schema_editor.connection.vendor
+    if vendor == "postgresql":
+        schema_editor.execute("DROP TRIGGER IF EXISTS heists_heist_log_attempt ON heists_heist")
+        schema_editor.execute("DROP FUNCTION IF EXISTS heists_log_attempts()")
+    elif vendor == "sqlite":
+        schema_editor.execute("DROP TRIGGER IF EXISTS heists_heist_log_attempt")
+
+
 class Migration(migrations.Migration):
     dependencies = [("heists", "0001_initial")]
 
@@ -161,4 +249,6 @@ class Migration(migrations.Migration):
         migrations.RunPython(add_token_key, drop_token_key, elidable=False),
         migrations.RunPython(refuse_edits, allow_edits, elidable=False),
         migrations.RunPython(remember_spent, forget_spent, elidable=False),
+        migrations.RunPython(refuse_deletes, allow_deletes, elidable=False),
+        migrations.RunPython(log_attempts, stop_logging, elidable=False),
     ]

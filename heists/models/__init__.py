@@ -9,6 +9,8 @@
 6. The same idempotency key of the same player is the same heist.
 7. A player has one live shield at most; a shield blocks one attack.
 8. Every heist refers to the rules it was judged by, and rule sets are never edited.
+9. A heist is never edited, except for its address, and is deleted only together with one of its players. (SQLite does
+   not reject the deletion; `audit_heists` reports it.)
 
 Constraints and triggers reject everything else, from any writer.
 """
@@ -16,7 +18,7 @@ Constraints and triggers reject everything else, from any writer.
 from ..choices import EmailState, FailureCode, GrantReason, HeistNotificationType, HeistStatus
 from .base import AppendOnlyError
 from .emails import EmailPreference, EmailPreferenceQuerySet, OutboxEmail, OutboxEmailQuerySet
-from .heists import Heist, HeistQuerySet
+from .heists import AttemptLog, Heist, HeistQuerySet
 from .notifications import HeistNotification, HeistNotificationQuerySet
 from .rules import RuleSet, RuleSetQuerySet
 from .shields import Shield, ShieldQuerySet
@@ -24,6 +26,7 @@ from .tokens import HeistToken, TokenGrant
 
 __all__ = [
     "AppendOnlyError",
+    "AttemptLog",
     "EmailPreference",
     "EmailPreferenceQuerySet",
     "EmailState",

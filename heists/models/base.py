@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import models
 from django.utils.translation import gettext
@@ -25,10 +25,12 @@ class AppendOnlyError(TypeError):
 
 
 class AppendOnlyQuerySet(models.QuerySet[Any]):
-    """A queryset without update and delete. The cascade from a deleted player does not use it."""
+    """A queryset that does not delete, and updates `editable_fields` only. Cascades from a player do not use it."""
 
     def update(self, **kwargs: Any) -> int:
-        raise AppendOnlyError(f"{self.model.__name__} rows are append-only.")
+        if not kwargs.keys() <= self.model.editable_fields:
+            raise AppendOnlyError(f"{self.model.__name__} rows are append-only.")
+        return super().update(**kwargs)
 
     def delete(self) -> tuple[int, dict[str, int]]:
         raise AppendOnlyError(f"{self.model.__name__} rows are append-only.")
@@ -37,11 +39,15 @@ class AppendOnlyQuerySet(models.QuerySet[Any]):
 class AppendOnlyModel(models.Model):
     """A row that the ORM does not edit; a database trigger rejects a plain SQL UPDATE."""
 
+    # Fields that may change after the insert.
+    editable_fields: ClassVar[frozenset[str]] = frozenset()
+
     class Meta:
         abstract = True
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        if not self._state.adding:
+        changes = kwargs.get("update_fields")
+        if not self._state.adding and (changes is None or not set(changes) <= self.editable_fields):
             raise AppendOnlyError(f"{type(self).__name__} rows are append-only.")
         super().save(*args, **kwargs)
 

@@ -14,12 +14,12 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from ..choices import FailureCode, HeistStatus
-from .base import IDEMPOTENCY_KEY_MAX_LENGTH, player_name
+from .base import IDEMPOTENCY_KEY_MAX_LENGTH, AppendOnlyModel, AppendOnlyQuerySet, player_name
 from .rules import RuleSet
 from .tokens import HeistToken
 
 
-class HeistQuerySet(models.QuerySet["Heist"]):
+class HeistQuerySet(AppendOnlyQuerySet):
     def outcomes(self) -> HeistQuerySet:
         """Return attempts that reached the victim and spent the token."""
         return self.filter(token_spent=True)
@@ -39,8 +39,13 @@ class HeistQuerySet(models.QuerySet["Heist"]):
         return self.order_by("-created_at", "-pk")
 
 
-class Heist(models.Model):
-    """One attempt: an outcome or a rejection. It keeps both balances as locked, so that it can be judged again."""
+class Heist(AppendOnlyModel):
+    """One attempt: an outcome or a rejection. It keeps both balances as locked, so that it can be judged again.
+
+    Only the address changes, and only a deleted player takes the row along. Triggers of migration 0002 enforce both.
+    """
+
+    editable_fields = frozenset({"ip_address"})
 
     attacker = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -66,11 +71,13 @@ class Heist(models.Model):
         db_index=False,
         verbose_name=_("victim"),
     )
-    points_stolen = models.IntegerField(_("points stolen"))
-    victim_points_before = models.IntegerField(_("victim's points before"))
-    victim_points_after = models.IntegerField(_("victim's points after"))
-    attacker_points_before = models.IntegerField(_("attacker's points before"))
-    attacker_points_after = models.IntegerField(_("attacker's points after"))
+    points_stolen = models.BigIntegerField(_("points stolen"))
+    victim_points_before = models.BigIntegerField(_("victim's points before"))
+    victim_points_after = models.BigIntegerField(_("victim's points after"))
+    attacker_points_before = models.BigIntegerField(_("attacker's points before"))
+    attacker_points_after = models.BigIntegerField(_("attacker's points after"))
+    # The balance that was judged, before the cost. Null where the writer did not know it.
+    attacker_tokens = models.IntegerField(_("attacker's tokens"), null=True, blank=True, editable=False)
     token_spent = models.BooleanField(_("token spent"), default=True, db_default=True)
     status = models.CharField(
         _("status"),
@@ -140,7 +147,8 @@ class Heist(models.Model):
                     victim_points_after__gte=0,
                     attacker_points_before__gte=0,
                     attacker_points_after__gte=0,
-                ),
+                )
+                & (Q(attacker_tokens__isnull=True) | Q(attacker_tokens__gte=0)),
                 name="heists_heist_never_negative",
             ),
             models.CheckConstraint(
@@ -189,3 +197,40 @@ class Heist(models.Model):
     def is_outcome(self) -> bool:
         """Whether the attempt reached the victim and spent the token; otherwise it is a rejection."""
         return self.token_spent
+
+
+class AttemptLog(models.Model):
+    """One row for each heist that was ever inserted, written by a trigger of migration 0002.
+
+    `audit_heists` compares it with the heists: a heist that was deleted while both players exist is missing there. A
+    row without players marks the largest heist id of an earlier installation, which the host's point events may name.
+    """
+
+    heist_id = models.BigIntegerField(primary_key=True)
+    # Without constraints: the row outlives the players, so that point events of a deleted heist can be explained.
+    attacker = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.DO_NOTHING,
+        null=True,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+    )
+    victim = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.DO_NOTHING,
+        null=True,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+    )
+    # Deleted with a player. Only PostgreSQL sets it; on SQLite the missing player shows it.
+    deleted = models.BooleanField(default=False, db_default=False)
+
+    class Meta:
+        verbose_name = "attempt log"
+        verbose_name_plural = "attempt log"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"heist {self.heist_id}"

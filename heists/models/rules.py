@@ -11,18 +11,22 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from ..db.identity import database_key, server_key
 from ..rules import RULE_FIELDS, Rules
 from .base import AppendOnlyModel, AppendOnlyQuerySet
 
 
 class RuleSetQuerySet(AppendOnlyQuerySet):
-    # Committed rows by database and rules, so that a rule set costs no statement after its first use.
-    cache: dict[tuple[str, Rules], RuleSet] = {}
+    # Committed rows by database, schema and rules, so that a rule set costs no statement after its first use.
+    cache: dict[tuple[tuple[str, ...], Rules], RuleSet] = {}
 
-    def in_force(self, rules: Rules) -> RuleSet:
-        """Return the row of these rules; it is created the first time they are used."""
+    def in_force(self, rules: Rules, *, schema: str | None = None) -> RuleSet:
+        """Return the row of these rules; it is created the first time they are used.
+
+        `schema` is the one in use, where the caller has read it.
+        """
         connection = connections[self.db]
-        key = (str(connection.settings_dict["NAME"]), rules)
+        key = (database_key(self.db) if schema is None else (*server_key(self.db), schema), rules)
         if found := self.cache.get(key):
             return found
         values = {name: getattr(rules, name) for name in RULE_FIELDS}

@@ -6,15 +6,17 @@ If the cache is down or holds garbage, the value is recomputed.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import logging
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
-from zlib import crc32
 
 from django.core.cache import cache
-from django.db import connections, router
+from django.db import router
 
+from ..db.identity import database_key
 from ..models import Heist
 
 logger = logging.getLogger("heists")
@@ -22,18 +24,21 @@ logger = logging.getLogger("heists")
 # A sum that takes less is never cached.
 SLOW_SECONDS = 0.05
 
+_warned = threading.Event()
+
 
 def cached(name: str, compute: Callable[[], list[Any]], timeout: dt.timedelta) -> list[Any]:
     """Return the cached rows of this name; else compute them, and cache them for `timeout` where that was slow.
 
     Rows have to survive JSON: lists, texts and numbers.
     """
-    key = f"heists:{name}:{_database_key()}"
+    key = f"heists:{name}:{_database_digest()}"
     try:
         found = cache.get(key)
-    except Exception:
-        logger.exception("the cache is unavailable; %s is computed", name)
+    except Exception as error:
+        _warn(error)
         return compute()
+    _warned.clear()
     if isinstance(found, list):
         return found
     started = time.monotonic()
@@ -41,11 +46,19 @@ def cached(name: str, compute: Callable[[], list[Any]], timeout: dt.timedelta) -
     if time.monotonic() - started > SLOW_SECONDS:
         try:
             cache.set(key, computed, timeout=int(timeout.total_seconds()))
-        except Exception:
-            logger.exception("the cache is unavailable; %s is not cached", name)
+        except Exception as error:
+            _warn(error)
     return computed
 
 
-def _database_key() -> int:
-    """Return a number that distinguishes databases that share a cache."""
-    return crc32(str(connections[router.db_for_read(Heist)].settings_dict["NAME"]).encode())
+def _warn(error: Exception) -> None:
+    """Log a warning, once until the cache answers again."""
+    if not _warned.is_set():
+        _warned.set()
+        logger.warning("the cache is unavailable, sums are computed: %s: %s", type(error).__name__, error)
+
+
+def _database_digest() -> str:
+    """Return what distinguishes databases and schemas that share a cache, in characters that any cache accepts."""
+    names = "\0".join(database_key(router.db_for_read(Heist)))
+    return hashlib.blake2b(names.encode(), digest_size=12).hexdigest()

@@ -18,6 +18,7 @@ from django.db.models import DateTimeField, F, FilteredRelation, Q, QuerySet
 
 from ..choices import HeistStatus
 from ..db.compiled import CompiledQuery, Param
+from ..db.identity import CurrentSchema
 from ..economy import Economy
 from ..errors import UnknownPlayer
 from ..models import HeistToken
@@ -41,7 +42,7 @@ class Player:
 
     def as_attacker(self) -> Attacker:
         balance, spent = (self.token.balance, self.token.last_spent_at) if self.token else (0, None)
-        return Attacker(self.user.pk, balance, spent, tuple(self.outcomes))
+        return Attacker(self.user.pk, balance, spent, tuple(self.outcomes), self.monthly_points)
 
     def as_victim(self) -> Victim:
         return Victim(self.user.pk, self.active, self.monthly_points, tuple(self.losses))
@@ -55,6 +56,8 @@ class Facts:
     now: dt.datetime
     attacker: Player
     players: dict[Any, Player]
+    # Where they were read; see `db.identity`.
+    schema: str
 
     def victim(self, player_id: Any) -> Player:
         """Return the player with this id. Raises UnknownPlayer."""
@@ -88,6 +91,7 @@ class FactsQuery:
         Raises UnknownPlayer where the attacker's id is unknown. Unknown victims are left out.
         """
         players: dict[Any, Player] = {}
+        schema = ""
         # A player has as many rows as recent outcomes or losses.
         for user in self.compiled.fetch(self.params):
             player = players.get(user.pk)
@@ -96,6 +100,7 @@ class FactsQuery:
                 live = user.shield_expires_at is not None and user.shield_expires_at > now
                 player = Player(user, user.monthly_points, token, user.shield_id if live else None)
                 players[user.pk] = player
+                schema = user.current_schema
             if user.outcome_at is not None:
                 player.outcomes.append(Outcome(user.outcome_victim_id, user.outcome_at))
             if user.loss_at is not None:
@@ -106,7 +111,7 @@ class FactsQuery:
             # Both joins apply to the attacker's rows then: each outcome is repeated for each loss.
             me = players[self.attacker_id]
             me.outcomes, me.losses = list(dict.fromkeys(me.outcomes)), list(dict.fromkeys(me.losses))
-        return Facts(self.rules, now, players[self.attacker_id], players)
+        return Facts(self.rules, now, players[self.attacker_id], players, schema)
 
 
 def query(
@@ -216,6 +221,7 @@ def _compiled(players: _Players, victims: int) -> CompiledQuery:
             loss_at=F("loss__created_at"),
             shield_id=F("shield__pk"),
             shield_expires_at=F("shield__expires_at"),
+            current_schema=CurrentSchema(),
         )
     )
     return CompiledQuery(rows.using(players.using))

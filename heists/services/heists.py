@@ -11,12 +11,12 @@ from django.utils import timezone, translation
 
 from .. import conf, signals
 from ..choices import FailureCode, HeistNotificationType, HeistStatus
-from ..db.atomic import durable_atomic
+from ..db.atomic import durable_atomic, require_outermost
 from ..db.retry import StaleRead, retry_transient
 from ..economy import Economy, get_economy
 from ..errors import FeatureDisabled, IdempotencyKeyReused, InactiveAccount
 from ..messages import failure_message
-from ..models import Heist, HeistToken, RuleSet, Shield
+from ..models import Heist, HeistToken, RuleSet, RuleSetQuerySet, Shield
 from ..queries import facts
 from ..rules import Failure
 from . import notifications
@@ -48,6 +48,7 @@ def execute_heist(
     key).
     """
     using = router.db_for_write(Heist)
+    require_outermost(using)
     if not conf.enabled():
         if replayed := _replay(attacker_id, victim_id, idempotency_key, using):
             return replayed
@@ -58,10 +59,8 @@ def execute_heist(
 @retry_transient
 def _attempt(attacker_id: Any, victim_id: Any, ip_address: str | None, key: str | None, using: str) -> Heist:
     economy = get_economy()
-    rule_set = RuleSet.objects.using(using).in_force(conf.rules())
-    query = facts.query(
-        attacker_id, [victim_id], economy=economy, rules=rule_set.rules, now=timezone.now(), using=using
-    )
+    rules = conf.rules()
+    query = facts.query(attacker_id, [victim_id], economy=economy, rules=rules, now=timezone.now(), using=using)
 
     def read() -> facts.Facts:
         found = query.fetch(timezone.now())
@@ -73,6 +72,7 @@ def _attempt(attacker_id: Any, victim_id: Any, ip_address: str | None, key: str 
     victim = seen.victim(victim_id)
     if seen.attacker.token is None:
         HeistToken.objects.using(using).create(user_id=attacker_id)
+    rule_set = RuleSet.objects.using(using).in_force(rules, schema=seen.schema)
     heist = Heist(
         attacker=seen.attacker.user,
         victim=victim.user,
@@ -93,7 +93,7 @@ def _attempt(attacker_id: Any, victim_id: Any, ip_address: str | None, key: str 
         if replayed := _replay(attacker_id, victim_id, key, using):
             return replayed
         # The rule set may have been deleted, by a flush; the retry creates it again.
-        RuleSet.objects.clear_cache()
+        RuleSetQuerySet.clear_cache()
         raise
     _announce(heist, using)
     return heist
@@ -127,6 +127,7 @@ def _insert_heist(heist: Heist, seen: facts.Facts, failure: Failure | None, usin
     heist.victim_points_after = victim.monthly_points - points
     heist.attacker_points_before = attacker.monthly_points
     heist.attacker_points_after = attacker.monthly_points + points
+    heist.attacker_tokens = attacker.as_attacker().tokens
     heist.token_spent = heist.status in HeistStatus.outcomes()
     if failure:
         heist.failure_code = failure.code

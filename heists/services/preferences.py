@@ -8,6 +8,7 @@ from typing import Any
 from django.db import router, transaction
 
 from ..choices import HeistNotificationType
+from ..db.atomic import require_outermost
 from ..db.retry import retry_transient
 from ..models import EmailPreference
 
@@ -26,6 +27,7 @@ def set_email_preference(
     Raises Busy.
     """
     using = router.db_for_write(EmailPreference)
+    require_outermost(using)
     with transaction.atomic(using=using, durable=True):
         preferences = EmailPreference.objects.using(using)
         preferences.bulk_create([EmailPreference(player_id=player_id)], ignore_conflicts=True)

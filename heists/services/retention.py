@@ -41,14 +41,17 @@ def prune(
     `read`, `unread` and `address` are ages; the default of each is its setting. Safe to interrupt and to repeat.
     """
     now = timezone.now()
+    read = conf.retention_read() if read is None else read
+    unread = conf.retention_unread() if unread is None else unread
+    address = conf.retention_address() if address is None else address
     using = router.db_for_write(Heist)
-    old = Q(read=True, created_at__lt=now - (read or conf.retention_read()))
-    old |= Q(read=False, created_at__lt=now - (unread or conf.retention_unread()))
+    old = Q(read=True, created_at__lt=now - read)
+    old |= Q(read=False, created_at__lt=now - unread)
     notifications = HeistNotification.objects.using(using).filter(old)
     # In the order of the partial index on addresses, which has no heists without one.
     heists = (
         Heist.objects.using(using)
-        .filter(ip_address__isnull=False, created_at__lt=now - (address or conf.retention_address()))
+        .filter(ip_address__isnull=False, created_at__lt=now - address)
         .order_by("ip_address", "created_at")
     )
     if dry_run:

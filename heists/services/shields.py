@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from .. import conf, signals
 from ..choices import HeistNotificationType
-from ..db.atomic import durable_atomic
+from ..db.atomic import durable_atomic, require_outermost
 from ..db.retry import StaleRead, retry_transient
 from ..economy import Economy, get_economy
 from ..errors import FeatureDisabled, InactiveAccount, InsufficientCoins, NoCoins, ShieldAlreadyLive, UnknownPlayer
@@ -38,6 +38,7 @@ def buy_shield(*, player_id: Any, idempotency_key: str | None = None) -> Shield:
     (required, available), Busy.
     """
     using = router.db_for_write(Shield)
+    require_outermost(using)
     if not conf.enabled():
         if replayed := _replay(player_id, idempotency_key, using):
             return replayed
@@ -102,6 +103,7 @@ def expire_shields(*, batch: int = BATCH_SIZE) -> int:
     share the work. Raises Busy where the database is not available.
     """
     using = router.db_for_write(Shield)
+    require_outermost(using)
     # Read once, so that shields that expire meanwhile do not prolong the command.
     now = timezone.now()
     total = 0

@@ -5,20 +5,41 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db import DataError
 from django.utils.translation import gettext as _
 
+from .. import user_model
 from ..choices import GrantReason
+from ..economy import get_economy
 from ..errors import InvalidGrant, UnknownPlayer
 from .tokens import validate_grant
 
 REQUIRED, OPTIONAL = ("player", "amount"), ("reason", "source", "note")
+
+
+# How a text names a player: by the user name or the name that players see, or by the primary key.
+BY_NAME, BY_KEY = "name", "key"
+
+
+class AmbiguousPlayer(Exception):
+    """The text names more than one player; `keys` are their primary keys."""
+
+    def __init__(self, keys: list[Any]) -> None:
+        super().__init__(keys)
+        self.keys = keys
+
+    def message(self, text: str) -> str:
+        """Return a sentence that says what to write instead."""
+        return _("%(player)r names more than one player (keys %(keys)s). Use --by key, or --by name.") % {
+            "player": text,
+            "keys": ", ".join(str(key) for key in self.keys),
+        }
 
 
 class InvalidFile(Exception):
@@ -45,22 +66,42 @@ class InvalidLine:
     problem: str
 
 
-def find_player(text: str) -> Any:
-    """Return the user with this name (`USERNAME_FIELD`), or else with this primary key. Raises UnknownPlayer."""
-    manager = get_user_model()._default_manager
-    for lookup in (get_user_model().USERNAME_FIELD, "pk"):
-        try:
-            return manager.get(**{lookup: text})
-        except (ObjectDoesNotExist, ValueError, TypeError, OverflowError, ValidationError, DataError):
-            continue
-    raise UnknownPlayer
+def find_player(text: str, *, by: str | None = None) -> Any:
+    """Return the user with this name or with this primary key; `by` ("name" or "key") allows only one of them.
+
+    A name is found however its accents are typed. Raises UnknownPlayer, and AmbiguousPlayer where the text is the name
+    of one player and the key of another, or the name of several.
+    """
+    found: dict[Any, Any] = {}
+    if by != BY_KEY:
+        found |= {player.pk: player for player in _players_named(text)}
+    if by != BY_NAME and (key := user_model.key_of(text)) is not None:
+        # A number may be beyond what the column holds.
+        with suppress(DataError, OverflowError):
+            found |= {player.pk: player for player in get_user_model()._default_manager.filter(pk=key)}
+    if not found:
+        raise UnknownPlayer
+    if len(found) > 1:
+        raise AmbiguousPlayer(sorted(found))
+    return found.popitem()[1]
 
 
-def read_lines(text: Iterable[str], *, file_name: str, reason: GrantReason) -> Iterator[Line | InvalidLine]:
+def _players_named(text: str) -> Iterator[Any]:
+    spellings = user_model.spellings(text)
+    if (field := user_model.username_field()) and spellings:
+        yield from get_user_model()._default_manager.filter(**{f"{field.name}__in": spellings})[:2]
+    if spellings and (shown := get_economy().search_players(text, exact=True)) is not None:
+        yield from shown[:2]
+
+
+def read_lines(
+    text: Iterable[str], *, file_name: str, reason: GrantReason, by: str | None = None
+) -> Iterator[Line | InvalidLine]:
     """Yield each line of a CSV file whose header names player and amount, and optionally reason, source and note.
 
     A line without a source gets one made of the file's name and the line's text, so that the same file again grants
-    nothing. Equal lines of one file are different grants. Raises InvalidFile where the header or the text is invalid.
+    nothing. Equal lines of one file are different grants. `by` is as in `find_player`. Raises InvalidFile where the
+    header or the text is invalid.
     """
     rows = csv.reader(text)
     try:
@@ -69,7 +110,7 @@ def read_lines(text: Iterable[str], *, file_name: str, reason: GrantReason) -> I
         seen: dict[str, int] = {}
         for cells in rows:
             if any(cell.strip() for cell in cells):
-                yield _read(rows.line_num, header, cells, file_name, reason, seen)
+                yield _read(rows.line_num, header, cells, file_name, reason, seen, by)
     except csv.Error as error:
         raise InvalidFile(_("Line %(number)s: %(error)s.") % {"number": rows.line_num, "error": error}) from error
     except UnicodeDecodeError as error:
@@ -92,7 +133,13 @@ def _check_header(header: list[str]) -> None:
 
 
 def _read(
-    number: int, header: list[str], cells: list[str], file_name: str, reason: GrantReason, seen: dict[str, int]
+    number: int,
+    header: list[str],
+    cells: list[str],
+    file_name: str,
+    reason: GrantReason,
+    seen: dict[str, int],
+    by: str | None,
 ) -> Line | InvalidLine:
     if len(cells) != len(header):
         return InvalidLine(
@@ -117,7 +164,9 @@ def _read(
     except InvalidGrant as error:
         return InvalidLine(number, _("The %(name)s is out of range.") % {"name": error.details["code_detail"]})
     try:
-        player = find_player(values["player"])
+        player = find_player(values["player"], by=by)
+    except AmbiguousPlayer as error:
+        return InvalidLine(number, error.message(values["player"]))
     except UnknownPlayer:
         return InvalidLine(number, _("There is no player %(player)r.") % {"player": values["player"]})
     return Line(number, player, amount, GrantReason(given), source, note)

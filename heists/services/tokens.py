@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from .. import signals
 from ..choices import GrantReason, HeistNotificationType
-from ..db.atomic import durable_atomic
+from ..db.atomic import durable_atomic, require_outermost
 from ..db.retry import retry_transient
 from ..economy import get_economy
 from ..errors import InvalidGrant
@@ -40,6 +40,7 @@ def grant_tokens(
     users. Raises InvalidGrant (amount, source or note out of range), Busy.
     """
     using = router.db_for_write(TokenGrant)
+    require_outermost(using)
     validate_grant(amount, source, note)
     with durable_atomic(using, repeatable=True):
         return _grant(player, amount, reason, source, granted_by, note, referred, using)

@@ -20,7 +20,8 @@ FLAGS = (
 )
 
 
-@pytest.fixture(scope="session")
+# Not for the session: the thread's event loop would still run in later tests, which may need one of their own.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """Return the browser; skip with the name of what is missing."""
     reason = "browser tests need playwright: pip install -r requirements-dev.txt"

@@ -19,5 +19,5 @@ class TestGamificationEconomy(EconomyConformance, TransactionTestCase):
     def make_player(self, points: int, coins: int = 0) -> Any:
         return player(points=points, coins=coins, password=NO_PASSWORD)
 
-    def make_newcomer(self) -> Any:
+    def make_player_without_balance(self) -> Any:
         return get_user_model().objects.get(pk=UserFactory(password=NO_PASSWORD).pk)

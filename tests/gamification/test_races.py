@@ -1,19 +1,17 @@
-"""Signups at the same moment. PostgreSQL only: SQLite lets one writer in at a time anyway."""
+"""Signups and awards at the same moment. PostgreSQL only: SQLite has one writer at a time."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
 from gamification import errors, services
 from gamification.models import PlayerProfile, PointEvent
 from heists.models import HeistToken
+from tests.concurrency import at_once
 
 from .conftest import PASSWORD
 
@@ -21,23 +19,6 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.postgresql,
 ]
-
-
-def at_once(*deeds: Callable[[], Any]) -> list[Any]:
-    """Do all deeds in threads of their own, from one starting shot; return results and failures."""
-    barrier = Barrier(len(deeds))
-
-    def run(deed: Callable[[], Any]) -> Any:
-        try:
-            barrier.wait()
-            return deed()
-        except errors.GamificationError as failure:
-            return failure
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(deeds)) as threads:
-        return list(threads.map(run, deeds))
 
 
 def test_every_signup_with_one_code_counts_once(alice: Any) -> None:

@@ -12,6 +12,7 @@ from django.test import override_settings
 from gamification import errors, services
 from gamification.models import MAX_BALANCE, CoinEntry, CoinReason, PlayerProfile, PointEvent, PointEventTypeMaster
 from heists.models import HeistNotification, HeistToken, TokenGrant
+from tests.conftest import HeistSettings
 
 from .conftest import PASSWORD
 
@@ -56,8 +57,10 @@ def test_an_inactive_referrer_is_recorded_and_gets_nothing(alice: Any, profile: 
     assert not TokenGrant.objects.exists()
 
 
-def test_a_site_without_referral_tokens_still_gives_the_points(alice: Any, profile: Any, settings: Any) -> None:
-    settings.HEISTS = {**settings.HEISTS, "TOKENS_PER_REFERRAL": 0}
+def test_a_site_without_referral_tokens_still_gives_the_points(
+    alice: Any, profile: Any, heist_settings: HeistSettings
+) -> None:
+    heist_settings(TOKENS_PER_REFERRAL=0)
 
     services.sign_up(username="bob", password=PASSWORD, referral_code=profile(alice).referral_code)
 

@@ -1,47 +1,51 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 import pytest
 from django.db import transaction
 from django.utils import timezone
+from pytest_django import Settings
 
 from heists.choices import HeistNotificationType
 from heists.economy import get_economy
 from heists.models import HeistNotification, OutboxEmail
 from heists.services import notifications
+from tests.conftest import HeistSettings
 
 from .mail_server import MailServer
 
 SITE = "https://game.example"
 
 
-@pytest.fixture
-def site_url(settings: Any) -> None:
-    settings.HEISTS = {**settings.HEISTS, "SITE_URL": SITE}
+class EmailTo(Protocol):
+    def __call__(self, user: Any, type: str = ..., **details: Any) -> OutboxEmail: ...
 
 
 @pytest.fixture
-def email_to() -> Callable[..., OutboxEmail]:
-    """Tell a player something, and return the email that goes with it."""
+def site_url(heist_settings: HeistSettings) -> None:
+    heist_settings(SITE_URL=SITE)
 
-    def tell(
-        user: Any, type: HeistNotificationType = HeistNotificationType.SHIELD_EXPIRED, **details: Any
-    ) -> OutboxEmail:
+
+@pytest.fixture
+def email_to() -> EmailTo:
+    """A function that records a notification for a player and returns its outbox email."""
+
+    def create(user: Any, type: str = HeistNotificationType.SHIELD_EXPIRED, **details: Any) -> OutboxEmail:
         with transaction.atomic():
             [notification] = notifications.record(
-                notifications.build(type, user=user, now=timezone.now(), **details),
+                notifications.build(HeistNotificationType(type), user=user, now=timezone.now(), **details),
                 economy=get_economy(),
                 using="default",
             )
         return OutboxEmail.objects.select_related("notification__user").get(notification=notification)
 
-    return tell
+    return create
 
 
 @pytest.fixture
-def mail_server(settings: Any) -> Iterator[MailServer]:
+def mail_server(settings: Settings) -> Iterator[MailServer]:
     with MailServer() as server:
         # From Django 6.1 on, the site has these instead; the settings from before still serve where they are gone.
         if hasattr(settings, "MAILERS"):

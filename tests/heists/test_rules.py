@@ -195,6 +195,14 @@ def test_a_preview_hears_every_no_in_the_order_of_the_table() -> None:
     ]
 
 
+@pytest.mark.parametrize(("points", "expected"), [(2**53 - 1 - 50, []), (2**53 - 50, ["balance_full"])])
+def test_a_gain_beyond_the_largest_balance_is_refused(points: int, expected: list[str]) -> None:
+    full = attacker()._replace(monthly_points=points)
+
+    assert codes(RULES, full, victim(1000)) == expected
+    assert "balance_full" not in codes(RULES, full, victim(10))
+
+
 def test_every_failure_code_has_a_status_and_every_failing_status_a_code() -> None:
     statuses = {code.status for code in FailureCode}
 

@@ -1,4 +1,4 @@
-"""Each way to break an economy is found, by the test that is there for it."""
+"""Each broken economy fails the conformance test that is for it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from gamification.economy import GamificationEconomy
 from gamification.models import PlayerProfile, PointEvent
 from heists.economy import PointEventRow
 from heists.testing import EconomyConformance
+from tests.conftest import HeistSettings
 from tests.factories import UserFactory, player
 
-# Hashing one takes longer than the rest of a test.
+# Hashing a password takes longer than the rest of a test.
 NO_PASSWORD = factory.Transformer.Force("!")
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -97,23 +98,21 @@ class Indiscreet(GamificationEconomy):
 
 
 BROKEN = [
-    (ActiveOnly, "players_has_every_user_whether_active_or_not"),
-    (Null, "players_knows_a_newcomer_and_says_zero"),
+    (ActiveOnly, "players_returns_active_and_inactive_users"),
+    (Null, "players_returns_zero_for_a_user_without_a_balance"),
     (Aggregate, "players_does_not_group"),
-    (TiesAtRandom, "leaderboard_is_best_first_and_ties_go_by_primary_key"),
-    (LockForgetsNewcomers, "lock_gives_a_newcomer_a_balance_that_can_move"),
-    (Generous, "transfer_moves_exactly_the_points_and_loses_none"),
-    (Blind, "transfer_refuses_what_is_not_there"),
-    (OneSided, "transfer_writes_one_event_for_each"),
-    (AllEvents, "transfer_writes_one_event_for_each"),
-    (OnCredit, "coins_never_fall_below_zero"),
-    (Indiscreet, "a_name_is_never_an_address"),
-    pytest.param(
-        NoLock, "lock_makes_others_wait_until_the_transaction_ends", marks=pytest.mark.postgresql, id="NoLock"
-    ),
+    (TiesAtRandom, "leaderboard_orders_by_points_then_primary_key"),
+    (LockForgetsNewcomers, "lock_creates_a_missing_balance"),
+    (Generous, "transfer_moves_exactly_the_points"),
+    (Blind, "transfer_raises_when_the_balance_is_too_low"),
+    (OneSided, "transfer_writes_one_point_event_for_each_player"),
+    (AllEvents, "transfer_writes_one_point_event_for_each_player"),
+    (OnCredit, "spend_coins_raises_when_there_are_too_few"),
+    (Indiscreet, "name_is_never_an_email_address"),
+    pytest.param(NoLock, "lock_blocks_other_transactions", marks=pytest.mark.postgresql, id="NoLock"),
     pytest.param(
         LockInTheOrderGiven,
-        "lock_goes_in_primary_key_order_whatever_order_it_is_given",
+        "lock_locks_in_primary_key_order",
         marks=pytest.mark.postgresql,
         id="LockInTheOrderGiven",
     ),
@@ -126,19 +125,19 @@ class Suite(EconomyConformance, TransactionTestCase):
     def make_player(self, points: int, coins: int = 0) -> Any:
         return player(points=points, coins=coins, password=NO_PASSWORD)
 
-    def make_newcomer(self) -> Any:
+    def make_player_without_balance(self) -> Any:
         return UserFactory(password=NO_PASSWORD)
 
 
-def run(settings: Any, economy: type[GamificationEconomy], test: str) -> unittest.TestResult:
-    settings.HEISTS = {**settings.HEISTS, "ECONOMY": f"{economy.__module__}.{economy.__qualname__}"}
+def run(heist_settings: HeistSettings, economy: type[GamificationEconomy], test: str) -> unittest.TestResult:
+    heist_settings(ECONOMY=f"{economy.__module__}.{economy.__qualname__}")
     result = unittest.TestResult()
     Suite(f"test_{test}").run(result)
     return result
 
 
 @pytest.mark.parametrize(("economy", "test"), BROKEN)
-def test_a_broken_promise_is_found(settings: Any, economy: type[GamificationEconomy], test: str) -> None:
+def test_a_broken_economy_fails_its_test(settings: Any, economy: type[GamificationEconomy], test: str) -> None:
     broken, kept = run(settings, economy, test), run(settings, GamificationEconomy, test)
 
     assert len(broken.failures + broken.errors) == 1

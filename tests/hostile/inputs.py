@@ -1,4 +1,4 @@
-"""Over a hundred and fifty things nobody should send: what is sent, and what it may be answered with."""
+"""Hostile requests, each with the statuses that may answer it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 
 class Hostile(NamedTuple):
-    """One request; `{victim}` in a body, `{other_heist}` and `{other_note}` in a path are filled in by the test."""
+    """A request. The test fills in `{victim}` in the body, and `{other_heist}`, `{other_notification}` in the path."""
 
     name: str
     method: str = "POST"
@@ -88,7 +88,7 @@ CONTENT_TYPES = {
     "a multipart without boundary": "multipart/form-data",
     "a multipart": "multipart/form-data; boundary=x",
     "no type": "application/octet-stream",
-    "rubbish": ";;;=",
+    "nonsense": ";;;=",
 }
 CHARSETS = ["utf-7", "utf-16", "latin-1", "nonsense", "ebcdic-cp-us", "idna", "undefined", "zlib", "x" * 1000]
 TOKENS = {
@@ -96,7 +96,7 @@ TOKENS = {
     "a scheme alone": "Token",
     "a scheme and blanks": "Token   ",
     "two tokens": "Token a b",
-    "a stranger's": "Token " + "0" * 64,
+    "an unknown one": "Token " + "0" * 64,
     "a long one": "Token " + "a" * 100_000,
     "a NUL": "Token \x00",
     "an umlaut": "Token ünïcode",
@@ -152,7 +152,7 @@ QUERIES = [
     "page_size=%D9%A1",
     "created_after=%00",
 ]
-# Dates that exist, and leave the range once a time zone is applied.
+# Valid dates that leave the range of datetime in another time zone.
 EDGES = ["created_after=0001-01-01T00:00:00%2B14:00", "created_before=9999-12-31T23:59:59-14:00"]
 IDS = [
     "0",
@@ -171,7 +171,7 @@ IDS = [
 
 
 def table() -> Iterator[Hostile]:
-    """Yield every hostile input."""
+    """Yield every hostile request."""
     for name, body in BODIES.items():
         answers = (400, 413) if len(body) > 64 * 1024 else (400,)
         yield Hostile(f"body: {name}", body=body, answers=answers)
@@ -181,7 +181,7 @@ def table() -> Iterator[Hostile]:
         yield Hostile(f"content type: {name}", content_type=kind, answers=(400, 415))
     for charset in CHARSETS:
         kind = f"application/json; charset={charset}"
-        # A charset is taken at its word or refused; JSON is UTF-8, so ignoring it is right as well.
+        # JSON is always UTF-8, so a charset may be ignored or rejected.
         yield Hostile(f"charset: {charset[:20]}", content_type=kind, body=b'{"victim": 0}', answers=(400, 415))
     for name, token in TOKENS.items():
         headers = {"Authorization": token}
@@ -211,12 +211,15 @@ def table() -> Iterator[Hostile]:
     yield Hostile("header: an unknown host", headers={"Host": "evil.example"})
     yield Hostile("header: a broken host", headers={"Host": "a b\x00"})
     yield Hostile("header: a language of 10,000", "GET", headers={"Accept-Language": "xx-" * 3_000}, answers=(200,))
-    yield Hostile("header: an accept of rubbish", "GET", headers={"Accept": ";;q=x,,"}, answers=(200, 406))
+    yield Hostile("header: an accept of nonsense", "GET", headers={"Accept": ";;q=x,,"}, answers=(200, 406))
     yield Hostile("header: only pictures", "GET", headers={"Accept": "image/png"}, answers=(200, 406))
     yield Hostile("header: a range", "GET", headers={"Range": "bytes=0-0"}, answers=(200,))
     yield Hostile("somebody else's heist", "GET", "/api/heists/{other_heist}/", answers=(404,))
     yield Hostile(
-        "somebody else's news", path="/api/heists/notifications/{other_note}/read/", body=b"{}", answers=(404,)
+        "somebody else's notification",
+        path="/api/heists/notifications/{other_notification}/read/",
+        body=b"{}",
+        answers=(404,),
     )
 
 

@@ -1,4 +1,4 @@
-"""Hostile clients: whatever they send is refused politely, moves nothing, and shows nothing of anybody else."""
+"""Hostile requests are rejected with a problem, change nothing, and reveal nothing of other players."""
 
 from __future__ import annotations
 
@@ -28,26 +28,28 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def scene(settings: Any) -> SimpleNamespace:
-    """Mallory with a token and a key to the site; Bob with points; Alice, whose heist is nobody else's business."""
+    """Mallory, who is signed in and has tokens; Bob, who has points; a heist of Alice on Carol."""
     settings.HEISTS = settings.HEISTS | {"RATE_LIMIT_PER_MINUTE": 10_000, "READ_RATE_LIMIT_PER_MINUTE": 10_000}
     mallory, bob = player("mallory", points=30, tokens=3), player("bob", points=1000)
     alice, carol = player("alice", tokens=1), player("carol", points=1000)
     heist = execute_heist(attacker_id=alice.pk, victim_id=carol.pk)
-    note = HeistNotification.objects.filter(heist=heist, user=carol).get()
+    notification = HeistNotification.objects.filter(heist=heist, user=carol).get()
     secret = get_token_model().objects.create(user=mallory)[1]
-    return SimpleNamespace(mallory=mallory, bob=bob, carol=carol, heist=heist, note=note, secret=secret)
+    return SimpleNamespace(mallory=mallory, bob=bob, carol=carol, heist=heist, notification=notification, secret=secret)
 
 
 def send(scene: SimpleNamespace, hostile: Hostile) -> Any:
     client = Client(raise_request_exception=False)
     headers = ({"Authorization": f"Token {scene.secret}"} if hostile.signed_in else {}) | hostile.headers
-    path = hostile.path.replace("{other_heist}", str(scene.heist.pk)).replace("{other_note}", str(scene.note.pk))
+    path = hostile.path.replace("{other_heist}", str(scene.heist.pk)).replace(
+        "{other_notification}", str(scene.notification.pk)
+    )
     body = hostile.body.replace(b"{victim}", str(scene.bob.pk).encode())
     return client.generic(hostile.method, path, body, content_type=hostile.content_type, headers=headers)
 
 
 @pytest.mark.parametrize("hostile", TABLE, ids=names(TABLE))
-def test_it_is_refused_and_moves_nothing(hostile: Hostile, scene: SimpleNamespace) -> None:
+def test_the_request_is_rejected_and_changes_nothing(hostile: Hostile, scene: SimpleNamespace) -> None:
     before = Heist.objects.count()
 
     answer = send(scene, hostile)
@@ -59,11 +61,11 @@ def test_it_is_refused_and_moves_nothing(hostile: Hostile, scene: SimpleNamespac
     assert b"Traceback" not in answer.content and b"SELECT" not in answer.content
     assert Heist.objects.count() == before
     assert (points_of(scene.bob), points_of(scene.mallory), tokens_of(scene.mallory).balance) == (1000, 30, 3)
-    assert HeistNotification.objects.get(pk=scene.note.pk).read is False
+    assert HeistNotification.objects.get(pk=scene.notification.pk).read is False
 
 
-def test_a_type_of_10_000_characters_is_refused_as_a_server_hears_it() -> None:
-    """Django 6 raises before its first middleware, so this asks the application itself and not Django's client."""
+def test_a_content_type_of_10_000_characters_is_a_problem() -> None:
+    """Django 6 raises before its first middleware, so the request goes to the WSGI application directly."""
     kind = "application/" + "x" * 10_000
     environ = {"REQUEST_METHOD": "POST", "PATH_INFO": "/api/heists/", "HTTP_HOST": "localhost", "CONTENT_TYPE": kind}
     setup_testing_defaults(environ)
@@ -77,12 +79,12 @@ def test_a_type_of_10_000_characters_is_refused_as_a_server_hears_it() -> None:
     assert json.loads(body)["code"]
 
 
-def test_the_table_is_long_enough_to_boast_of() -> None:
+def test_the_table_has_over_200_distinct_rows() -> None:
     assert len(TABLE) > 200
     assert len(set(names(TABLE))) == len(TABLE)
 
 
-def test_fields_that_only_the_rules_may_decide_are_not_taken_from_a_client(scene: SimpleNamespace) -> None:
+def test_unknown_fields_of_a_body_are_ignored(scene: SimpleNamespace) -> None:
     forged = {
         "victim": scene.bob.pk,
         "attacker": scene.carol.pk,
@@ -102,22 +104,22 @@ def test_fields_that_only_the_rules_may_decide_are_not_taken_from_a_client(scene
         assert heist.created_at.year > 2001
 
 
-def test_ids_can_be_counted_up_without_learning_anything(scene: SimpleNamespace) -> None:
+def test_foreign_and_missing_ids_have_equal_answers(scene: SimpleNamespace) -> None:
     client, headers = Client(), {"Authorization": f"Token {scene.secret}"}
 
     heists = [client.get(f"/api/heists/{pk}/", headers=headers) for pk in range(1, scene.heist.pk + 3)]
-    notes = [
+    notifications = [
         client.post(f"/api/heists/notifications/{pk}/read/", headers=headers)
-        for pk in range(1, scene.note.pk + 3)
+        for pk in range(1, scene.notification.pk + 3)
         if not HeistNotification.objects.filter(pk=pk, user=scene.mallory).exists()
     ]
 
-    assert {answer.status_code for answer in heists + notes} == {404}
-    # Somebody else's and nobody's are told apart by nothing.
-    assert len({answer.content for answer in heists}) == len({answer.content for answer in notes}) == 1
+    assert {answer.status_code for answer in heists + notifications} == {404}
+    # Equal answers, so that they do not reveal which ids exist.
+    assert len({answer.content for answer in heists}) == len({answer.content for answer in notifications}) == 1
 
 
-def test_a_staff_session_without_its_csrf_token_moves_nothing(scene: SimpleNamespace) -> None:
+def test_a_staff_session_without_csrf_token_changes_nothing(scene: SimpleNamespace) -> None:
     staff = player("staff", points=10, tokens=1, is_staff=True, is_superuser=True)
     client = Client(enforce_csrf_checks=True)
     client.force_login(staff)
@@ -145,7 +147,7 @@ HOSTILE_NAMES = [
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
-def test_a_name_is_only_ever_text_in_the_admin_and_in_emails(name: str, scene: SimpleNamespace) -> None:
+def test_a_name_is_escaped_in_the_admin_and_in_emails(name: str, scene: SimpleNamespace) -> None:
     attacker = player(name, tokens=1, points=100, email="attacker@example.com")
     victim = player(name + "2", points=1000, email="victim@example.com")
     grant_tokens(player=victim, amount=1, reason=GrantReason.STAFF, source=name, note=name)
@@ -183,11 +185,11 @@ def test_a_name_with_line_breaks_can_not_sign_up(name: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/admin/login/", "/api/heists/", "/api/docs/", "/api/schema/"])
-def test_every_answer_carries_the_security_headers(path: str) -> None:
+def test_every_answer_has_the_security_headers(path: str) -> None:
     answer = Client().get(path)
 
     assert answer["X-Content-Type-Options"] == "nosniff"
     assert answer["X-Frame-Options"] == "DENY"
     assert answer["Referrer-Policy"] == "same-origin"
-    # Swagger UI opens windows of its own, and shows nothing that is anybody's.
+    # Swagger UI opens windows, and shows no private data.
     assert answer["Cross-Origin-Opener-Policy"] == ("unsafe-none" if path == "/api/docs/" else "same-origin")

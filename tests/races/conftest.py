@@ -2,16 +2,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from io import StringIO
-from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.db import connection
 
+from tests.conftest import HeistSettings
+
 
 @pytest.fixture(params=["read committed", "serializable"])
 def isolation(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[str]:
-    """Every connection of the test, those of the rivals too, at this isolation level."""
+    """Use this isolation level on every connection of the test, in all threads."""
     from psycopg import IsolationLevel
 
     options = connection.settings_dict.setdefault("OPTIONS", {})
@@ -24,7 +25,7 @@ def isolation(request: pytest.FixtureRequest, transactional_db: None) -> Iterato
 
 @pytest.fixture
 def audited(transactional_db: None) -> Iterator[None]:
-    """The data are right at the end of the test."""
+    """Run `audit_heists` after the test; differences fail it."""
     yield
     out = StringIO()
     try:
@@ -34,5 +35,5 @@ def audited(transactional_db: None) -> Iterator[None]:
 
 
 @pytest.fixture
-def no_windows(settings: Any) -> None:
-    settings.HEISTS = settings.HEISTS | {"COOLDOWN_HOURS": 0, "TARGET_COOLDOWN_HOURS": 0, "MAX_HEISTS_PER_DAY": 1000}
+def no_cooldowns(heist_settings: HeistSettings) -> None:
+    heist_settings(COOLDOWN_HOURS=0, TARGET_COOLDOWN_HOURS=0, MAX_HEISTS_PER_DAY=1000)

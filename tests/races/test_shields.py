@@ -42,7 +42,7 @@ def together(*deeds: Callable[[], Any]) -> list[Any]:
 
 
 @pytest.fixture
-def meet_at_the_lock(monkeypatch):
+def meet_at_the_lock(monkeypatch: pytest.MonkeyPatch):
     """Let two deeds wait for each other in front of the lock: both have seen the world as it was before the other."""
     gate = threading.Barrier(2)
     passed = threading.local()
@@ -58,7 +58,7 @@ def meet_at_the_lock(monkeypatch):
     monkeypatch.setattr(economy, "lock", meeting)
 
 
-def test_of_two_attacks_at_once_the_shield_blocks_exactly_one(meet_at_the_lock):
+def test_of_two_attacks_at_once_the_shield_blocks_exactly_one(meet_at_the_lock: None) -> None:
     alice, carol = player("alice", tokens=1), player("carol", tokens=1)
     bob = player("bob", points=1000)
     now = timezone.now()
@@ -76,7 +76,7 @@ def test_of_two_attacks_at_once_the_shield_blocks_exactly_one(meet_at_the_lock):
     assert HeistNotification.objects.filter(type="SHIELD_ACTIVATED", user=bob).count() == 1
 
 
-def test_an_attack_and_a_purchase_at_once_leave_either_a_used_shield_or_a_robbery(meet_at_the_lock):
+def test_an_attack_and_a_purchase_at_once_leave_either_a_used_shield_or_a_robbery(meet_at_the_lock: None) -> None:
     alice, bob = player("alice", tokens=1), player("bob", points=1000, coins=50)
 
     heist, shield = together(
@@ -90,7 +90,7 @@ def test_an_attack_and_a_purchase_at_once_leave_either_a_used_shield_or_a_robber
     assert points_of(bob) == (1000 if blocked else 950)
 
 
-def test_a_purchase_waits_for_an_attack_that_holds_the_lock(monkeypatch):
+def test_a_purchase_waits_for_an_attack_that_holds_the_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     alice, bob = player("alice", tokens=1), player("bob", points=1000, coins=50)
     locked, asked = threading.Event(), threading.Event()
     economy = type(get_economy())
@@ -102,7 +102,7 @@ def test_a_purchase_waits_for_an_attack_that_holds_the_lock(monkeypatch):
             asked.set()
         lock(self, *player_ids)
 
-    def hold(self, heist):
+    def hold(self, heist: Any):
         locked.set()
         assert asked.wait(PATIENCE)
         transfer(self, heist)
@@ -120,7 +120,7 @@ def test_a_purchase_waits_for_an_attack_that_holds_the_lock(monkeypatch):
     assert Shield.objects.get().used_at is None
 
 
-def test_a_shield_that_is_marked_while_it_blocks_is_never_both(monkeypatch):
+def test_a_shield_that_is_marked_while_it_blocks_is_never_both(monkeypatch: pytest.MonkeyPatch) -> None:
     """`expire_shields` looks with a clock that is ahead, just when the attack has judged the shield live."""
     alice, bob = player("alice", tokens=1), player("bob", points=1000)
     now = timezone.now()
@@ -150,7 +150,7 @@ def test_a_shield_that_is_marked_while_it_blocks_is_never_both(monkeypatch):
     ]
 
 
-def test_two_purchases_at_once_sell_one_shield(meet_at_the_lock):
+def test_two_purchases_at_once_sell_one_shield(meet_at_the_lock: None) -> None:
     bob = player("bob", coins=100)
 
     sold = together(*[lambda: buy_shield(player_id=bob.pk)] * 2)
@@ -160,7 +160,7 @@ def test_two_purchases_at_once_sell_one_shield(meet_at_the_lock):
     assert PlayerProfile.objects.get(user=bob).coins == 50
 
 
-def test_two_purchases_at_once_with_one_key_are_one_purchase(meet_at_the_lock):
+def test_two_purchases_at_once_with_one_key_are_one_purchase(meet_at_the_lock: None) -> None:
     bob = player("bob", coins=100)
 
     first, second = together(*[lambda: buy_shield(player_id=bob.pk, idempotency_key="a")] * 2)
@@ -169,14 +169,16 @@ def test_two_purchases_at_once_with_one_key_are_one_purchase(meet_at_the_lock):
     assert PlayerProfile.objects.get(user=bob).coins == 50
 
 
-def test_a_constraint_decides_where_a_hosts_lock_does_not_hold(meet_at_the_lock, monkeypatch):
+def test_a_constraint_decides_where_a_hosts_lock_does_not_hold(
+    meet_at_the_lock: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bob = player("bob", coins=100)
     monkeypatch.setattr(shield_service.Economy, "lock", lambda self, *player_ids: None)
     gate, asked = threading.Barrier(2), threading.local()
     economy = type(get_economy())
     coins = economy.coins
 
-    def both_ask(self, player_id):
+    def both_ask(self, player_id: Any):
         if not getattr(asked, "once", False):
             asked.once = True
             gate.wait(PATIENCE)
@@ -192,7 +194,7 @@ def test_a_constraint_decides_where_a_hosts_lock_does_not_hold(meet_at_the_lock,
     assert PlayerProfile.objects.get(user=bob).coins == 50
 
 
-def test_two_commands_at_once_share_the_work_and_tell_everybody_once(monkeypatch):
+def test_two_commands_at_once_share_the_work_and_tell_everybody_once(monkeypatch: pytest.MonkeyPatch) -> None:
     long_ago = timezone.now() - dt.timedelta(days=30)
     for _ in range(6):
         Shield.objects.create(player=player(), cost=0, bought_at=long_ago, expires_at=long_ago + dt.timedelta(days=7))

@@ -13,7 +13,7 @@ from heists.choices import GrantReason
 from heists.errors import HeistError, InvalidGrant, UnknownPlayer
 from heists.models import TokenGrant
 from heists.services import grant_tokens, token_csv
-from heists.services.token_csv import InvalidFile, InvalidLine, Line
+from heists.services.token_csv import AmbiguousPlayer, InvalidFile, InvalidLine, Line
 from heists.services.tokens import MAX_GRANT_TOKENS, validate_grant
 
 
@@ -27,6 +27,11 @@ class Command(BaseCommand):
             "--csv",
             metavar="FILE",
             help="a file whose first line names the columns player and amount, and optionally reason, source, note",
+        )
+        parser.add_argument(
+            "--by",
+            choices=[token_csv.BY_NAME, token_csv.BY_KEY],
+            help="how players are named; without it, a text that is the name of one and the key of another is rejected",
         )
         parser.add_argument("--reason", default=GrantReason.PROMOTION, choices=GrantReason.values)
         parser.add_argument(
@@ -43,7 +48,7 @@ class Command(BaseCommand):
         if options["csv"]:
             if options["source"] is not None or options["note"]:
                 raise CommandError("In a file, source and note are columns of the file.")
-            lines = self._lines_of(options["csv"], GrantReason(options["reason"]))
+            lines = self._lines_of(options["csv"], GrantReason(options["reason"]), options["by"])
         else:
             lines = [self._line_of(options)]
         self._grant(lines, dry_run=options["dry_run"])
@@ -51,19 +56,21 @@ class Command(BaseCommand):
     def _line_of(self, options: dict[str, Any]) -> Line:
         source = f"command:{uuid.uuid4()}" if options["source"] is None else options["source"]
         try:
-            player = token_csv.find_player(options["player"])
+            player = token_csv.find_player(options["player"], by=options["by"])
             validate_grant(options["amount"], source, options["note"])
+        except AmbiguousPlayer as error:
+            raise CommandError(error.message(options["player"])) from error
         except UnknownPlayer as error:
             raise CommandError(f"There is no player {options['player']!r}.") from error
         except InvalidGrant as error:
             raise CommandError(f"The {error.details['code_detail']} is out of range.") from error
         return Line(1, player, options["amount"], GrantReason(options["reason"]), source, options["note"])
 
-    def _lines_of(self, name: str, reason: GrantReason) -> list[Line | InvalidLine]:
+    def _lines_of(self, name: str, reason: GrantReason, by: str | None) -> list[Line | InvalidLine]:
         try:
             # Spreadsheet programs write a byte order mark.
             with open(name, encoding="utf-8-sig", newline="") as file:
-                return list(token_csv.read_lines(file, file_name=name, reason=reason))
+                return list(token_csv.read_lines(file, file_name=name, reason=reason, by=by))
         except OSError as error:
             raise CommandError(f"{name} can't be read: {error.strerror}.") from error
         except InvalidFile as error:

@@ -6,11 +6,12 @@ import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import InterfaceError, OperationalError, close_old_connections
+from django.db import DatabaseError, InterfaceError, close_old_connections
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from heists import conf
+from heists.db.retry import close_if_useless, is_temporary
 from heists.emails.outbox import Tally
 from heists.management.options import require_at_least
 from heists.services import deliver_due_emails
@@ -68,7 +69,10 @@ class Command(BaseCommand):
                 close_old_connections()
                 try:
                     tally = deliver_due_emails(batch=batch, stop=lambda: self.stopping)
-                except (OperationalError, InterfaceError) as error:
+                except (DatabaseError, InterfaceError) as error:
+                    if not is_temporary(error):
+                        raise
+                    close_if_useless(error)
                     logger.warning("the database is unavailable, emails wait: %s", error)
                     unavailable = True
                 else:

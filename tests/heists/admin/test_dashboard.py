@@ -18,7 +18,7 @@ from heists.choices import HeistStatus
 from heists.models import Heist, Shield
 from heists.queries import dashboard, rollups
 from heists.services import execute_heist
-from tests.factories import player
+from tests.factories import player, rewrite
 
 pytestmark = pytest.mark.django_db
 
@@ -28,7 +28,8 @@ NOON = dt.datetime(2026, 5, 20, 12, tzinfo=dt.UTC)
 def success(attacker: Any, victim: Any, points: int, at: dt.datetime) -> Heist:
     """Return a success without asking the rules."""
     heist = execute_heist(attacker_id=attacker.pk, victim_id=victim.pk)
-    Heist.objects.filter(pk=heist.pk).update(
+    rewrite(
+        heist,
         status=HeistStatus.SUCCESS,
         failure_code=None,
         token_spent=True,
@@ -44,7 +45,7 @@ def success(attacker: Any, victim: Any, points: int, at: dt.datetime) -> Heist:
 
 def rejection(attacker: Any, victim: Any, at: dt.datetime) -> None:
     heist = execute_heist(attacker_id=attacker.pk, victim_id=victim.pk)
-    Heist.objects.filter(pk=heist.pk).update(created_at=at)
+    rewrite(heist, created_at=at)
 
 
 @pytest.mark.parametrize("caching", [False, True])

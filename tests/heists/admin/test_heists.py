@@ -15,7 +15,7 @@ from django.utils import timezone
 from heists.models import Heist, HeistNotification, HeistToken
 from heists.queries.evidence import ROWS, around
 from heists.services import execute_heist
-from tests.factories import player
+from tests.factories import player, rewrite
 
 pytestmark = pytest.mark.django_db
 
@@ -62,7 +62,7 @@ def test_the_evidence_is_the_nearest_heists_of_both_players_in_order() -> None:
 
     def attempt(attacker: Any, victim: Any, hours: int) -> Heist:
         heist = execute_heist(attacker_id=attacker.pk, victim_id=victim.pk)
-        Heist.objects.filter(pk=heist.pk).update(created_at=now + dt.timedelta(hours=hours))
+        rewrite(heist, created_at=now + dt.timedelta(hours=hours))
         heist.refresh_from_db()
         return heist
 

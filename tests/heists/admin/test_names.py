@@ -27,7 +27,7 @@ from heists.models import (
     TokenGrant,
 )
 from heists.services import buy_shield, execute_heist, grant_tokens, set_email_preference
-from tests.factories import player, tokens_of
+from tests.factories import player, rewrite, tokens_of
 
 pytestmark = pytest.mark.django_db
 
@@ -167,7 +167,7 @@ def test_every_time_has_its_zone(
 ) -> None:
     settings.TIME_ZONE = zone
     moment = dt.datetime(2026, 1, 15, 12, 34, tzinfo=dt.UTC)
-    Heist.objects.update(created_at=moment)
+    rewrite(Heist.objects.all(), created_at=moment)
     HeistNotification.objects.update(created_at=moment)
     OutboxEmail.objects.update(due_at=moment)
     Shield.objects.update(bought_at=moment)

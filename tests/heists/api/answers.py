@@ -1,4 +1,4 @@
-"""Reading an answer of the API in a test."""
+"""Checks of API answers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ URL = "/api/heists/"
 
 
 def problem(response: Any, status: int, code: str) -> dict[str, Any]:
+    """Assert that the response is this problem, and return its body."""
     assert response.status_code == status, response.content
     assert response["Content-Type"] == "application/problem+json"
     body = response.json()

@@ -9,7 +9,7 @@ from rest_framework.test import APIClient
 
 @pytest.fixture
 def signed_in() -> Callable[[Any], APIClient]:
-    """A client of a player, without a statement for the sign-in."""
+    """Return a function that returns a client of a player; its requests take no statement for the sign-in."""
 
     def client_of(player: Any) -> APIClient:
         client = APIClient()

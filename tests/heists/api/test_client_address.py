@@ -1,4 +1,4 @@
-"""From where a request came: never what the client made up."""
+"""The client's address is never a forged one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Robbing by HTTP."""
+"""POST of a heist."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.heists.api.answers import URL, problem
 pytestmark = pytest.mark.django_db
 
 
-def test_a_success_tells_the_attacker_everything_of_their_side(signed_in):
+def test_a_success_is_answered_with_the_attackers_side(signed_in):
     robber, victim = player("robber", points=10, tokens=2), player("victim", points=1000)
 
     response = signed_in(robber).post(URL, {"victim": victim.pk})
@@ -60,7 +60,7 @@ def test_a_shield_is_an_outcome(signed_in):
     assert response.json()["tokens_remaining"] == 0
 
 
-def test_times_are_in_utc_also_where_the_site_reckons_in_another_zone(signed_in, settings):
+def test_times_are_in_utc_in_another_site_time_zone_too(signed_in, settings):
     settings.TIME_ZONE = "Pacific/Auckland"
     settings.HEISTS = {**settings.HEISTS, "MONTHLY_LOSS_PERCENT": 0}
     robber, victim = player(tokens=1), player(points=1000)
@@ -84,7 +84,7 @@ def test_a_rejection_is_a_409_with_its_code_and_numbers(signed_in):
     assert "Retry-After" not in response
 
 
-def test_a_rejection_by_time_says_when_to_come_back(signed_in):
+def test_a_rejection_by_time_has_retry_at_and_retry_after(signed_in):
     robber, victim, other = player(tokens=2), player(points=1000), player(points=1000)
     client = signed_in(robber)
     client.post(URL, {"victim": victim.pk})
@@ -98,7 +98,7 @@ def test_a_rejection_by_time_says_when_to_come_back(signed_in):
     assert 86_000 < int(response["Retry-After"]) <= 86_400
 
 
-def test_a_victim_without_enough_points_is_told_with_numbers(signed_in):
+def test_insufficient_points_have_required_and_available(signed_in):
     robber, victim = player(tokens=1), player(points=15)
 
     body = problem(signed_in(robber).post(URL, {"victim": victim.pk}), 409, "insufficient_points")
@@ -106,7 +106,7 @@ def test_a_victim_without_enough_points_is_told_with_numbers(signed_in):
     assert (body["required"], body["available"]) == (20, 15)
 
 
-def test_robbing_oneself_and_the_inactive_is_rejected(signed_in):
+def test_robbing_oneself_or_an_inactive_player_is_rejected(signed_in):
     robber, gone = player(tokens=1), player(points=1000, is_active=False)
     client = signed_in(robber)
 
@@ -190,7 +190,7 @@ def test_a_victim_of_the_wrong_type_or_range_is_a_400(signed_in, victim):
 
 
 @pytest.mark.parametrize("victim", [0, -1, 987654321, 2**31 - 1])
-def test_a_victim_who_is_nobody_is_a_400(signed_in, victim):
+def test_an_unknown_victim_is_a_400(signed_in, victim):
     problem(signed_in(player(tokens=1)).post(URL, {"victim": victim}), 400, "unknown_player")
     assert not Heist.objects.exists()
 
@@ -234,7 +234,7 @@ def test_a_body_in_another_charset_is_still_read_as_utf8(signed_in):
     assert response.status_code == 201
 
 
-def test_an_endless_body_is_a_413(signed_in):
+def test_a_long_body_is_a_413(signed_in):
     response = signed_in(player()).generic("POST", URL, b" " * 70_000, content_type="application/json")
 
     problem(response, 413, "payload_too_large")
@@ -256,7 +256,7 @@ def test_every_rejection_of_the_table_has_a_problem():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_host_with_atomic_requests_robs_as_well(signed_in, settings):
+def test_a_heist_succeeds_with_atomic_requests(signed_in, settings):
     robber, victim = player(tokens=1), player(points=1000)
     try:
         connection.settings_dict["ATOMIC_REQUESTS"] = True

@@ -1,4 +1,4 @@
-"""One key, one heist: at once, and after a crash in the middle."""
+"""A key makes one heist: of requests at once, and after an exception."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ def test_the_same_request_on_many_connections_at_once_is_one_heist(points: int) 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_crash_in_the_middle_leaves_nothing_and_the_same_key_then_works(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exception_in_the_transaction_rolls_back_and_the_key_can_be_used_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     robber, victim = player(points=1, tokens=1), player(points=1000)
     client = APIClient(raise_request_exception=False)
     client.force_authenticate(robber)
@@ -48,7 +50,7 @@ def test_a_crash_in_the_middle_leaves_nothing_and_the_same_key_then_works(monkey
 
     def crash(self: Any, heist: Heist) -> None:
         transfer(self, heist)
-        raise RuntimeError("the machine went away")
+        raise RuntimeError("no transfer")
 
     with monkeypatch.context() as broken:
         broken.setattr(GamificationEconomy, "transfer", crash)

@@ -1,4 +1,4 @@
-"""What I was told, and marking it as read."""
+"""Reading notifications and marking them as read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 URL = "/api/heists/notifications/"
 
 
-def test_the_feed_is_mine_newest_first_with_an_unread_count(signed_in: Any) -> None:
+def test_the_list_has_my_notifications_newest_first_and_unread_count(signed_in: Any) -> None:
     me, other = player("me", points=1000, tokens=1), player("other", points=1000, tokens=1)
     won = execute_heist(attacker_id=me.pk, victim_id=other.pk)
     lost = execute_heist(attacker_id=other.pk, victim_id=me.pk)
@@ -52,13 +52,13 @@ def test_filters(signed_in: Any) -> None:
 
 
 @pytest.mark.parametrize("query", [{"read": "perhaps"}, {"read": ""}, {"type": "x"}, {"type": "\x00"}])
-def test_a_filter_that_makes_no_sense_is_a_400(signed_in: Any, query: dict[str, str]) -> None:
+def test_an_invalid_filter_is_a_400(signed_in: Any, query: dict[str, str]) -> None:
     response = signed_in(player()).get(URL, query)
 
     assert (response.status_code, response.json()["code"]) == (400, "validation_error")
 
 
-def test_marking_one_is_harmless_twice(signed_in: Any) -> None:
+def test_marking_one_is_safe_to_repeat(signed_in: Any) -> None:
     me = player(tokens=1)
     notification = HeistNotification.objects.get(user=me)
     client = signed_in(me)
@@ -70,7 +70,7 @@ def test_marking_one_is_harmless_twice(signed_in: Any) -> None:
     assert client.get(URL).json()["unread_count"] == 0
 
 
-def test_marking_all_touches_only_mine(signed_in: Any) -> None:
+def test_marking_all_marks_only_mine(signed_in: Any) -> None:
     me, other = player(tokens=1), player(tokens=1)
 
     response = signed_in(me).post(f"{URL}read-all/")
@@ -80,13 +80,13 @@ def test_marking_all_touches_only_mine(signed_in: Any) -> None:
 
 
 @pytest.mark.parametrize("pk", ["0", "x", "-1", str(2**63), "9" * 99, "987654321", "%00"])
-def test_marking_what_is_not_there_is_a_404(signed_in: Any, pk: str) -> None:
+def test_marking_an_unknown_notification_is_a_404(signed_in: Any, pk: str) -> None:
     response = signed_in(player()).post(f"{URL}{pk}/read/")
 
     assert (response.status_code, response.json()["code"]) == (404, "not_found")
 
 
-def test_a_message_without_its_details_is_told_as_it_was_stored(signed_in: Any) -> None:
+def test_a_message_without_metadata_is_shown_as_stored(signed_in: Any) -> None:
     me = player()
     HeistNotification.objects.create(user=me, type="HEIST_SUCCESS", message="As stored.", metadata=None)
 
@@ -95,7 +95,7 @@ def test_a_message_without_its_details_is_told_as_it_was_stored(signed_in: Any) 
     assert (row["message"], row["metadata"]) == ("As stored.", {})
 
 
-def test_the_feed_takes_one_statement_and_an_empty_page_a_second(signed_in: Any) -> None:
+def test_the_list_takes_one_statement_and_an_empty_page_two(signed_in: Any) -> None:
     me = player(tokens=1)
 
     for query, statements in (({}, 1), ({"read": "true"}, 2)):

@@ -1,4 +1,4 @@
-"""Reading what came of it: history, pages, tokens, totals, the leaderboard, and what each costs."""
+"""Reading the history, pages, tokens, totals and the leaderboard, with their statement counts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from heists.models import Heist, HeistToken
 from heists.services import execute_heist
-from tests.factories import player
+from tests.factories import player, rewrite
 from tests.heists.api.answers import URL, problem
 
 pytestmark = pytest.mark.django_db
@@ -31,15 +31,15 @@ def test_history_is_newest_first_and_hides_rejections_from_the_victim(signed_in)
         assert response.status_code == 200
         return [(heist["role"], heist["status"]) for heist in response.json()["results"]]
 
-    won, lost, refused = ("attacker", "SUCCESS"), ("victim", "SUCCESS"), ("attacker", "FAILED_COOLDOWN")
-    assert seen() == [refused, lost, won]
-    assert seen(role="attacker") == [refused, won]
+    won, lost, rejected = ("attacker", "SUCCESS"), ("victim", "SUCCESS"), ("attacker", "FAILED_COOLDOWN")
+    assert seen() == [rejected, lost, won]
+    assert seen(role="attacker") == [rejected, won]
     assert seen(role="victim") == [lost]
     assert seen(status="SUCCESS") == [lost, won]
-    assert seen(role="attacker", status="FAILED_COOLDOWN") == [refused]
-    moment = Heist.objects.order_by("pk")[1].created_at.isoformat()
-    assert seen(created_after=moment) == [refused, lost]
-    assert seen(created_before=moment) == [won]
+    assert seen(role="attacker", status="FAILED_COOLDOWN") == [rejected]
+    second = Heist.objects.order_by("pk")[1].created_at.isoformat()
+    assert seen(created_after=second) == [rejected, lost]
+    assert seen(created_before=second) == [won]
 
 
 def test_each_side_reads_its_own_points(signed_in):
@@ -71,18 +71,18 @@ def test_each_side_reads_its_own_points(signed_in):
     ],
     ids=lambda query: str(query)[:40],
 )
-def test_a_query_that_makes_no_sense_is_a_400(signed_in, query):
+def test_an_invalid_query_is_a_400(signed_in, query):
     problem(signed_in(player()).get(URL, query), 400, "validation_error")
 
 
-def test_every_page_is_reached_forwards_and_backwards_once(signed_in):
+def test_paging_forwards_and_backwards_shows_each_heist_once(signed_in):
     me, others = player(points=1000, tokens=1), [player(points=1000, tokens=1) for _ in range(3)]
     for other in others:
         execute_heist(attacker_id=other.pk, victim_id=me.pk)
         execute_heist(attacker_id=me.pk, victim_id=other.pk)
         execute_heist(attacker_id=me.pk, victim_id=me.pk)
-    # The same moment for all of them, so that only the primary key tells them apart.
-    Heist.objects.update(created_at=timezone.now())
+    # Equal times, so that only the primary key orders them.
+    rewrite(Heist.objects.all(), created_at=timezone.now())
     client = signed_in(me)
     expected = [heist.pk for heist in Heist.objects.visible_to(me.pk).newest_first()]
 
@@ -113,16 +113,16 @@ def test_every_page_is_reached_forwards_and_backwards_once(signed_in):
         "A" * 2000,
     ],
 )
-def test_a_crafted_cursor_is_a_404(signed_in, cursor):
+def test_a_forged_cursor_is_a_404(signed_in, cursor):
     problem(signed_in(player()).get(URL, {"cursor": cursor}), 404, "invalid_cursor")
 
 
 @pytest.mark.parametrize("pk", ["0", "-1", "01", "x", "1.0", str(2**63), "9" * 100, "%00", "%F0%9F%92%B0", "٣", "None"])
-def test_an_address_that_is_no_heist_is_a_404(signed_in, pk):
+def test_a_path_without_a_heists_id_is_a_404(signed_in, pk):
     problem(signed_in(player()).get(f"{URL}{pk}/"), 404, "not_found")
 
 
-def test_the_token_of_somebody_new_is_all_zeros(signed_in):
+def test_the_token_of_a_new_player_is_zero(signed_in):
     response = signed_in(player()).get(f"{URL}token/")
 
     assert response.json() == {
@@ -135,7 +135,7 @@ def test_the_token_of_somebody_new_is_all_zeros(signed_in):
     }
 
 
-def test_the_token_tells_how_long_the_cooldown_lasts(signed_in, settings):
+def test_the_token_has_the_end_of_the_cooldown(signed_in, settings):
     robber, victim = player(tokens=3), player(points=1000)
     execute_heist(attacker_id=robber.pk, victim_id=victim.pk)
     client = signed_in(robber)
@@ -155,7 +155,7 @@ def test_stats_add_up(signed_in):
     execute_heist(attacker_id=me.pk, victim_id=other.pk)  # +25
     execute_heist(attacker_id=me.pk, victim_id=other.pk)  # rejected
     execute_heist(attacker_id=other.pk, victim_id=me.pk)  # -51
-    execute_heist(attacker_id=other.pk, victim_id=me.pk)  # rejected, and not mine to know
+    execute_heist(attacker_id=other.pk, victim_id=me.pk)  # rejected, and hidden from the victim
 
     body = signed_in(me).get(f"{URL}stats/").json()
 
@@ -166,7 +166,7 @@ def test_stats_add_up(signed_in):
     }
 
 
-def test_stats_of_somebody_new_are_all_zeros(signed_in):
+def test_stats_of_a_new_player_are_zero(signed_in):
     body = signed_in(player()).get(f"{URL}stats/").json()
 
     assert body["net_points"] == 0
@@ -178,7 +178,7 @@ def test_the_leaderboard_counts_this_months_successes(signed_in, settings):
     execute_heist(attacker_id=second.pk, victim_id=victims[1].pk)
     execute_heist(attacker_id=best.pk, victim_id=victims[0].pk)
     old = execute_heist(attacker_id=player(tokens=1).pk, victim_id=player(points=2000).pk)
-    Heist.objects.filter(pk=old.pk).update(created_at=timezone.now() - dt.timedelta(days=32))
+    rewrite(old, created_at=timezone.now() - dt.timedelta(days=32))
 
     body = signed_in(second).get(f"{URL}leaderboard/").json()
 
@@ -196,7 +196,7 @@ def test_the_leaderboard_counts_this_months_successes(signed_in, settings):
 def test_statement_counts(signed_in):
     robber, victim = player(points=10, tokens=2), player(points=1000)
     client, counted = signed_in(robber), {}
-    execute_heist(attacker_id=player(tokens=1).pk, victim_id=player(points=1000).pk)  # the rules have their row
+    execute_heist(attacker_id=player(tokens=1).pk, victim_id=player(points=1000).pk)  # creates the rule set
 
     def count(name: str, send: Any, expected: int) -> None:
         with CaptureQueriesContext(
@@ -217,9 +217,9 @@ def test_statement_counts(signed_in):
     assert counted["success"] <= 12
     assert counted["rejection"] <= 4
     assert counted["token"] == 1
-    assert counted["detail"] == 2  # the test's own look-up of the id included
+    assert counted["detail"] == 2  # one is the look-up of the id above
     assert counted["stats"] == 2
-    # The newest closed heist; the closed days, today, and what either holds of the other's best; the names.
+    # The newest closed heist, the closed days, today, the other part's sums of the best, the names.
     assert counted["leaderboard"] == 5
     assert counted["history"] == 2
     assert counted["half the history"] == 1

@@ -1,7 +1,8 @@
-"""The OpenAPI document: complete, quiet, and right for any host's user key."""
+"""The OpenAPI schema is complete, and right for any user key of a host."""
 
 from __future__ import annotations
 
+import inspect
 import os
 import uuid
 from typing import Any
@@ -31,18 +32,18 @@ def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-def test_it_is_valid_and_makes_no_warning() -> None:
+def test_the_schema_is_valid_without_warnings() -> None:
     call_command("spectacular", "--validate", "--fail-on-warn", "--file", os.devnull)
 
 
-def test_every_address_is_in_it(document: dict[str, Any]) -> None:
+def test_every_path_is_in_the_schema(document: dict[str, Any]) -> None:
     paths = {path for path in document["paths"] if path.startswith("/api/heists/")}
 
     of_players = [pattern for pattern in urls.urlpatterns if issubclass(pattern.callback.view_class, PlayerView)]
     assert len(paths) == len(of_players)
 
 
-def test_every_operation_documents_what_any_request_may_meet_with_examples(document: dict[str, Any]) -> None:
+def test_every_operation_documents_the_common_problems_with_examples(document: dict[str, Any]) -> None:
     for name, operation in operations(document).items():
         assert {"401", "403", "406", "429", "503"} <= operation["responses"].keys(), name
         assert operation["summary"], name
@@ -55,7 +56,16 @@ def test_every_operation_documents_what_any_request_may_meet_with_examples(docum
                     assert f"`{example['value']['code']}`" in response["description"]
 
 
-def test_every_list_says_how_it_is_paged(document: dict[str, Any]) -> None:
+def test_no_operation_publishes_a_docstring(document: dict[str, Any]) -> None:
+    """Without a description of its own, an operation would publish the docstring of its view or of a base class."""
+    docstrings = {inspect.getdoc(pattern.callback.view_class) for pattern in urls.urlpatterns}
+
+    for name, operation in operations(document).items():
+        assert operation["description"], name
+        assert operation["description"] not in docstrings, name
+
+
+def test_every_list_documents_its_paging_parameters(document: dict[str, Any]) -> None:
     for name, operation in operations(document).items():
         content = operation["responses"].get("200", {}).get("content", {})
         if "/Paginated" in content.get("application/json", {}).get("schema", {}).get("$ref", ""):
@@ -70,7 +80,7 @@ def test_every_rejection_has_an_example(document: dict[str, Any]) -> None:
     assert codes == {code.value for code in FailureCode if code != FailureCode.SHIELD}
 
 
-def test_the_names_of_the_components_stay(document: dict[str, Any]) -> None:
+def test_the_component_names_do_not_change(document: dict[str, Any]) -> None:
     assert {
         "Heist",
         "HeistFailureCode",
@@ -117,7 +127,7 @@ KEYS: list[tuple[models.Field[Any, Any], list[Any], list[Any], dict[str, Any]]] 
 
 
 @pytest.mark.parametrize(("field", "good", "bad", "said"), KEYS, ids=lambda value: type(value).__name__)
-def test_a_players_id_has_exactly_the_type_of_the_hosts_key(
+def test_a_player_id_has_the_type_of_the_hosts_key(
     monkeypatch: pytest.MonkeyPatch,
     field: models.Field[Any, Any],
     good: list[Any],

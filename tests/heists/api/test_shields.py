@@ -37,7 +37,7 @@ def test_the_same_key_answers_with_the_same_status_and_shield(api):
 
 
 @pytest.mark.parametrize(("coins", "code"), [(49, "insufficient_coins"), (100, "shield_already_live")])
-def test_a_refusal_is_a_conflict_with_its_code_and_numbers(api, coins, code):
+def test_an_impossible_purchase_is_a_409_with_its_code_and_numbers(api, coins, code):
     alice = player("alice", coins=coins)
     if coins == 100:
         buy_shield(player_id=alice.pk)
@@ -50,7 +50,7 @@ def test_a_refusal_is_a_conflict_with_its_code_and_numbers(api, coins, code):
     assert response.json().keys() & {"required", "available", "expires_at"}
 
 
-def test_a_site_without_coins_and_a_closed_shop_say_so(api, monkeypatch, settings):
+def test_a_site_without_coins_and_a_closed_shop_have_codes(api, monkeypatch, settings):
     api.force_authenticate(player("alice", coins=100))
 
     with monkeypatch.context() as poor:
@@ -64,7 +64,7 @@ def test_a_site_without_coins_and_a_closed_shop_say_so(api, monkeypatch, setting
     assert api.get(URL).status_code == 200
 
 
-def test_the_list_is_mine_newest_first_with_what_became_of_each(api):
+def test_the_list_has_my_shields_newest_first_with_their_state(api):
     alice, bob = player("alice", points=1000, coins=200), player("bob", tokens=1)
     buy_shield(player_id=player("dave", coins=50).pk)
     used = buy_shield(player_id=alice.pk)
@@ -85,17 +85,17 @@ def test_the_list_is_mine_newest_first_with_what_became_of_each(api):
     ]
 
 
-def test_nobody_buys_or_reads_without_signing_in(api):
+def test_buying_and_reading_without_sign_in_is_a_401(api):
     assert (api.get(URL).status_code, api.post(URL).status_code) == (401, 401)
 
 
-def test_an_inactive_account_is_turned_away(api):
+def test_an_inactive_account_is_a_403(api):
     api.force_authenticate(player("alice", coins=50, is_active=False))
 
     assert api.post(URL).status_code == 403
 
 
-def test_a_preview_of_a_shielded_player_reads_like_any_other():
+def test_a_shield_does_not_change_the_preview():
     alice, bob = player("alice", tokens=1, points=10), player("bob", points=1000, coins=50)
     from heists import conf
     from heists.queries import facts

@@ -1,4 +1,4 @@
-"""Whom I might rob: the list, the preview, and that both agree with the deed."""
+"""The list of targets, the preview, and their agreement with the execution."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ URL = "/api/heists/targets/"
 
 
 @pytest.mark.django_db
-def test_targets_stand_in_leaderboard_order_without_me_and_the_inactive(signed_in: Any) -> None:
+def test_targets_are_in_leaderboard_order_without_me_and_inactive_players(signed_in: Any) -> None:
     me = player("me", points=500, tokens=1)
     player("poor", points=19)
     player("rich", points=1000)
@@ -38,7 +38,7 @@ def test_targets_stand_in_leaderboard_order_without_me_and_the_inactive(signed_i
 
 
 @pytest.mark.django_db
-def test_every_page_of_the_leaderboard_is_reached_although_thousands_tie(signed_in: Any) -> None:
+def test_paging_shows_each_player_once_where_many_have_equal_points(signed_in: Any) -> None:
     me, others = player(points=5), [player(points=n // 4) for n in range(25)]
     client, seen, url = signed_in(me), [], f"{URL}?page_size=3"
 
@@ -51,7 +51,7 @@ def test_every_page_of_the_leaderboard_is_reached_although_thousands_tie(signed_
 
 
 @pytest.mark.django_db
-def test_a_preview_tells_everything_that_stands_in_the_way(signed_in: Any) -> None:
+def test_a_preview_has_all_rules_that_fail(signed_in: Any) -> None:
     me, victim, other = player("me", tokens=1), player("victim", points=1000), player(points=100, tokens=1)
     execute_heist(attacker_id=other.pk, victim_id=victim.pk)
     mine = execute_heist(attacker_id=me.pk, victim_id=player(points=1000).pk)
@@ -79,7 +79,7 @@ def test_neither_list_nor_preview_reveals_a_shield(signed_in: Any) -> None:
 
 
 @pytest.mark.django_db
-def test_a_preview_of_myself_and_of_the_inactive_says_so(signed_in: Any) -> None:
+def test_a_preview_of_myself_and_of_an_inactive_player_has_its_code(signed_in: Any) -> None:
     me, gone = player(points=100, tokens=1), player(points=100, is_active=False)
     client = signed_in(me)
 
@@ -89,14 +89,14 @@ def test_a_preview_of_myself_and_of_the_inactive_says_so(signed_in: Any) -> None
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("pk", ["0", "-1", "x", "01", "1.0", str(2**63), "9" * 400, "%00", "%ED%A0%80", "987654321"])
-def test_a_preview_of_nobody_is_a_404(signed_in: Any, pk: str) -> None:
+def test_a_preview_of_an_unknown_player_is_a_404(signed_in: Any, pk: str) -> None:
     response = signed_in(player()).get(f"{URL}{pk}/")
 
     assert (response.status_code, response.json()["code"]) == (404, "not_found")
 
 
 @pytest.mark.django_db
-def test_everything_stays_readable_while_the_feature_is_off(signed_in: Any, settings: Any) -> None:
+def test_everything_stays_readable_while_heists_are_off(signed_in: Any, settings: Any) -> None:
     settings.HEISTS = {**settings.HEISTS, "ENABLED": False}
     me, victim = player(tokens=1), player(points=1000)
     client = signed_in(me)
@@ -163,11 +163,11 @@ world = st.fixed_dictionaries(
 
 
 class AgreementTest(TestCase):
-    """The list, the preview and the deed ask the same rules, so they never disagree."""
+    """The list, the preview and the execution use the same rules, so they agree."""
 
     @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(world)
-    def test_list_preview_and_execution_agree_in_any_world(self, world: dict[str, Any]) -> None:
+    def test_list_preview_and_execution_agree(self, world: dict[str, Any]) -> None:
         from django.conf import settings as site
 
         with self.settings(HEISTS={**site.HEISTS, **world["rules"], "READ_RATE_LIMIT_PER_MINUTE": 10**6}):
@@ -203,8 +203,8 @@ class AgreementTest(TestCase):
             heist = execute_heist(attacker_id=me.pk, victim_id=victim.pk)
             if not expected["eligible"]:
                 assert heist.failure_code == expected["code"]
-                told = expected["retry_at"]
-                assert heist.retry_at == (told and dt.datetime.fromisoformat(told))
+                retry_at = expected["retry_at"]
+                assert heist.retry_at == (retry_at and dt.datetime.fromisoformat(retry_at))
             elif still_shielded:
                 assert heist.failure_code == FailureCode.SHIELD
             else:

@@ -1,4 +1,4 @@
-"""The request limits are exact between threads and processes, and let requests through while the cache fails."""
+"""Rate limits are exact between threads and processes; while the cache fails, requests are allowed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NOON = 1_800_000_000.0
 
 @pytest.fixture
 def noon(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """A clock that stands still, so that no minute turns in the middle of a test."""
+    """A clock that stands still, so that no new minute begins during a test."""
     clock = SimpleNamespace(now=NOON)
     monkeypatch.setattr(throttling, "time", SimpleNamespace(time=lambda: clock.now))
     return clock
@@ -69,7 +69,7 @@ print(json.dumps([throttling.AttemptThrottle().allow_request(request, None) for 
 
 
 def test_processes_share_one_limit(redis_url: str) -> None:
-    # A player that no earlier run has counted.
+    # A new id, because Redis keeps the counters of earlier runs.
     player_id = uuid.uuid4().hex
     processes = [
         subprocess.Popen(
@@ -99,7 +99,7 @@ def test_the_next_minute_starts_at_zero_and_other_players_are_not_counted(noon: 
     assert allowed()
 
 
-def test_a_key_that_is_given_out_again_starts_at_zero(noon: Any, settings: Any) -> None:
+def test_a_reused_primary_key_starts_at_zero(noon: Any, settings: Any) -> None:
     limit(settings, RATE_LIMIT_PER_MINUTE=1)
 
     assert [allowed(date_joined="monday"), allowed(date_joined="monday"), allowed(date_joined="tuesday")] == [
@@ -122,7 +122,7 @@ def test_a_counter_that_was_evicted_starts_at_zero(noon: Any, monkeypatch: pytes
     assert throttling.AttemptThrottle().count("key") == 1
 
 
-def test_a_cache_that_fails_blocks_no_request_and_leaves_one_warning(
+def test_a_failing_cache_allows_the_request_and_logs_a_warning(
     noon: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*args: Any, **kwargs: Any) -> None:
@@ -153,13 +153,13 @@ def test_a_throttled_attempt_costs_no_statement(signed_in: Any, noon: Any, setti
     limit(settings, RATE_LIMIT_PER_MINUTE=0)
 
     with CaptureQueriesContext(connection) as queries:
-        assert signed_in(SimpleNamespacePlayer()).post(URL, {"victim": 1}).status_code == 429
+        assert signed_in(PlayerStub()).post(URL, {"victim": 1}).status_code == 429
 
     assert len(queries) == 0
 
 
-class SimpleNamespacePlayer(SimpleNamespace):
-    """Somebody signed in of whom only the key is known."""
+class PlayerStub(SimpleNamespace):
+    """A signed-in player without a row."""
 
     pk = 4711
     is_authenticated = is_active = True

@@ -105,7 +105,7 @@ BUILT_IN = {
     "heists_shield_used_by_unique": "UPDATE heists_shield SET used_by_id = {blocked}, used_at = bought_at",
     "heists_outboxemail_notification_unique": "UPDATE heists_outboxemail SET notification_id = {note}",
     "heists_ruleset_unique": (
-        "INSERT INTO heists_ruleset ({numbers}, created_at) SELECT {numbers}, created_at FROM heists_ruleset"
+        "INSERT INTO heists_ruleset ({rules}, created_at) SELECT {rules}, created_at FROM heists_ruleset"
     ),
 }
 
@@ -161,7 +161,7 @@ def world(db: Any, settings: Any) -> SimpleNamespace:
         later=(success.created_at + dt.timedelta(microseconds=1)).isoformat(sep=" "),
         events="gamification_pointevent",
         true="TRUE",
-        rules=", ".join(RULE_FIELDS),
+        numbers=", ".join(RULE_FIELDS),
     )
 
 

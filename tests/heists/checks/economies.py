@@ -1,4 +1,4 @@
-"""Economies that are wrong, each in its own way."""
+"""Economies with one fault each."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db.models import CharField, Count, F, OuterRef, Subquery, Sum, Value
+from django.db.models.functions import Coalesce
 
 from gamification.economy import GamificationEconomy
 from gamification.models import PlayerProfile
@@ -66,6 +67,11 @@ class Pointless(GamificationEconomy):
 class Wordy(GamificationEconomy):
     def players(self) -> Any:
         return get_user_model().objects.annotate(monthly_points=Value("many", output_field=CharField()))
+
+
+class OnUserRow(GamificationEconomy):
+    def players(self) -> Any:
+        return get_user_model().objects.annotate(monthly_points=Coalesce(F("id"), 0))
 
 
 class Nullable(GamificationEconomy):

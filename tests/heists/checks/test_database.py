@@ -29,67 +29,67 @@ def test_the_database_of_the_example_site_is_right() -> None:
 
 
 @pytest.mark.parametrize("vendor", ["mysql", "oracle", "microsoft"])
-def test_e013_a_database_that_can_not_keep_the_promises(judge: Any, vendor: str) -> None:
+def test_e013_an_unsupported_database(judge: Any, vendor: str) -> None:
     assert judge(vendor) == [
         Error(
-            f'DATABASES["default"] is {vendor.title()}, where heists can\'t lock rows and hold its constraints.',
-            hint="Use PostgreSQL; SQLite serves for development and small sites.",
+            f'DATABASES["default"] is {vendor.title()}, which heists does not support.',
+            hint="Use PostgreSQL, or SQLite for development and small sites.",
             id="heists.E013",
         )
     ]
 
 
 @pytest.mark.parametrize("text", ["true", "false"])
-def test_e014_a_pool_in_words(judge: Any, text: str) -> None:
+def test_e014_a_pool_that_is_text(judge: Any, text: str) -> None:
     assert judge("postgresql", options={"pool": text}) == [
         Error(
             f'DATABASES["default"]["OPTIONS"]["pool"] is the text {text!r}.',
-            hint="Write True, False or a dictionary; from the environment, read it with a bool parser of its own.",
+            hint="Write True, False or a dictionary; where it comes from the environment, convert it.",
             id="heists.E014",
         )
     ]
 
 
 @pytest.mark.parametrize("age", [60, None])
-def test_e015_a_pool_of_connections_that_django_keeps_too(judge: Any, age: int | None) -> None:
+def test_e015_a_pool_with_conn_max_age(judge: Any, age: int | None) -> None:
     assert judge("postgresql", options={"pool": True}, CONN_MAX_AGE=age) == [
         Error(
-            f'DATABASES["default"] has a pool, and CONN_MAX_AGE is {age!r}.',
+            f'DATABASES["default"] has a pool, but CONN_MAX_AGE is {age!r}.',
             hint='Write "CONN_MAX_AGE": 0; the pool keeps the connections.',
             id="heists.E015",
         )
     ]
 
 
-def test_w003_requests_that_are_transactions(judge: Any) -> None:
+def test_w003_atomic_requests(judge: Any) -> None:
     assert judge("sqlite", options=GOOD_SQLITE, ATOMIC_REQUESTS=True) == [
         Warning(
-            'DATABASES["default"] has ATOMIC_REQUESTS on; a deed of heists is a transaction of its own and refuses to '
-            "be nested.",
+            'DATABASES["default"] has ATOMIC_REQUESTS on; a heist opens a durable transaction of its own, '
+            "which can't be nested.",
             hint=(
                 'Write "ATOMIC_REQUESTS": False, or put @transaction.non_atomic_requests on your own views that '
-                "call heists.services. heists' API and admin do so themselves."
+                "call heists.services. The API and admin of heists already do."
             ),
             id="heists.W003",
         )
     ]
 
 
-def test_w004_sqlite_whose_transactions_lose_to_one_another(judge: Any) -> None:
+def test_w004_sqlite_without_immediate_transactions(judge: Any) -> None:
     assert judge("sqlite", options=GOOD_SQLITE | {"transaction_mode": None}) == [
         Warning(
-            'DATABASES["default"] has no "transaction_mode"; of two heists at once, one fails with "database is '
-            'locked".',
+            'DATABASES["default"] has no "transaction_mode"; one of two simultaneous heists fails with '
+            '"database is locked".',
             hint='Write DATABASES["default"]["OPTIONS"] = {"transaction_mode": "IMMEDIATE"}.',
             id="heists.W004",
         )
     ]
 
 
-def test_w005_sqlite_whose_writers_stop_the_readers(judge: Any) -> None:
+def test_w005_sqlite_without_wal(judge: Any) -> None:
     assert judge("sqlite", options=GOOD_SQLITE | {"init_command": ""}) == [
         Warning(
-            'DATABASES["default"] is not in WAL mode; every heist makes all readers wait.',
+            'DATABASES["default"] is not in WAL mode; each heist blocks all readers.',
             hint='Write DATABASES["default"]["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL;".',
             id="heists.W005",
         )
@@ -101,21 +101,20 @@ def test_w005_leaves_databases_in_memory_alone(judge: Any) -> None:
 
 
 @pytest.mark.parametrize("timeout", [1, "20"])
-def test_w006_sqlite_without_patience(judge: Any, timeout: Any) -> None:
+def test_w006_sqlite_with_a_short_timeout(judge: Any, timeout: Any) -> None:
     assert judge("sqlite", options=GOOD_SQLITE | {"timeout": timeout}) == [
         Warning(
-            f'DATABASES["default"] waits {timeout!r} seconds for another writer; heists at once would fail.',
+            f'DATABASES["default"] waits {timeout!r} seconds for another writer; simultaneous heists would fail.',
             hint='Write DATABASES["default"]["OPTIONS"]["timeout"] = 20.',
             id="heists.W006",
         )
     ]
 
 
-def test_w007_a_pool_that_hands_out_dead_connections(judge: Any) -> None:
+def test_w007_a_pool_without_health_checks(judge: Any) -> None:
     assert judge("postgresql", options={"pool": {"max_size": 4}}) == [
         Warning(
-            'DATABASES["default"] has a pool without CONN_HEALTH_CHECKS; each connection the server drops costs one '
-            "request.",
+            'DATABASES["default"] has a pool without CONN_HEALTH_CHECKS; a closed connection makes a request fail.',
             hint='Write "CONN_HEALTH_CHECKS": True.',
             id="heists.W007",
         )
@@ -128,7 +127,7 @@ def test_a_healthy_pool_and_no_pool_are_silent(judge: Any) -> None:
 
 
 @pytest.mark.django_db
-def test_w008_event_types_that_are_missing() -> None:
+def test_w008_missing_event_types() -> None:
     PointEvent.objects.filter(type="HEIST_GAIN")._raw_delete("default")
     PointEventTypeMaster.objects.filter(name="HEIST_GAIN").delete()
 
@@ -142,13 +141,13 @@ def test_w008_event_types_that_are_missing() -> None:
 
 
 @pytest.mark.django_db
-def test_event_types_that_are_there_are_no_news() -> None:
+def test_existing_event_types_are_silent() -> None:
     for name in EVENT_TYPES:
         PointEventTypeMaster.objects.get_or_create(name=name)
 
     assert database.check_event_types(databases=["default"]) == []
 
 
-def test_event_types_are_not_asked_for_without_a_database() -> None:
+def test_event_types_are_not_read_without_a_database() -> None:
     assert database.check_event_types() == []
     assert database.check_event_types(databases=["other"]) == []

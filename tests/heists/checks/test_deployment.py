@@ -1,15 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.checks import Warning
+from django.core.checks import ERROR, Warning
 from django.test import override_settings
 
 from heists.checks import deployment
 
 
-def test_w009_an_api_without_its_app(settings: Any) -> None:
+def test_w009_rest_framework_is_not_installed(settings: Any) -> None:
     without = [app for app in settings.INSTALLED_APPS if app != "rest_framework"]
 
     with override_settings(INSTALLED_APPS=without):
@@ -17,7 +18,7 @@ def test_w009_an_api_without_its_app(settings: Any) -> None:
 
     assert found == [
         Warning(
-            "rest_framework is not in INSTALLED_APPS; heists' API can't render its pages and texts.",
+            "rest_framework is not in INSTALLED_APPS; the API of heists needs its templates and translations.",
             hint='Add "rest_framework" to INSTALLED_APPS.',
             id="heists.W009",
         )
@@ -28,20 +29,20 @@ def test_w009_an_api_without_its_app(settings: Any) -> None:
     ("setting", "value"),
     [("SECURE_PROXY_SSL_HEADER", ("HTTP_X_FORWARDED_PROTO", "https")), ("USE_X_FORWARDED_HOST", True)],
 )
-def test_w010_a_proxy_that_heists_has_not_heard_of(settings: Any, setting: str, value: Any) -> None:
+def test_w010_a_proxy_that_is_not_trusted(settings: Any, setting: str, value: Any) -> None:
     setattr(settings, setting, value)
 
     assert deployment.check_proxies() == [
         Warning(
-            f'{setting} says that there is a proxy, and HEISTS["TRUSTED_PROXIES"] is 0: every heist stores the '
+            f'{setting} means that there is a proxy, but HEISTS["TRUSTED_PROXIES"] is 0: heists store the '
             "proxy's address.",
-            hint='Write how many proxies append to X-Forwarded-For: HEISTS = {"TRUSTED_PROXIES": 1}.',
+            hint='Write the number of proxies that append to X-Forwarded-For: HEISTS = {"TRUSTED_PROXIES": 1}.',
             id="heists.W010",
         )
     ]
 
 
-def test_w011_proxies_that_are_counted_twice(settings: Any) -> None:
+def test_w011_proxies_are_counted_twice(settings: Any) -> None:
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, "somewhere.SetRemoteAddrFromForwardedFor"]
     settings.HEISTS = {**settings.HEISTS, "TRUSTED_PROXIES": 2}
 
@@ -49,7 +50,7 @@ def test_w011_proxies_that_are_counted_twice(settings: Any) -> None:
         Warning(
             'somewhere.SetRemoteAddrFromForwardedFor rewrites REMOTE_ADDR, and HEISTS["TRUSTED_PROXIES"] is 2: proxies '
             "are counted twice.",
-            hint='Keep one of the two: remove the middleware, or write HEISTS = {"TRUSTED_PROXIES": 0}.',
+            hint='Use one of the two: remove the middleware, or write HEISTS = {"TRUSTED_PROXIES": 0}.',
             id="heists.W011",
         )
     ]
@@ -59,9 +60,9 @@ def test_w011_proxies_that_are_counted_twice(settings: Any) -> None:
     ("backend", "how"),
     [
         ("dummy.DummyCache", "counts nothing"),
-        ("locmem.LocMemCache", "counts in each process for itself"),
-        ("filebased.FileBasedCache", "loses counts when two requests come at once"),
-        ("db.DatabaseCache", "loses counts when two requests come at once"),
+        ("locmem.LocMemCache", "counts in each process separately"),
+        ("filebased.FileBasedCache", "loses counts of simultaneous requests"),
+        ("db.DatabaseCache", "loses counts of simultaneous requests"),
     ],
 )
 def test_w014_a_cache_that_miscounts(settings: Any, backend: str, how: str) -> None:
@@ -95,12 +96,12 @@ def emails(settings: Any) -> None:
 
 @pytest.mark.parametrize("name", ["console", "dummy", "filebased", "locmem"])
 @pytest.mark.usefixtures("emails")
-def test_w015_letters_to_nobody(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_w015_a_backend_that_sends_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deployment, "_mail_backend", lambda: f"django.core.mail.backends.{name}.EmailBackend")
 
     assert deployment.check_mail() == [
         Warning(
-            f"Emails are written, but django.core.mail.backends.{name}.EmailBackend sends them to nobody.",
+            f"Emails are enabled, but django.core.mail.backends.{name}.EmailBackend does not send them.",
             hint='Configure a mail server, or write HEISTS = {"EMAIL_ENABLED": False}.',
             id="heists.W015",
         )
@@ -108,24 +109,84 @@ def test_w015_letters_to_nobody(name: str, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.usefixtures("emails")
-def test_w017_letters_that_lead_nowhere(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_w017_emails_without_links(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.HEISTS = {**settings.HEISTS, "SITE_URL": ""}
     monkeypatch.setattr(deployment, "_mail_backend", lambda: "django.core.mail.backends.smtp.EmailBackend")
 
     assert deployment.check_mail() == [
         Warning(
-            "Emails have no links: HEISTS names no SITE_URL, so players can't unsubscribe by a click.",
+            "Emails have no links, so players can't unsubscribe by a click: HEISTS has no SITE_URL.",
             hint='Write HEISTS = {"SITE_URL": "https://example.com"}.',
             id="heists.W017",
         )
     ]
 
 
-def test_a_site_without_letters_needs_no_mail_server(settings: Any) -> None:
+@pytest.mark.parametrize(
+    "templates",
+    [
+        [],
+        [{"BACKEND": "django.template.backends.django.DjangoTemplates"}],
+        [{"BACKEND": "django.template.backends.jinja2.Jinja2", "APP_DIRS": True}],
+    ],
+    ids=["none", "without APP_DIRS", "Jinja alone"],
+)
+@pytest.mark.usefixtures("emails")
+def test_e019_email_templates_that_are_not_found(settings: Any, templates: Any) -> None:
+    settings.TEMPLATES = templates
+
+    (message,) = deployment.check_templates()
+
+    assert (message.id, message.level) == ("heists.E019", ERROR)
+    assert message.msg.startswith("heists/email/heist_success_subject.txt can't be loaded, so emails can't be sent: ")
+    assert message.hint == (
+        'Add the backend "django.template.backends.django.DjangoTemplates" with "APP_DIRS": True to TEMPLATES, or '
+        'write HEISTS = {"EMAIL_ENABLED": False}.'
+    )
+
+
+@pytest.mark.usefixtures("emails")
+def test_e019_a_template_of_the_host_with_a_fault(settings: Any, tmp_path: Path) -> None:
+    (tmp_path / "heists" / "email").mkdir(parents=True)
+    (tmp_path / "heists" / "email" / "shield_expired.html").write_text("{% nonsense %}")
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
+
+    (message,) = deployment.check_templates()
+
+    assert message.id == "heists.E019"
+    assert message.msg.startswith("heists/email/shield_expired.html can't be loaded, so emails can't be sent: ")
+
+
+@pytest.mark.parametrize("urlconf", ["without_heists", "captured", "captured_inside_a_namespace"])
+@pytest.mark.usefixtures("emails")
+def test_w020_no_url_for_unsubscribing(settings: Any, urlconf: str) -> None:
+    settings.ROOT_URLCONF = f"tests.heists.emails.urlconfs.{urlconf}"
+
+    assert deployment.check_links() == [
+        Warning(
+            "Emails have no links: heists.urls is not included, or only under a prefix that captures a value.",
+            hint=(
+                'Include it under a fixed prefix: path("heists/", include("heists.urls")). Beside another include it '
+                'needs a namespace of its own: include("heists.urls", namespace="heists-email").'
+            ),
+            id="heists.W020",
+        )
+    ]
+
+
+@pytest.mark.usefixtures("emails")
+def test_links_and_templates_of_the_example_site_are_right(settings: Any) -> None:
+    assert deployment.check_links() == deployment.check_templates() == []
+
+
+def test_a_site_without_emails_needs_no_mail_server(settings: Any) -> None:
     settings.DEFAULT_FROM_EMAIL = "webmaster@localhost"
     settings.HEISTS = {**settings.HEISTS, "EMAIL_ENABLED": False}
 
-    assert deployment.check_mail() == []
+    settings.TEMPLATES = []
+    settings.ROOT_URLCONF = "tests.heists.emails.urlconfs.without_heists"
+
+    assert deployment.check_mail() == deployment.check_templates() == deployment.check_links() == []
 
 
 def test_the_mail_backend_is_the_one_that_django_uses() -> None:

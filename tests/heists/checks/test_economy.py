@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.core.checks import CheckMessage, Error, Warning
+from django.db.models import EmailField
 
+from heists.checks import economy
 from heists.checks.economy import check_economy
 
 HERE = "tests.heists.checks.economies"
@@ -46,11 +49,11 @@ def test_e003_an_economy_that_can_not_be_imported(economy_is: Any, path: str) ->
     assert message.hint == 'Write the dotted path of your economy class: "yourapp.economy.YourEconomy".'
 
 
-def test_e003_an_economy_that_is_something_else(economy_is: Any) -> None:
+def test_e003_a_class_that_is_not_an_economy(economy_is: Any) -> None:
     assert economy_is(f"{HERE}.NotAnEconomy") == [
         Error(
-            f"HEISTS[\"ECONOMY\"] = '{HERE}.NotAnEconomy' is not an economy.",
-            hint="Let the class inherit from heists.economy.Economy.",
+            f"HEISTS[\"ECONOMY\"] = '{HERE}.NotAnEconomy' is not a subclass of heists.economy.Economy.",
+            hint="Write: from heists.economy import Economy; class YourEconomy(Economy).",
             id="heists.E003",
         )
     ]
@@ -59,11 +62,11 @@ def test_e003_an_economy_that_is_something_else(economy_is: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "missing"), [("Empty", "players(), lock(), transfer()"), ("CoinsInNameOnly", "coins(), spend_coins()")]
 )
-def test_e003_an_economy_that_leaves_methods_out(economy_is: Any, name: str, missing: str) -> None:
+def test_e003_an_economy_with_missing_methods(economy_is: Any, name: str, missing: str) -> None:
     assert economy_is(f"{HERE}.{name}") == [
         Error(
-            f"{HERE}.{name} does not write {missing}.",
-            hint="The docstrings of heists.economy.Economy say what each has to lock and promise.",
+            f"{HERE}.{name} does not implement {missing}.",
+            hint="Implement each as its docstring in heists.economy.Economy says.",
             id="heists.E003",
         )
     ]
@@ -73,13 +76,13 @@ def test_e010_players_that_raise(economy_is: Any) -> None:
     assert economy_is(f"{HERE}.Broken") == [
         Error(
             f"{HERE}.Broken.players() raises LookupError: no such table",
-            hint="Return a queryset of users without asking the database: it is also called before `migrate`.",
+            hint="Return a queryset and run no query: players() is also called before `migrate`.",
             id="heists.E010",
         )
     ]
 
 
-def test_e010_players_that_are_no_users(economy_is: Any) -> None:
+def test_e010_players_of_another_model(economy_is: Any) -> None:
     assert economy_is(f"{HERE}.Profiles") == [
         Error(
             f"{HERE}.Profiles.players() does not return a queryset of auth.User.",
@@ -90,11 +93,11 @@ def test_e010_players_that_are_no_users(economy_is: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["Grouped", "Counted", "Distinct", "Flat"])
-def test_e011_players_that_heists_can_not_join(economy_is: Any, name: str) -> None:
+def test_e011_players_that_can_not_be_joined(economy_is: Any, name: str) -> None:
     assert economy_is(f"{HERE}.{name}") == [
         Error(
             f"{HERE}.{name}.players() groups, combines, slices or flattens its rows.",
-            hint="Annotate a column or a Subquery; heists adds joins, which would multiply an aggregate over a join.",
+            hint="Annotate a column or a Subquery; the joins of heists would multiply an aggregate over a join.",
             id="heists.E011",
         )
     ]
@@ -110,11 +113,11 @@ def test_e012_players_without_points(economy_is: Any) -> None:
     ]
 
 
-def test_e012_points_that_are_no_integers(economy_is: Any) -> None:
+def test_e012_points_that_are_not_integers(economy_is: Any) -> None:
     assert economy_is(f"{HERE}.Wordy") == [
         Error(
-            f'{HERE}.Wordy.players() has a "monthly_points" that is no integer.',
-            hint="Say so: Coalesce(…, 0, output_field=IntegerField()); heists steals whole points.",
+            f'{HERE}.Wordy.players() has a "monthly_points" that is not an integer.',
+            hint="Use an IntegerField: Coalesce(…, 0, output_field=IntegerField()).",
             id="heists.E012",
         )
     ]
@@ -130,7 +133,34 @@ def test_w002_points_that_may_be_null(economy_is: Any) -> None:
     ]
 
 
-def test_a_dictionary_that_is_none_is_told_once(settings: Any) -> None:
+def test_w018_points_that_are_a_column_of_the_user(economy_is: Any) -> None:
+    assert economy_is(f"{HERE}.OnUserRow") == [
+        Warning(
+            f'The "monthly_points" of {HERE}.OnUserRow.players() are a column of auth.User; saving a whole user, as '
+            "SetPasswordForm does, writes old points back.",
+            hint=(
+                "Keep the points in a table of their own, or let save() of the user model leave that column out and "
+                'silence this check: SILENCED_SYSTEM_CHECKS = ["heists.W018"].'
+            ),
+            id="heists.W018",
+        )
+    ]
+
+
+def test_w019_a_key_that_is_an_email_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    meta = SimpleNamespace(pk=EmailField(primary_key=True), label="people.Person")
+    monkeypatch.setattr("heists.checks.economy.get_user_model", lambda: SimpleNamespace(_meta=meta))
+
+    assert economy._user_key() == [
+        Warning(
+            "The primary key of people.Person is an email address, and the API shows players' keys as their ids.",
+            hint='Give the user model another primary key, or accept it: SILENCED_SYSTEM_CHECKS = ["heists.W019"].',
+            id="heists.W019",
+        )
+    ]
+
+
+def test_settings_that_are_not_a_dictionary_are_reported_once(settings: Any) -> None:
     settings.HEISTS = None
 
     assert check_economy() == []

@@ -10,7 +10,7 @@ from django.core.checks import registry
 from heists import checks
 from tests import ROOT
 
-# Ids of checks that are gone; a site may still silence them.
+# Ids of removed checks; a site may still silence them.
 RETIRED = {"W012", "W013", "W016"}
 ID = re.compile(r"heists\.([EW]\d{3})")
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning
+from django.core.checks import ERROR, CheckMessage, Error, Warning, run_checks
 
 from heists.checks.settings import RANGES, check_settings
 from heists.conf import DEFAULTS
@@ -46,7 +46,7 @@ def test_e001_heists_that_are_no_dictionary(settings: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [-1, 24 * 366 + 1, "24", 1.5, True, None])
-def test_e004_a_number_that_is_none_or_out_of_range(heists_are: Any, value: Any) -> None:
+def test_e004_a_number_of_the_wrong_type_or_out_of_range(heists_are: Any, value: Any) -> None:
     assert heists_are(COOLDOWN_HOURS=value) == [
         Error(
             f'HEISTS["COOLDOWN_HOURS"] is {value!r}.',
@@ -79,18 +79,18 @@ def test_e005_a_share_instead_of_a_percentage(heists_are: Any, share: float, per
 
 
 @pytest.mark.parametrize("key", ["ENABLED", "EMAIL_ENABLED"])
-def test_e006_a_switch_in_words(heists_are: Any, key: str) -> None:
+def test_e006_a_switch_that_is_text(heists_are: Any, key: str) -> None:
     assert heists_are(**{key: "false"}) == [
         Error(f"HEISTS[\"{key}\"] is 'false'.", hint="Write True or False, without quotes.", id="heists.E006")
     ]
 
 
-@pytest.mark.parametrize("label", ["gamification.Nothing", "nothing", 5])
+@pytest.mark.parametrize("label", ["gamification.Nothing", "nothing"])
 def test_e007_an_event_type_model_that_is_not_installed(heists_are: Any, label: Any) -> None:
     assert heists_are(POINT_EVENT_TYPE_MODEL=label) == [
         Error(
-            f'HEISTS["POINT_EVENT_TYPE_MODEL"] is {label!r}, which is no installed model.',
-            hint='Write "app_label.ModelName", or leave the key out where your site has no table of event types.',
+            f'HEISTS["POINT_EVENT_TYPE_MODEL"] is {label!r}, which is not an installed model.',
+            hint='Write "app_label.ModelName", or leave the key out if your site has no table of event types.',
             id="heists.E007",
         )
     ]
@@ -100,7 +100,7 @@ def test_e007_an_event_type_model_without_names(heists_are: Any) -> None:
     assert heists_are(POINT_EVENT_TYPE_MODEL="gamification.PlayerProfile") == [
         Error(
             'HEISTS["POINT_EVENT_TYPE_MODEL"] is \'gamification.PlayerProfile\', which has no field "name".',
-            hint="Leave the key out, and let your economy write its events its own way.",
+            hint="Leave the key out; your economy writes its events itself.",
             id="heists.E007",
         )
     ]
@@ -109,19 +109,19 @@ def test_e007_an_event_type_model_without_names(heists_are: Any) -> None:
 def test_e008_a_cache_that_is_not_there(heists_are: Any) -> None:
     assert heists_are(THROTTLE_CACHE="redis") == [
         Error(
-            "HEISTS[\"THROTTLE_CACHE\"] is 'redis', which CACHES does not have.",
+            "HEISTS[\"THROTTLE_CACHE\"] is 'redis', which is not in CACHES.",
             hint=f"Write one of: {', '.join(sorted(settings.CACHES))}.",
             id="heists.E008",
         )
     ]
 
 
-def test_e009_times_without_zones(settings: Any) -> None:
+def test_e009_use_tz_is_off(settings: Any) -> None:
     settings.USE_TZ = False
 
     assert check_settings() == [
         Error(
-            "USE_TZ is off; cooldowns and protection would jump when the clock is put forward or back.",
+            "USE_TZ is off; cooldowns and protection would change with daylight saving time.",
             hint="Write USE_TZ = True.",
             id="heists.E009",
         )
@@ -154,6 +154,28 @@ def test_e017_a_site_without_a_scheme(heists_are: Any) -> None:
             id="heists.E017",
         )
     ]
+
+
+@pytest.mark.parametrize(
+    "key", ["ECONOMY", "POINT_EVENT_TYPE_MODEL", "THROTTLE_CACHE", "EMAIL_FROM", "EMAIL_DELIVERY", "SITE_URL"]
+)
+@pytest.mark.parametrize("value", [5, True, ["default"]])
+def test_e018_a_text_of_another_type(heists_are: Any, key: str, value: Any) -> None:
+    assert heists_are(**{key: value}) == [
+        Error(f'HEISTS["{key}"] is {value!r}.', hint="Write a text, in quotes.", id="heists.E018")
+    ]
+
+
+@pytest.mark.parametrize("key", DEFAULTS)
+def test_a_value_of_the_wrong_type_is_reported_by_one_check(settings: Any, key: str) -> None:
+    settings.HEISTS = {**settings.HEISTS, key: 1.5}
+
+    messages = run_checks(tags=["heists"], include_deployment_checks=True)
+
+    about_key = [message for message in messages if f'HEISTS["{key}"]' in message.msg]
+    assert [message.id for message in about_key if message.level == ERROR] in (
+        [["heists.E004"], ["heists.E006"], ["heists.E018"]]
+    )
 
 
 @pytest.mark.parametrize("key", ["COOLDOWN_HOUR", "cooldown_hours", "HEIST_COOLDOWN_HOURS"])

@@ -55,8 +55,8 @@ def test_a_list_parameter_takes_as_many_values_as_it_was_compiled_for() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_row_lock_outside_a_transaction_is_an_error_each_time() -> None:
     alice = player(points=10)
-    query = CompiledQuery(PlayerProfile.objects.select_for_update().filter(user=Param("user", USER)))
     with transaction.atomic():
+        query = CompiledQuery(PlayerProfile.objects.select_for_update().filter(user=Param("user", USER)))
         query.fetch({"user": alice.pk})
 
     for _time in range(2):

@@ -1,4 +1,4 @@
-"""What a email says, and what its headers say to mail programs."""
+"""The text and the headers of an email."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from django.core.signing import Signer
 from django.template.utils import get_app_template_dirs
+from django.utils import translation
 
 from heists.choices import GrantReason, HeistNotificationType
 from heists.economy import get_economy
 from heists.emails import unsubscribe
-from heists.emails.compose import compose
+from heists.emails.compose import compose, unsubscribe_path
 from tests.factories import player
-from tests.heists.conftest import SITE
+from tests.heists.conftest import SITE, EmailTo
 
 pytestmark = pytest.mark.django_db
 
@@ -41,7 +42,7 @@ def parts(message: Any) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("type", HeistNotificationType)
-def test_every_type_has_a_subject_a_text_and_a_page(email_to, type):
+def test_every_type_has_a_subject_a_text_and_a_page(email_to: EmailTo, type: HeistNotificationType) -> None:
     email = email_to(player("bob", email="bob@example.com"), type, **DETAILS[type])
 
     message = composed(email)
@@ -60,7 +61,7 @@ def test_every_type_has_a_subject_a_text_and_a_page(email_to, type):
     assert "{%" not in html
 
 
-def test_the_victim_reads_until_when_they_are_safe_in_the_sites_time_zone(email_to, settings):
+def test_the_end_of_protection_is_in_the_sites_time_zone(email_to, settings):
     settings.TIME_ZONE = "Europe/Berlin"
     email = email_to(player("bob", email="bob@example.com"), "HEIST_VICTIM", **DETAILS["HEIST_VICTIM"])
 
@@ -70,7 +71,7 @@ def test_the_victim_reads_until_when_they_are_safe_in_the_sites_time_zone(email_
     assert "March 4, 2026, 6:30 p.m." in html
 
 
-def test_names_can_neither_add_headers_nor_markup(email_to):
+def test_names_add_no_headers_and_no_markup(email_to):
     nasty = "eve\r\nBcc: everybody@example.com <script>alert(1)</script> & co"
     email = email_to(player("bob", email="bob@example.com"), "SHIELD_ACTIVATED", attacker_name=nasty)
 
@@ -84,7 +85,7 @@ def test_names_can_neither_add_headers_nor_markup(email_to):
     assert "<script>alert(1)</script> & co" in text
 
 
-def test_a_name_in_any_script_arrives_whole(email_to):
+def test_a_name_in_any_script_is_unchanged(email_to):
     email = email_to(player("bob", email="bob@example.com"), "SHIELD_ACTIVATED", attacker_name="Ελένη 🦊")
 
     message = composed(email)
@@ -93,7 +94,7 @@ def test_a_name_in_any_script_arrives_whole(email_to):
     assert "Ελένη 🦊" in parts(message)[0]
 
 
-def test_mail_programs_find_the_one_click_headers_and_the_origin(email_to):
+def test_one_click_headers_and_message_id(email_to):
     email = email_to(player("bob", email="bob@example.com"))
 
     message = composed(email)
@@ -106,7 +107,7 @@ def test_mail_programs_find_the_one_click_headers_and_the_origin(email_to):
     assert all(link in part for part in parts(message))
 
 
-def test_without_the_sites_address_there_is_no_link_and_no_header(email_to, settings):
+def test_without_site_url_there_is_no_link_and_no_header(email_to, settings):
     settings.HEISTS = {**settings.HEISTS, "SITE_URL": ""}
     settings.DEFAULT_FROM_EMAIL = "Heists <no-reply@mail.example>"
     email = email_to(player("bob", email="bob@example.com"))
@@ -119,23 +120,45 @@ def test_without_the_sites_address_there_is_no_link_and_no_header(email_to, sett
     assert not any("http" in part for part in parts(message))
 
 
-def test_a_host_without_our_addresses_has_letters_without_the_link(email_to, settings):
+def test_without_heists_urls_there_is_no_link(email_to, settings):
     email = email_to(player("bob", email="bob@example.com"))
     settings.ROOT_URLCONF = "django.contrib.auth.urls"
 
     assert composed(email)["List-Unsubscribe"] is None
 
 
-def test_the_sender_is_a_setting_and_else_the_sites_own(email_to, settings):
+@pytest.mark.parametrize(
+    ("urlconf", "path"),
+    [
+        ("other_prefix", "/a/b/unsubscribe/token/"),
+        ("namespace", "/api/unsubscribe/token/"),
+        ("two_namespaces", "/v1/api/unsubscribe/token/"),
+        ("renamed", "/api/unsubscribe/token/"),
+        ("captured", ""),
+        ("captured_and_fixed", "/heists/unsubscribe/token/"),
+        ("languages", "/de/heists/unsubscribe/token/"),
+        ("without_heists", ""),
+    ],
+)
+def test_the_link_is_found_wherever_heists_is_mounted(settings, urlconf, path):
+    settings.ROOT_URLCONF = f"tests.heists.emails.urlconfs.{urlconf}"
+
+    with translation.override("de"):
+        assert unsubscribe_path("token") == path
+
+
+def test_the_sender_is_email_from_or_default_from_email(email_to, heist_settings, settings):
     settings.DEFAULT_FROM_EMAIL = "Site <site@example.com>"
     email = email_to(player("bob", email="bob@example.com"))
 
     assert composed(email)["From"] == "Site <site@example.com>"
-    settings.HEISTS = {**settings.HEISTS, "EMAIL_FROM": "Game <game@example.com>"}
+    heist_settings(EMAIL_FROM="Game <game@example.com>")
     assert composed(email)["From"] == "Game <game@example.com>"
 
 
-def test_a_host_overrides_a_template_by_a_file_of_the_same_path(email_to, settings, tmp_path):
+def test_a_host_overrides_a_template_by_a_file_of_the_same_path(
+    email_to: EmailTo, settings: Any, tmp_path: Path
+) -> None:
     folder = tmp_path / "heists" / "email"
     folder.mkdir(parents=True)
     (folder / "shield_expired_subject.txt").write_text("Unarmed, {{ player_name }}!")
@@ -145,10 +168,10 @@ def test_a_host_overrides_a_template_by_a_file_of_the_same_path(email_to, settin
     assert composed(email)["Subject"] == "Unarmed, bob!"
 
 
-def test_a_letter_is_written_in_its_players_language(email_to, monkeypatch):
+def test_an_email_is_in_its_players_language(email_to, monkeypatch):
     asked = []
 
-    def language(self, user):
+    def language(self, user: Any):
         asked.append(user.username)
         return "ar"
 
@@ -161,18 +184,18 @@ def test_a_letter_is_written_in_its_players_language(email_to, monkeypatch):
     assert asked == ["bob"]
 
 
-def test_details_that_are_gone_leave_the_stored_sentence(email_to):
+def test_without_metadata_the_stored_message_is_used(email_to):
     email = email_to(player("bob", email="bob@example.com"), "HEIST_VICTIM", **DETAILS["HEIST_VICTIM"])
     email.notification.metadata = None
-    email.notification.message = "What was said then."
+    email.notification.message = "The stored message."
 
     text, html = parts(composed(email))
 
-    assert "What was said then." in text
-    assert "What was said then." in html
+    assert "The stored message." in text
+    assert "The stored message." in html
 
 
-def test_a_key_stands_for_its_player_and_type_and_cannot_be_made_up(email_to):
+def test_a_token_names_its_player_and_type_and_is_not_forgeable(email_to):
     bob = player("bob")
     token = unsubscribe.token(bob, "HEIST_VICTIM")
 
@@ -181,7 +204,7 @@ def test_a_key_stands_for_its_player_and_type_and_cannot_be_made_up(email_to):
         assert unsubscribe.read(forged) is None
 
 
-def test_every_template_of_ours_belongs_to_a_type_or_to_all():
+def test_every_template_belongs_to_a_type_or_is_a_base():
     [folder] = [
         path / "heists" / "email" for path in get_app_template_dirs("templates") if path.parent.name == "heists"
     ]

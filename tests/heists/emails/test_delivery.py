@@ -12,15 +12,18 @@ import pytest
 from django.core import mail
 from django.core.management import CommandError, call_command
 from django.utils import timezone
+from pytest_django import Settings
+from rest_framework.test import APIClient
 
 from heists.economy import get_economy
 from heists.emails import compose as heist_mail
 from heists.emails import outbox
 from heists.models import EmailPreference, HeistNotification, OutboxEmail
 from heists.services import deliver_due_emails, deliver_emails, send_again
+from tests.conftest import HeistSettings
 from tests.factories import player
-from tests.heists.conftest import is_marked_sent, state_of
-from tests.heists.mail_server import BUSY, DROP, HANG, OK
+from tests.heists.conftest import EmailTo, is_marked_sent, state_of
+from tests.heists.mail_server import BUSY, DROP, HANG, OK, MailServer
 
 pytestmark = pytest.mark.django_db
 
@@ -29,7 +32,7 @@ def bob(**fields: Any) -> Any:
     return player("bob", email="bob@example.com", **fields)
 
 
-def test_a_letter_arrives_and_is_marked_truthfully(mail_server, email_to):
+def test_a_letter_arrives_and_is_marked_truthfully(mail_server: MailServer, email_to: EmailTo) -> None:
     email = email_to(bob())
     before = timezone.now()
 
@@ -44,7 +47,7 @@ def test_a_letter_arrives_and_is_marked_truthfully(mail_server, email_to):
     assert before <= notification.email_sent_at <= timezone.now()
 
 
-def test_many_letters_share_one_connection(mail_server, email_to):
+def test_many_letters_share_one_connection(mail_server: MailServer, email_to: EmailTo) -> None:
     user = bob()
     for _ in range(10):
         email_to(user)
@@ -54,7 +57,7 @@ def test_many_letters_share_one_connection(mail_server, email_to):
     assert (len(mail_server.arrived), mail_server.connections) == (10, 1)
 
 
-def test_what_was_sent_is_not_sent_again(mail_server, email_to):
+def test_what_was_sent_is_not_sent_again(mail_server: MailServer, email_to: EmailTo) -> None:
     email_to(bob())
 
     deliver_due_emails()
@@ -64,7 +67,9 @@ def test_what_was_sent_is_not_sent_again(mail_server, email_to):
 
 
 @pytest.mark.parametrize(("answer", "reason"), [(BUSY, "451"), (DROP, "SMTPServerDisconnected"), (HANG, "timed out")])
-def test_a_server_that_fails_only_delays_and_leaves_the_reason(mail_server, email_to, settings, answer, reason):
+def test_a_server_that_fails_only_delays_and_leaves_the_reason(
+    mail_server: MailServer, email_to: EmailTo, settings: Settings, answer: Any, reason: Any
+) -> None:
     settings.EMAIL_TIMEOUT = 0.5
     mail_server.answer = lambda number, recipient: answer if number == 1 else OK
     first, second = email_to(bob()), email_to(player("carol", email="carol@example.com"))
@@ -82,8 +87,10 @@ def test_a_server_that_fails_only_delays_and_leaves_the_reason(mail_server, emai
     assert [m["To"] for m in mail_server.arrived] == ["carol@example.com", "bob@example.com"]
 
 
-def test_each_failure_doubles_the_wait_up_to_an_hour(mail_server, email_to, monkeypatch, settings):
-    settings.HEISTS = {**settings.HEISTS, "EMAIL_MAX_ATTEMPTS": 100}
+def test_each_failure_doubles_the_wait_up_to_an_hour(
+    mail_server: MailServer, email_to: EmailTo, monkeypatch: pytest.MonkeyPatch, heist_settings: HeistSettings
+) -> None:
+    heist_settings(EMAIL_MAX_ATTEMPTS=100)
     mail_server.answer = lambda number, recipient: BUSY
     email, now, waits = email_to(bob()), timezone.now(), []
 
@@ -97,8 +104,10 @@ def test_each_failure_doubles_the_wait_up_to_an_hour(mail_server, email_to, monk
     assert waits == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
 
 
-def test_a_letter_refused_too_often_is_given_up_and_staff_can_send_it_again(mail_server, email_to, settings):
-    settings.HEISTS = {**settings.HEISTS, "EMAIL_MAX_ATTEMPTS": 2}
+def test_a_letter_refused_too_often_is_given_up_and_staff_can_send_it_again(
+    mail_server: MailServer, email_to: EmailTo, heist_settings: HeistSettings
+) -> None:
+    heist_settings(EMAIL_MAX_ATTEMPTS=2)
     mail_server.answer = lambda number, recipient: BUSY if number <= 2 else OK
     email = email_to(bob())
 
@@ -113,7 +122,7 @@ def test_a_letter_refused_too_often_is_given_up_and_staff_can_send_it_again(mail
     assert (state_of(email), is_marked_sent(email)) == ("SENT", True)
 
 
-def test_a_letter_that_was_sent_is_sent_again_when_staff_say_so(mail_server, email_to):
+def test_a_letter_that_was_sent_is_sent_again_when_staff_say_so(mail_server: MailServer, email_to: EmailTo) -> None:
     email = email_to(bob())
     deliver_due_emails()
 
@@ -125,14 +134,16 @@ def test_a_letter_that_was_sent_is_sent_again_when_staff_say_so(mail_server, ema
     assert len(mail_server.arrived) == 2
 
 
-def test_a_letter_that_a_worker_has_in_hand_is_not_put_back(email_to):
+def test_a_letter_that_a_worker_has_in_hand_is_not_put_back(email_to: EmailTo) -> None:
     email = email_to(bob())
     OutboxEmail.objects.update(leased_until=timezone.now() + dt.timedelta(minutes=1))
 
     assert not send_again(email)
 
 
-def test_a_server_that_is_away_costs_no_letter_an_attempt(email_to, settings, mail_server):
+def test_a_server_that_is_away_costs_no_letter_an_attempt(
+    email_to: EmailTo, settings: Settings, mail_server: MailServer
+) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         settings.EMAIL_PORT = closed.getsockname()[1]
@@ -148,7 +159,9 @@ def test_a_server_that_is_away_costs_no_letter_an_attempt(email_to, settings, ma
     assert deliver_due_emails().sent == 1
 
 
-def test_a_server_that_never_greets_is_out_of_reach_too(email_to, settings, mail_server):
+def test_a_server_that_never_greets_is_out_of_reach_too(
+    email_to: EmailTo, settings: Settings, mail_server: MailServer
+) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -158,7 +171,7 @@ def test_a_server_that_never_greets_is_out_of_reach_too(email_to, settings, mail
         assert "timed out" in deliver_due_emails().unreachable
 
 
-def test_a_server_gets_a_time_limit_where_the_host_set_none(mail_server, settings):
+def test_a_server_gets_a_time_limit_where_the_host_set_none(mail_server: MailServer, settings: Settings) -> None:
     settings.EMAIL_TIMEOUT = None
     post = outbox.MailConnection()
 
@@ -168,7 +181,9 @@ def test_a_server_gets_a_time_limit_where_the_host_set_none(mail_server, setting
     connection.close()
 
 
-def test_the_letter_of_a_dead_worker_goes_out_when_its_lease_is_over(mail_server, email_to):
+def test_the_letter_of_a_dead_worker_goes_out_when_its_lease_is_over(
+    mail_server: MailServer, email_to: EmailTo
+) -> None:
     email = email_to(bob())
     over = timezone.now() + dt.timedelta(seconds=60)
     OutboxEmail.objects.update(lease=uuid.uuid4(), leased_until=over)
@@ -180,11 +195,13 @@ def test_the_letter_of_a_dead_worker_goes_out_when_its_lease_is_over(mail_server
     assert is_marked_sent(email)
 
 
-def test_a_worker_that_lost_its_lease_marks_nothing(mail_server, email_to, monkeypatch):
+def test_a_worker_that_lost_its_lease_marks_nothing(
+    mail_server: MailServer, email_to: EmailTo, monkeypatch: pytest.MonkeyPatch
+) -> None:
     email = email_to(bob())
     deliver = outbox.MailConnection.send
 
-    def deliver_and_lose(self, message):
+    def deliver_and_lose(self, message: Any):
         deliver(self, message)
         OutboxEmail.objects.update(lease=uuid.uuid4())
 
@@ -195,7 +212,7 @@ def test_a_worker_that_lost_its_lease_marks_nothing(mail_server, email_to, monke
     assert (tally.sent, state_of(email), is_marked_sent(email)) == (0, "WAITING", False)
 
 
-def test_a_letter_sent_twice_has_one_message_id(mail_server, email_to):
+def test_a_letter_sent_twice_has_one_message_id(mail_server: MailServer, email_to: EmailTo) -> None:
     email = email_to(bob())
     deliver_due_emails()
     OutboxEmail.objects.update(state="WAITING")
@@ -206,7 +223,9 @@ def test_a_letter_sent_twice_has_one_message_id(mail_server, email_to):
     assert len(mail_server.arrived) == 2
 
 
-def test_a_template_that_fails_delays_its_own_letter_only(mail_server, email_to, monkeypatch):
+def test_a_template_that_fails_delays_its_own_letter_only(
+    mail_server: MailServer, email_to: EmailTo, monkeypatch: pytest.MonkeyPatch
+) -> None:
     broken, fine = email_to(bob()), email_to(player("carol", email="carol@example.com"))
     compose = heist_mail.compose
 
@@ -224,7 +243,7 @@ def test_a_template_that_fails_delays_its_own_letter_only(mail_server, email_to,
     assert state_of(fine) == "SENT"
 
 
-def test_the_wish_of_the_last_moment_counts(mail_server, email_to):
+def test_the_wish_of_the_last_moment_counts(mail_server: MailServer, email_to: EmailTo) -> None:
     user = bob()
     muted, other = email_to(user), email_to(user, "TOKEN_EARNED", reason="STAFF", amount=1)
     EmailPreference.objects.create(player=user, muted_types=["SHIELD_EXPIRED"])
@@ -236,7 +255,7 @@ def test_the_wish_of_the_last_moment_counts(mail_server, email_to):
     assert not is_marked_sent(muted)
 
 
-def test_the_address_of_the_last_moment_counts(mail_server, email_to):
+def test_the_address_of_the_last_moment_counts(mail_server: MailServer, email_to: EmailTo) -> None:
     user, gone = bob(), player("carol", email="carol@example.com")
     email, skipped = email_to(user), email_to(gone)
     type(user).objects.filter(pk=user.pk).update(email="new@example.com")
@@ -248,7 +267,7 @@ def test_the_address_of_the_last_moment_counts(mail_server, email_to):
     assert (state_of(email), state_of(skipped)) == ("SENT", "SKIPPED")
 
 
-def test_the_feed_keeps_what_no_letter_tells(mail_server, email_to, api):
+def test_the_feed_keeps_what_no_letter_tells(mail_server: MailServer, email_to: EmailTo, api: APIClient) -> None:
     user = bob()
     EmailPreference.objects.create(player=user, muted=True)
     email_to(user)
@@ -259,10 +278,12 @@ def test_the_feed_keeps_what_no_letter_tells(mail_server, email_to, api):
     assert HeistNotification.objects.filter(user=user).count() == 1
 
 
-def test_without_e_mail_no_letter_is_written_and_none_leaves(mail_server, email_to, settings):
+def test_without_e_mail_no_letter_is_written_and_none_leaves(
+    mail_server: MailServer, email_to: EmailTo, heist_settings: HeistSettings
+) -> None:
     user, said = bob(), StringIO()
     email = email_to(user)
-    settings.HEISTS = {**settings.HEISTS, "EMAIL_ENABLED": False}
+    heist_settings(EMAIL_ENABLED=False)
 
     with pytest.raises(OutboxEmail.DoesNotExist):
         email_to(user)
@@ -273,7 +294,7 @@ def test_without_e_mail_no_letter_is_written_and_none_leaves(mail_server, email_
     assert "switched off" in said.getvalue()
 
 
-def test_a_backend_that_sends_nothing_is_a_failure(email_to, monkeypatch):
+def test_a_backend_that_sends_nothing_is_a_failure(email_to: EmailTo, monkeypatch: pytest.MonkeyPatch) -> None:
     email = email_to(bob())
     monkeypatch.setattr("django.core.mail.backends.locmem.EmailBackend.send_messages", lambda self, messages: 0)
 
@@ -282,7 +303,7 @@ def test_a_backend_that_sends_nothing_is_a_failure(email_to, monkeypatch):
     assert (state_of(email), is_marked_sent(email)) == ("WAITING", False)
 
 
-def test_any_backend_will_do_and_the_letter_is_the_same(email_to):
+def test_any_backend_will_do_and_the_letter_is_the_same(email_to: EmailTo) -> None:
     email = email_to(bob())
 
     deliver_emails([email.pk])
@@ -292,7 +313,7 @@ def test_any_backend_will_do_and_the_letter_is_the_same(email_to):
     assert message.body == heist_mail.compose(email, to="bob@example.com", economy=get_economy()).body
 
 
-def test_the_statements_a_letter_costs_are_few(email_to, django_assert_max_num_queries):
+def test_the_statements_a_letter_costs_are_few(email_to: EmailTo, django_assert_max_num_queries: Any) -> None:
     user = bob()
     for _ in range(10):
         email_to(user)
@@ -302,13 +323,15 @@ def test_the_statements_a_letter_costs_are_few(email_to, django_assert_max_num_q
         deliver_due_emails()
 
 
-def test_a_letter_that_goes_with_its_player_disturbs_nobody(mail_server, email_to, monkeypatch):
+def test_a_letter_that_goes_with_its_player_disturbs_nobody(
+    mail_server: MailServer, email_to: EmailTo, monkeypatch: pytest.MonkeyPatch
+) -> None:
     user, fine = bob(), email_to(player("carol", email="carol@example.com"))
     email_to(user)
     OutboxEmail.objects.filter(pk=fine.pk).update(due_at=timezone.now())
     deliver, deleted = outbox.MailConnection.send, []
 
-    def deliver_and_delete(self, message):
+    def deliver_and_delete(self, message: Any):
         if not deleted:
             deleted.append(type(user).objects.exclude(username="carol").delete())
         deliver(self, message)

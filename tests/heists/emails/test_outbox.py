@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.core import mail
 from django.db import transaction
 from django.utils import timezone
+from pytest_django import Settings
 
 from heists.economy import get_economy
 from heists.models import Heist, OutboxEmail
 from heists.services import execute_heist, notifications
+from tests.conftest import HeistSettings
 from tests.factories import player
+from tests.heists.mail_server import MailServer
 
 pytestmark = pytest.mark.django_db
 
@@ -31,11 +36,11 @@ def pair():
     return player("alice", tokens=1, email="alice@example.com"), player("bob", points=1000, email="bob@example.com")
 
 
-def deliver_by(settings, path):
-    settings.HEISTS = {**settings.HEISTS, "EMAIL_DELIVERY": path}
+def deliver_by(heist_settings: HeistSettings, path: Any):
+    heist_settings(EMAIL_DELIVERY=path)
 
 
-def test_a_heist_writes_a_letter_for_each_who_has_an_address(pair):
+def test_a_heist_writes_a_letter_for_each_who_has_an_address(pair: Any) -> None:
     alice, bob = pair
     bob.email = ""
     bob.save()
@@ -48,7 +53,9 @@ def test_a_heist_writes_a_letter_for_each_who_has_an_address(pair):
     assert OutboxEmail.objects.count() == before + 1
 
 
-def test_a_heist_never_speaks_to_the_mail_server(pair, mail_server, django_capture_on_commit_callbacks):
+def test_a_heist_never_speaks_to_the_mail_server(
+    pair: Any, mail_server: MailServer, django_capture_on_commit_callbacks: Any
+) -> None:
     alice, bob = pair
 
     with django_capture_on_commit_callbacks(execute=True):
@@ -58,7 +65,7 @@ def test_a_heist_never_speaks_to_the_mail_server(pair, mail_server, django_captu
     assert (mail_server.connections, mail.outbox) == (0, [])
 
 
-def test_no_letter_is_left_of_a_deed_that_is_undone(pair):
+def test_no_letter_is_left_of_a_deed_that_is_undone(pair: Any) -> None:
     before = OutboxEmail.objects.count()
     try:
         with transaction.atomic():
@@ -74,7 +81,9 @@ def test_no_letter_is_left_of_a_deed_that_is_undone(pair):
     assert OutboxEmail.objects.count() == before
 
 
-def test_a_host_gets_the_letters_after_the_commit(pair, settings, django_capture_on_commit_callbacks):
+def test_a_host_gets_the_letters_after_the_commit(
+    pair: Any, settings: Settings, django_capture_on_commit_callbacks: Any
+) -> None:
     deliver_by(settings, f"{__name__}.hand_over")
     alice, bob = pair
 
@@ -91,8 +100,8 @@ def test_a_host_gets_the_letters_after_the_commit(pair, settings, django_capture
 
 @pytest.mark.parametrize("path", [f"{__name__}.fail", "no.such.path"])
 def test_a_delivery_that_fails_undoes_no_heist_and_loses_no_email(
-    pair, settings, django_capture_on_commit_callbacks, path
-):
+    pair: Any, settings: Settings, django_capture_on_commit_callbacks: Any, path: Any
+) -> None:
     deliver_by(settings, path)
     alice, bob = pair
 
@@ -103,7 +112,9 @@ def test_a_delivery_that_fails_undoes_no_heist_and_loses_no_email(
     assert OutboxEmail.objects.filter(notification__heist__isnull=False, state="WAITING").count() == 2
 
 
-def test_the_service_itself_can_be_named(pair, settings, django_capture_on_commit_callbacks):
+def test_the_service_itself_can_be_named(
+    pair: Any, settings: Settings, django_capture_on_commit_callbacks: Any
+) -> None:
     deliver_by(settings, "heists.services.deliver_emails")
     alice, bob = pair
 

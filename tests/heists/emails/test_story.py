@@ -12,6 +12,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from heists.choices import HeistNotificationType, HeistStatus
+from tests.conftest import HeistSettings
 from tests.factories import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -44,8 +45,8 @@ class Person:
         return {notification["type"] for notification in self.reads("notifications/")["results"]}
 
 
-def test_every_status_and_every_notification_happens(settings: Any, monkeypatch: Any) -> None:
-    settings.HEISTS = {**settings.HEISTS, "SHIELD_COST": 0, "MIN_TARGET_POINTS": 96}
+def test_every_status_and_every_notification_happens(heist_settings: HeistSettings, monkeypatch: Any) -> None:
+    heist_settings(SHIELD_COST=0, MIN_TARGET_POINTS=96)
     told: set[str] = set()
     seen: set[str] = set()
 

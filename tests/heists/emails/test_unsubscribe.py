@@ -1,6 +1,8 @@
-"""The link in every email: a page with a button for people, one POST for mail providers."""
+"""The unsubscribe link: a page with buttons for people, one POST for mail providers."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -22,7 +24,7 @@ def link(user, type="HEIST_VICTIM"):
     return f"/api/heists/unsubscribe/{unsubscribe.token(user, type)}/"
 
 
-def test_a_scanner_that_follows_the_link_changes_nothing(browser):
+def test_a_scanner_that_follows_the_link_changes_nothing(browser: Any) -> None:
     bob = player("bob")
 
     pages = [browser.get(link(bob)), browser.head(link(bob))]
@@ -32,7 +34,7 @@ def test_a_scanner_that_follows_the_link_changes_nothing(browser):
     assert not EmailPreference.objects.exists()
 
 
-def test_the_mail_providers_post_stops_all_letters_without_login_or_csrf(browser):
+def test_the_one_click_post_stops_all_emails_without_login_or_csrf(browser):
     bob = player("bob")
 
     page = browser.post(link(bob), {"List-Unsubscribe": "One-Click"})
@@ -41,7 +43,7 @@ def test_the_mail_providers_post_stops_all_letters_without_login_or_csrf(browser
     assert EmailPreference.objects.get(player=bob).muted
 
 
-def test_the_buttons_stop_all_letters_or_this_kind(browser):
+def test_the_buttons_stop_all_emails_or_one_type(browser):
     bob, carol = player("bob"), player("carol")
 
     browser.post(link(bob), {"emails": "type"})
@@ -52,7 +54,7 @@ def test_the_buttons_stop_all_letters_or_this_kind(browser):
     assert preferences[carol].muted
 
 
-def test_one_kind_after_the_other_adds_up(browser):
+def test_types_add_up(browser):
     bob = player("bob")
 
     for type in ("HEIST_VICTIM", "TOKEN_EARNED", "HEIST_VICTIM"):
@@ -62,21 +64,21 @@ def test_one_kind_after_the_other_adds_up(browser):
 
 
 @pytest.mark.parametrize("token", ["nonsense", "a:b:c", "%00", "é"])
-def test_a_made_up_link_is_not_found(browser, token):
+def test_a_forged_link_is_not_found(browser, token):
     url = f"/api/heists/unsubscribe/{token}/"
 
     assert [browser.get(url).status_code, browser.post(url).status_code] == [404, 404]
     assert not EmailPreference.objects.exists()
 
 
-def test_somebody_elses_link_can_be_made_by_nobody(browser, settings):
+def test_a_link_signed_by_another_key_is_not_found(browser, settings):
     token = unsubscribe.token(player("bob"), "HEIST_VICTIM")
     settings.SECRET_KEY = "another site's key, which is long enough to be one"
 
     assert browser.post(f"/api/heists/unsubscribe/{token}/").status_code == 404
 
 
-def test_the_link_of_a_deleted_account_says_no_more_than_any_other(browser):
+def test_the_link_of_a_deleted_account_answers_like_any_other(browser):
     bob = player("bob")
     url = link(bob)
     bob.delete()
@@ -85,7 +87,7 @@ def test_the_link_of_a_deleted_account_says_no_more_than_any_other(browser):
     assert not EmailPreference.objects.exists()
 
 
-def test_the_page_keeps_its_address_to_itself(browser):
+def test_the_page_is_private(browser):
     page = browser.get(link(player("bob")))
 
     assert page.headers["Referrer-Policy"] == "no-referrer"
@@ -93,7 +95,7 @@ def test_the_page_keeps_its_address_to_itself(browser):
     assert page.headers["X-Robots-Tag"] == "noindex"
 
 
-def test_a_database_that_is_away_is_said_so(browser, monkeypatch):
+def test_a_busy_database_is_503(browser, monkeypatch):
     def busy(**kwargs):
         raise Busy
 
@@ -102,7 +104,7 @@ def test_a_database_that_is_away_is_said_so(browser, monkeypatch):
     assert browser.post(link(player("bob"))).status_code == 503
 
 
-def test_it_works_on_a_host_that_wraps_requests_in_transactions(browser):
+def test_it_works_on_a_host_that_wraps_requests_in_transactions(browser: Any) -> None:
     from heists.api.unsubscribe import UnsubscribeView
 
     assert UnsubscribeView.as_view()._non_atomic_requests == {"default"}

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 
+from gamification.economy import GamificationEconomy
 from heists.choices import GrantReason
 from heists.models import HeistNotification, TokenGrant
 from tests.factories import player, tokens_of
@@ -36,6 +38,74 @@ def test_one_player_is_found_by_name_or_key_and_notified() -> None:
     assert tokens_of(alice).balance == 5
     assert TokenGrant.objects.get(amount=3).reason == GrantReason.STAFF
     assert HeistNotification.objects.filter(user=alice).count() == 2
+
+
+@pytest.mark.parametrize("typed", ["Jose\u0301", "Jos\u00e9", "\uff2aos\u00e9"])
+def test_a_name_is_found_in_every_unicode_form(typed: str, tmp_path: Path) -> None:
+    jose = player("Jos\u00e9")
+
+    run(typed, "3")
+    run(csv=write(tmp_path, f"player,amount\n{typed},2\n"))
+
+    assert tokens_of(jose).balance == 5
+
+
+def test_a_name_that_was_stored_decomposed_is_found_as_typed() -> None:
+    jose = player("Jose\u0301")
+
+    run("Jose\u0301", "3")
+
+    assert tokens_of(jose).balance == 3
+
+
+def test_a_text_that_is_one_players_name_and_anothers_key_is_rejected(tmp_path: Path) -> None:
+    other = player("other")
+    named = player(str(other.pk))
+    file, errors = write(tmp_path, f"player,amount\n{other.pk},3\n"), io.StringIO()
+
+    with pytest.raises(CommandError, match=rf"keys {other.pk}, {named.pk}.*--by key, or --by name"):
+        run(str(other.pk), "3")
+    with pytest.raises(CommandError, match="1 line could not"):
+        run(csv=file, stderr=errors)
+    assert "--by key" in errors.getvalue()
+    assert not TokenGrant.objects.exists()
+
+    run(str(other.pk), "3", by="key")
+    run(str(other.pk), "4", by="name")
+    run(csv=file, by="name")
+    assert (tokens_of(other).balance, tokens_of(named).balance) == (3, 7)
+
+
+@pytest.mark.parametrize("by", ["name", "key"])
+def test_by_allows_one_way_only(by: str) -> None:
+    alice = player("alice")
+
+    with pytest.raises(CommandError, match="There is no player"):
+        run({"name": str(alice.pk), "key": "alice"}[by], "3", by=by)
+
+
+@pytest.mark.parametrize("form", ["0{}", "+{}", " {}", "{}_0", "{}.0"])
+def test_a_key_is_not_guessed_from_another_form(form: str) -> None:
+    alice = player("alice")
+
+    with pytest.raises(CommandError, match="There is no player"):
+        run(form.format(alice.pk), "3")
+
+
+def test_the_name_that_players_see_is_found_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    alice, bob, carol = player("a1", first_name="Al"), player("b1", first_name="Bo"), player("c1", first_name="Bo")
+    monkeypatch.setattr(
+        GamificationEconomy,
+        "search_players",
+        lambda self, text, *, exact=False: get_user_model().objects.filter(first_name=text),
+        raising=False,
+    )
+
+    run("Al", "3")
+    with pytest.raises(CommandError, match=rf"keys {bob.pk}, {carol.pk}"):
+        run("Bo", "3")
+
+    assert tokens_of(alice).balance == 3
 
 
 def test_the_same_source_grants_once() -> None:

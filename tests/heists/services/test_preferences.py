@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from rest_framework.test import APIClient
 
 from heists.choices import HeistNotificationType
 from heists.models import EmailPreference
@@ -13,18 +16,18 @@ ALL = dict.fromkeys(HeistNotificationType.values, True)
 
 
 @pytest.fixture
-def bob(api):
+def bob(api: APIClient):
     bob = player("bob")
     api.force_authenticate(bob)
     return bob
 
 
-def test_whoever_never_chose_gets_every_email(api, bob):
+def test_whoever_never_chose_gets_every_email(api: APIClient, bob: Any) -> None:
     assert api.get(URL).json() == {"email": True, "types": ALL}
     assert not EmailPreference.objects.exists()
 
 
-def test_letters_are_turned_off_and_on_by_type_and_at_all(api, bob):
+def test_letters_are_turned_off_and_on_by_type_and_at_all(api: APIClient, bob: Any) -> None:
     api.patch(URL, {"types": {"HEIST_VICTIM": False, "TOKEN_EARNED": False}})
     api.patch(URL, {"email": False, "types": {"TOKEN_EARNED": True}})
 
@@ -35,19 +38,19 @@ def test_letters_are_turned_off_and_on_by_type_and_at_all(api, bob):
 @pytest.mark.parametrize(
     "body", [{"types": {"NEWS": False}}, {"types": []}, {"email": "perhaps"}, [], {"types": {"HEIST_VICTIM": None}}]
 )
-def test_what_makes_no_sense_is_refused_and_changes_nothing(api, bob, body):
+def test_what_makes_no_sense_is_refused_and_changes_nothing(api: APIClient, bob: Any, body: Any) -> None:
     response = api.patch(URL, body)
 
     assert (response.status_code, response.json()["code"]) == (400, "validation_error")
     assert not EmailPreference.objects.exists()
 
 
-def test_what_is_chosen_is_ones_own(api, bob):
+def test_what_is_chosen_is_ones_own(api: APIClient, bob: Any) -> None:
     api.patch(URL, {"email": False})
     api.force_authenticate(player("carol"))
 
     assert api.get(URL).json()["email"] is True
 
 
-def test_nobody_chooses_without_signing_in(api):
+def test_nobody_chooses_without_signing_in(api: APIClient) -> None:
     assert [api.get(URL).status_code, api.patch(URL, {}).status_code] == [401, 401]

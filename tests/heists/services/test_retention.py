@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime as dt
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -11,12 +12,13 @@ from django.utils import timezone
 
 from heists.models import Heist, HeistNotification, OutboxEmail
 from heists.services import execute_heist, prune, retention
-from tests.factories import player
+from tests.conftest import HeistSettings
+from tests.factories import player, rewrite
 
 pytestmark = pytest.mark.django_db
 
 
-def days_ago(days):
+def days_ago(days: Any):
     return timezone.now() - dt.timedelta(days=days)
 
 
@@ -35,10 +37,10 @@ def notified():
     return make
 
 
-def heist_with_address(days):
+def heist_with_address(days: Any):
     alice, bob = player(tokens=1), player(points=1000)
     heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk, ip_address="192.0.2.7")
-    Heist.objects.filter(pk=heist.pk).update(created_at=days_ago(days))
+    rewrite(heist, created_at=days_ago(days))
     return heist
 
 
@@ -48,7 +50,7 @@ def pruned(**options):
     return said.getvalue()
 
 
-def test_read_notifications_go_after_90_days_and_unread_ones_after_180_with_their_emails(notified):
+def test_read_notifications_go_after_90_days_and_unread_ones_after_180_with_their_emails(notified: Any) -> None:
     stay = [notified(days=89, read=True), notified(days=179, read=False)]
     for days, read in ((91, True), (181, False), (400, True)):
         notified(days=days, read=read)
@@ -59,7 +61,7 @@ def test_read_notifications_go_after_90_days_and_unread_ones_after_180_with_thei
     assert OutboxEmail.objects.count() == 2
 
 
-def test_addresses_go_after_90_days_and_the_heists_stay_as_they_are():
+def test_addresses_go_after_90_days_and_the_heists_stay_as_they_are() -> None:
     old, young = heist_with_address(91), heist_with_address(89)
     before = Heist.objects.filter(pk=old.pk).values().get()
 
@@ -70,7 +72,7 @@ def test_addresses_go_after_90_days_and_the_heists_stay_as_they_are():
     assert young.ip_address == "192.0.2.7"
 
 
-def test_a_dry_run_counts_and_changes_nothing(notified):
+def test_a_dry_run_counts_and_changes_nothing(notified: Any) -> None:
     notified(days=91, read=True)
     heist_with_address(91)
 
@@ -79,8 +81,8 @@ def test_a_dry_run_counts_and_changes_nothing(notified):
     assert pruned() == "1 notification and 1 address pruned.\n"
 
 
-def test_ages_are_settings_and_options(notified, settings):
-    settings.HEISTS = {**settings.HEISTS, "RETENTION_READ_DAYS": 10, "RETENTION_UNREAD_DAYS": 20}
+def test_ages_are_settings_and_options(notified: Any, heist_settings: HeistSettings) -> None:
+    heist_settings(RETENTION_READ_DAYS=10, RETENTION_UNREAD_DAYS=20)
     notified(days=11, read=True)
     notified(days=11, read=False)
 
@@ -88,8 +90,19 @@ def test_ages_are_settings_and_options(notified, settings):
     assert pruned(unread_days=5) == "1 notification and 0 addresses pruned.\n"
 
 
+@pytest.mark.parametrize("age", ["read", "unread", "address"])
+def test_an_age_of_zero_is_zero(notified, age):
+    notified(days=1, read=True)
+    notified(days=1, read=False)
+    heist_with_address(1)
+
+    found = prune(dry_run=True, **{age: dt.timedelta(0)})
+
+    assert (found.notifications, found.addresses) == {"read": (1, 0), "unread": (1 + 3, 0), "address": (0, 1)}[age]
+
+
 @pytest.mark.parametrize("days", [0, -1, 36_601])
-def test_an_age_of_nothing_is_refused(days, notified):
+def test_an_age_of_nothing_is_refused(days: Any, notified: Any) -> None:
     notified(days=200, read=True)
 
     with pytest.raises(CommandError):
@@ -98,7 +111,7 @@ def test_an_age_of_nothing_is_refused(days, notified):
     assert HeistNotification.objects.count() == 1
 
 
-def test_it_goes_in_batches_also_beyond_what_is_read_ahead(notified, monkeypatch):
+def test_it_goes_in_batches_also_beyond_what_is_read_ahead(notified: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "KEYS_PER_READ", 4)
     for _ in range(10):
         notified(days=91, read=True)
@@ -112,11 +125,13 @@ def test_it_goes_in_batches_also_beyond_what_is_read_ahead(notified, monkeypatch
     assert len(deletes) == 5
 
 
-def test_a_notification_that_was_read_into_safety_in_between_stays(notified, monkeypatch):
+def test_a_notification_that_was_read_into_safety_in_between_stays(
+    notified: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spared = notified(days=91, read=True)
     batches = retention._in_batches
 
-    def unread_meanwhile(rows, deed, batch):
+    def unread_meanwhile(rows: Any, deed: Any, batch: Any):
         return batches(rows, lambda pks: HeistNotification.objects.update(read=False) and deed(pks), batch)
 
     monkeypatch.setattr(retention, "_in_batches", unread_meanwhile)

@@ -12,7 +12,7 @@ from tests.factories import player, points_of
 pytestmark = pytest.mark.django_db
 
 
-def test_a_shield_blocks_one_attack_which_costs_the_token_and_starts_the_cooldown():
+def test_a_shield_blocks_one_attack_which_costs_the_token_and_starts_the_cooldown() -> None:
     alice, bob = player("alice", points=100, tokens=2), player("bob", points=1000, coins=50, email="bob@example.com")
     shield = buy_shield(player_id=bob.pk)
 
@@ -25,7 +25,7 @@ def test_a_shield_blocks_one_attack_which_costs_the_token_and_starts_the_cooldow
     assert execute_heist(attacker_id=alice.pk, victim_id=bob.pk).failure_code == "cooldown"
 
 
-def test_the_victim_alone_is_told_with_the_attackers_name():
+def test_the_victim_alone_is_told_with_the_attackers_name() -> None:
     alice, bob = player("alice", tokens=1), player("bob", points=1000, coins=50)
     HeistNotification.objects.all().delete()
     buy_shield(player_id=bob.pk)
@@ -37,7 +37,7 @@ def test_the_victim_alone_is_told_with_the_attackers_name():
     assert "alice" in notification.message
 
 
-def test_the_next_attack_finds_no_shield():
+def test_the_next_attack_finds_no_shield() -> None:
     alice, carol = player("alice", tokens=1), player("carol", tokens=1)
     bob = player("bob", points=1000, coins=50)
     buy_shield(player_id=bob.pk)
@@ -47,7 +47,7 @@ def test_the_next_attack_finds_no_shield():
     assert statuses == ["FAILED_SHIELD", "SUCCESS"]
 
 
-def test_a_shield_whose_time_is_over_blocks_nothing_although_nobody_marked_it():
+def test_a_shield_whose_time_is_over_blocks_nothing_although_nobody_marked_it() -> None:
     alice, bob = player("alice", tokens=1), player("bob", points=1000)
     now = timezone.now()
     Shield.objects.create(player=bob, cost=0, bought_at=now - dt.timedelta(days=7), expires_at=now)
@@ -55,7 +55,7 @@ def test_a_shield_whose_time_is_over_blocks_nothing_although_nobody_marked_it():
     assert execute_heist(attacker_id=alice.pk, victim_id=bob.pk).status == "SUCCESS"
 
 
-def test_a_rejected_attack_leaves_the_shield_alone():
+def test_a_rejected_attack_leaves_the_shield_alone() -> None:
     alice, bob = player("alice", tokens=0), player("bob", points=1000, coins=50)
     shield = buy_shield(player_id=bob.pk)
 

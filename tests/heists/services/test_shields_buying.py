@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -11,17 +12,18 @@ from heists.economy import get_economy
 from heists.models import HeistNotification, Shield
 from heists.services import buy_shield
 from heists.signals import shield_bought
+from tests.conftest import HeistSettings
 from tests.factories import player
 
 pytestmark = pytest.mark.django_db
 
 
-def coins_of(user):
+def coins_of(user: Any):
     return PlayerProfile.objects.values_list("coins", flat=True).get(user=user)
 
 
-def test_a_shield_costs_coins_and_lasts_as_long_as_the_rules_say(settings):
-    settings.HEISTS = {**settings.HEISTS, "SHIELD_COST": 30, "SHIELD_DAYS": 3}
+def test_a_shield_costs_coins_and_lasts_as_long_as_the_rules_say(heist_settings: HeistSettings) -> None:
+    heist_settings(SHIELD_COST=30, SHIELD_DAYS=3)
     alice = player("alice", coins=100)
 
     shield = buy_shield(player_id=alice.pk)
@@ -32,8 +34,8 @@ def test_a_shield_costs_coins_and_lasts_as_long_as_the_rules_say(settings):
     assert Shield.objects.live(timezone.now()).get() == shield
 
 
-def test_a_free_shield_needs_no_coins_and_leaves_no_line_in_the_ledger(settings):
-    settings.HEISTS = {**settings.HEISTS, "SHIELD_COST": 0}
+def test_a_free_shield_needs_no_coins_and_leaves_no_line_in_the_ledger(heist_settings: HeistSettings) -> None:
+    heist_settings(SHIELD_COST=0)
     alice = player("alice")
 
     shield = buy_shield(player_id=alice.pk)
@@ -42,7 +44,7 @@ def test_a_free_shield_needs_no_coins_and_leaves_no_line_in_the_ledger(settings)
     assert not CoinEntry.objects.filter(user=alice).exists()
 
 
-def test_too_few_coins_are_named_with_the_numbers_and_nothing_is_taken():
+def test_too_few_coins_are_named_with_the_numbers_and_nothing_is_taken() -> None:
     alice = player("alice", coins=49)
 
     with pytest.raises(errors.InsufficientCoins) as refused:
@@ -53,7 +55,7 @@ def test_too_few_coins_are_named_with_the_numbers_and_nothing_is_taken():
     assert not Shield.objects.exists()
 
 
-def test_a_second_live_shield_is_refused_and_costs_nothing():
+def test_a_second_live_shield_is_refused_and_costs_nothing() -> None:
     alice = player("alice", coins=100)
     shield = buy_shield(player_id=alice.pk)
 
@@ -64,7 +66,7 @@ def test_a_second_live_shield_is_refused_and_costs_nothing():
     assert coins_of(alice) == 50
 
 
-def test_the_same_key_again_is_the_same_shield_for_the_price_of_one():
+def test_the_same_key_again_is_the_same_shield_for_the_price_of_one() -> None:
     alice = player("alice", coins=200)
 
     first, second = (buy_shield(player_id=alice.pk, idempotency_key="a") for _ in range(2))
@@ -73,18 +75,20 @@ def test_the_same_key_again_is_the_same_shield_for_the_price_of_one():
     assert coins_of(alice) == 150
 
 
-def test_the_key_keeps_its_shield_after_the_shield_is_gone_and_after_the_shop_is_closed(settings):
+def test_the_key_keeps_its_shield_after_the_shield_is_gone_and_after_the_shop_is_closed(
+    heist_settings: HeistSettings,
+) -> None:
     alice = player("alice", coins=200)
     shield = buy_shield(player_id=alice.pk, idempotency_key="a")
     Shield.objects.update(used_at=timezone.now())
 
     assert buy_shield(player_id=alice.pk, idempotency_key="a") == shield
-    settings.HEISTS = {**settings.HEISTS, "ENABLED": False}
+    heist_settings(ENABLED=False)
     assert buy_shield(player_id=alice.pk, idempotency_key="a") == shield
     assert coins_of(alice) == 150
 
 
-def test_two_players_may_use_the_same_key():
+def test_two_players_may_use_the_same_key() -> None:
     alice, bob = player("alice", coins=50), player("bob", coins=50)
 
     shields = {buy_shield(player_id=user.pk, idempotency_key="a").player_id for user in (alice, bob)}
@@ -92,7 +96,7 @@ def test_two_players_may_use_the_same_key():
     assert shields == {alice.pk, bob.pk}
 
 
-def test_a_shield_that_expired_unnoticed_makes_way_and_its_owner_hears_of_it_once():
+def test_a_shield_that_expired_unnoticed_makes_way_and_its_owner_hears_of_it_once() -> None:
     alice = player("alice", coins=100)
     old = buy_shield(player_id=alice.pk)
     long_ago = timezone.now() - dt.timedelta(days=30)
@@ -106,8 +110,8 @@ def test_a_shield_that_expired_unnoticed_makes_way_and_its_owner_hears_of_it_onc
     assert list(HeistNotification.objects.values_list("user", "type")) == [(alice.pk, "SHIELD_EXPIRED")]
 
 
-def test_the_shop_is_closed_where_the_feature_is_off(settings):
-    settings.HEISTS = {**settings.HEISTS, "ENABLED": False}
+def test_the_shop_is_closed_where_the_feature_is_off(heist_settings: HeistSettings) -> None:
+    heist_settings(ENABLED=False)
     alice = player("alice", coins=100)
 
     with pytest.raises(errors.FeatureDisabled):
@@ -116,7 +120,7 @@ def test_the_shop_is_closed_where_the_feature_is_off(settings):
     assert coins_of(alice) == 100
 
 
-def test_an_economy_without_coins_has_no_shop(monkeypatch):
+def test_an_economy_without_coins_has_no_shop(monkeypatch: pytest.MonkeyPatch) -> None:
     alice = player("alice", coins=100)
     monkeypatch.setattr(type(get_economy()), "has_coins", False)
 
@@ -124,21 +128,21 @@ def test_an_economy_without_coins_has_no_shop(monkeypatch):
         buy_shield(player_id=alice.pk)
 
 
-def test_an_inactive_account_buys_nothing():
+def test_an_inactive_account_buys_nothing() -> None:
     alice = player("alice", coins=100, is_active=False)
 
     with pytest.raises(errors.InactiveAccount):
         buy_shield(player_id=alice.pk)
 
 
-def test_an_id_that_is_nobodys_is_refused_without_a_trace():
+def test_an_id_that_is_nobodys_is_refused_without_a_trace() -> None:
     with pytest.raises(errors.UnknownPlayer):
         buy_shield(player_id=987_654)
 
     assert not PlayerProfile.objects.exists()
 
 
-def test_an_economy_that_fails_at_the_till_takes_the_shield_back(monkeypatch):
+def test_an_economy_that_fails_at_the_till_takes_the_shield_back(monkeypatch: pytest.MonkeyPatch) -> None:
     alice = player("alice", coins=100)
 
     def fail(*args, **kwargs):
@@ -152,7 +156,7 @@ def test_an_economy_that_fails_at_the_till_takes_the_shield_back(monkeypatch):
     assert not Shield.objects.exists()
 
 
-def test_the_host_hears_of_a_purchase_after_the_commit(django_capture_on_commit_callbacks):
+def test_the_host_hears_of_a_purchase_after_the_commit(django_capture_on_commit_callbacks: Any) -> None:
     alice, heard = player("alice", coins=100), []
     listener = lambda shield, **kwargs: heard.append(shield)  # noqa: E731
     shield_bought.connect(listener)

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import datetime as dt
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from heists.models import HeistNotification, OutboxEmail, Shield
 from heists.services import buy_shield, expire_shields, notifications
@@ -15,7 +17,7 @@ from tests.factories import player
 pytestmark = pytest.mark.django_db
 
 
-def expired_shields(number):
+def expired_shields(number: Any):
     long_ago = timezone.now() - dt.timedelta(days=30)
     return [
         Shield.objects.create(
@@ -28,7 +30,7 @@ def expired_shields(number):
     ]
 
 
-def test_what_is_due_is_marked_and_its_owner_told_with_a_email():
+def test_what_is_due_is_marked_and_its_owner_told_with_a_email() -> None:
     [shield] = expired_shields(1)
 
     assert expire_shields() == 1
@@ -41,7 +43,7 @@ def test_what_is_due_is_marked_and_its_owner_told_with_a_email():
     assert OutboxEmail.objects.get().notification == notification
 
 
-def test_a_live_shield_and_a_used_one_stay_as_they_are():
+def test_a_live_shield_and_a_used_one_stay_as_they_are() -> None:
     buy_shield(player_id=player(coins=50).pk)
     [used] = expired_shields(1)
     Shield.objects.filter(pk=used.pk).update(used_at=used.bought_at)
@@ -52,7 +54,7 @@ def test_a_live_shield_and_a_used_one_stay_as_they_are():
     assert not Shield.objects.exclude(expired_at=None).exists()
 
 
-def test_a_shield_is_over_exactly_at_its_end(monkeypatch):
+def test_a_shield_is_over_exactly_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     shield = buy_shield(player_id=player(coins=50).pk)
 
     monkeypatch.setattr(timezone, "now", lambda: shield.expires_at - dt.timedelta(microseconds=1))
@@ -61,7 +63,7 @@ def test_a_shield_is_over_exactly_at_its_end(monkeypatch):
     assert expire_shields() == 1
 
 
-def test_again_there_is_nothing_to_do():
+def test_again_there_is_nothing_to_do() -> None:
     expired_shields(3)
 
     assert [expire_shields(), expire_shields()] == [3, 0]
@@ -69,7 +71,7 @@ def test_again_there_is_nothing_to_do():
     assert HeistNotification.objects.count() == 3
 
 
-def test_many_go_in_batches_and_the_command_says_how_many():
+def test_many_go_in_batches_and_the_command_says_how_many() -> None:
     expired_shields(5)
     said = StringIO()
 
@@ -79,7 +81,7 @@ def test_many_go_in_batches_and_the_command_says_how_many():
     assert HeistNotification.objects.count() == 5
 
 
-def test_a_kill_in_the_middle_leaves_whole_batches_told_or_still_due(monkeypatch):
+def test_a_kill_in_the_middle_leaves_whole_batches_told_or_still_due(monkeypatch: pytest.MonkeyPatch) -> None:
     expired_shields(4)
     send, calls = notifications.record, []
 
@@ -100,7 +102,9 @@ def test_a_kill_in_the_middle_leaves_whole_batches_told_or_still_due(monkeypatch
     assert HeistNotification.objects.values("user").distinct().count() == HeistNotification.objects.count() == 4
 
 
-def test_the_number_of_statements_does_not_grow_with_the_shields(django_assert_num_queries):
+def test_the_number_of_statements_does_not_grow_with_the_shields(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
     expired_shields(20)
 
     # Two savepoints a batch, of which the second is empty; due, marked, told, emails; due.
@@ -108,7 +112,7 @@ def test_the_number_of_statements_does_not_grow_with_the_shields(django_assert_n
         expire_shields()
 
 
-def test_the_host_hears_of_each_after_the_commit(django_capture_on_commit_callbacks):
+def test_the_host_hears_of_each_after_the_commit(django_capture_on_commit_callbacks: Any) -> None:
     shields, heard = expired_shields(2), []
     listener = lambda shield, **kwargs: heard.append(shield)  # noqa: E731
     shield_expired.connect(listener)

@@ -12,6 +12,7 @@ from heists.choices import GrantReason, HeistNotificationType
 from heists.errors import InvalidGrant
 from heists.models import HeistToken, OutboxEmail, TokenGrant
 from heists.services import add_tokens, grant_tokens
+from tests.conftest import HeistSettings
 from tests.factories import player, tokens_of
 
 pytestmark = pytest.mark.django_db
@@ -115,10 +116,10 @@ def test_adding_outside_a_transaction_is_a_mistake_that_is_named(transactional_d
         add_tokens(player=player("alice"), amount=1, reason=GrantReason.REFERRAL, source="referral:1")
 
 
-def test_a_letter_goes_with_the_news_where_there_is_an_address(settings: Any) -> None:
+def test_a_letter_goes_with_the_news_where_there_is_an_address(heist_settings: HeistSettings) -> None:
     grant_tokens(player=player("alice"), amount=1, reason=GrantReason.STAFF, source="a")
     grant_tokens(player=player("bob", email="bob@example.com"), amount=1, reason=GrantReason.STAFF, source="b")
-    settings.HEISTS = {**settings.HEISTS, "EMAIL_ENABLED": False}
+    heist_settings(EMAIL_ENABLED=False)
     grant_tokens(player=player("carol", email="carol@example.com"), amount=1, reason=GrantReason.STAFF, source="c")
 
     assert OutboxEmail.objects.get().notification.user.get_username() == "bob"

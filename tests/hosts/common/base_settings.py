@@ -1,4 +1,4 @@
-"""What every example host's settings begin with: a plain Django site, as somebody else wrote it."""
+"""The settings that all hosts share: a plain Django site."""
 
 import os
 from urllib.parse import urlsplit
@@ -62,7 +62,7 @@ if _url.scheme == "sqlite":
         }
     }
 else:
-    # The server's own reading of its address: the host may be a socket's folder, given in the query.
+    # Parsed by libpq: the host may be a socket's folder, given in the query.
     _server = conninfo_to_dict(os.environ["HOST_DATABASE_URL"])
     DATABASES = {
         "default": {

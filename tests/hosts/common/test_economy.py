@@ -6,9 +6,9 @@ from django.test import TransactionTestCase
 from heists.testing import EconomyConformance
 
 
-class EconomyKeepsItsPromises(EconomyConformance, TransactionTestCase):
+class EconomyTests(EconomyConformance, TransactionTestCase):
     def make_player(self, points, coins=0):
         return cast.make_player(points, coins)
 
-    def make_newcomer(self):
-        return cast.make_newcomer() if hasattr(cast, "make_newcomer") else None
+    def make_player_without_balance(self):
+        return cast.make_player_without_balance() if hasattr(cast, "make_player_without_balance") else None

@@ -9,8 +9,8 @@ django.setup()
 
 from django.db import connection  # noqa: E402
 
-# Django's own data about apps; they list heists while it is installed.
-BOOKS = {"django_migrations", "django_content_type", "auth_permission", "django_session", "sqlite_sequence"}
+# Django's own tables, which list heists while it is installed.
+DJANGO_TABLES = {"django_migrations", "django_content_type", "auth_permission", "django_session", "sqlite_sequence"}
 SCHEMA = {
     "sqlite": [
         "SELECT type, name, tbl_name, sql FROM sqlite_master "
@@ -37,7 +37,7 @@ with connection.cursor() as cursor:
         schema += sorted([[str(value) for value in row] for row in cursor.fetchall()])
     rows = {}
     for table in sorted(connection.introspection.table_names(cursor)):
-        if table not in BOOKS and not table.startswith("heists"):
+        if table not in DJANGO_TABLES and not table.startswith("heists"):
             cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)} ORDER BY 1")
             rows[table] = [[str(value) for value in row] for row in cursor.fetchall()]
 

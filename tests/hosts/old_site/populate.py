@@ -1,4 +1,4 @@
-"""Years of user data, before anybody thought of heists."""
+"""Creates the data of an old site."""
 
 import datetime as dt
 

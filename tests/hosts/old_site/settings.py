@@ -1,4 +1,4 @@
-"""A host that has been there for years: Django's own users, a score card for most of them, and event types."""
+"""An old site: Django's own users, a score card for most of them, and event types."""
 
 import os
 

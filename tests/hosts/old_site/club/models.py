@@ -3,7 +3,7 @@ from django.db import models
 
 
 class ScoreCard(models.Model):
-    """Users who registered before 2021 and never came back have none."""
+    """The points and gems of a user. Old users have none."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="score_card")
     month = models.PositiveIntegerField(default=0)

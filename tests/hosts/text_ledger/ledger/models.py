@@ -13,7 +13,7 @@ class Account(models.Model):
 
 
 class Booking(models.Model):
-    """The only place of a balance: the sum of these. Points count in the month they are booked in."""
+    """A balance is the sum of these. Points count in the month of `booked_at`."""
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE)
     currency = models.CharField(max_length=6, choices=[("points", "points"), ("coins", "coins")])

@@ -4,7 +4,7 @@ from django.db import models
 
 
 class Person(AbstractBaseUser, PermissionsMixin):
-    """Known by a membership number; nobody is ever switched off, so there is no `is_active` column."""
+    """A member with a membership number. There is no `is_active` column."""
 
     number = models.CharField(primary_key=True, max_length=20)
     called = models.CharField(max_length=50, blank=True)

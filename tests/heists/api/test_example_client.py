@@ -1,4 +1,4 @@
-"""The worked client in docs/, played against a running site over a network that drops answers."""
+"""docs/client.py against a running site, over a connection that loses answers."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ SCRIPT = ROOT / "docs" / "client.py"
 
 
 @pytest.fixture
-def worked() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("worked_client", SCRIPT)
+def client_module() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("example_client", SCRIPT)
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -28,50 +28,50 @@ def worked() -> ModuleType:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_day_is_played_over_a_network_that_loses_answers(
-    live_server: Any, worked: ModuleType, monkeypatch: pytest.MonkeyPatch
+def test_it_repeats_requests_whose_answers_are_lost(
+    live_server: Any, client_module: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     robber = player("robber", points=10, tokens=2)
     player("poor", points=5)
     rich = player("rich", points=1000)
-    monkeypatch.setattr(worked, "PAUSES", (0, 0, 0))
+    monkeypatch.setattr(client_module, "PAUSES_SECONDS", (0, 0, 0))
     lost: set[str] = set()
-    read = worked.Client.read
+    read = client_module.Client.read
 
-    def lossy(self: Any, request: Any) -> Any:
+    def lose_answer(self: Any, request: Any) -> Any:
         answer = read(self, request)
-        # The server did it, and the client never hears of it: the first time for each kind of request after the login.
+        # The server has answered. The first answer to each kind of request after the login is lost.
         kind = f"{request.method} {request.selector}"
         if self.token and kind not in lost and "read-all" not in kind:
             lost.add(kind)
             raise ConnectionResetError("the answer was lost")
         return answer
 
-    monkeypatch.setattr(worked.Client, "read", lossy)
+    monkeypatch.setattr(client_module.Client, "read", lose_answer)
 
-    diary = worked.play_a_day(live_server.url, "robber", PASSWORD)
+    lines = client_module.play(live_server.url, "robber", PASSWORD)
 
     assert "POST /api/heists/" in lost
-    assert diary[:3] == [
-        "I have 2 tokens.",
-        "rich is worth 50 points.",
+    assert lines[:3] == [
+        "Tokens: 2.",
+        "rich has 50 points to steal.",
         "Success! You pulled a heist on rich and stole 50 points!",
     ]
-    assert diary[3].startswith("Rejected (cooldown) until ")
-    assert diary[4] == "In the way now: cooldown, protected"
-    assert diary[5] == "2 unread."
-    assert diary[-1] == "All in all: +50 points."
+    assert lines[3].startswith("Rejected (cooldown) until ")
+    assert lines[4] == "Rules that fail now: cooldown, protected"
+    assert lines[5] == "Unread: 2."
+    assert lines[-1] == "Net points: +50."
     assert (points_of(robber), points_of(rich)) == (60, 950)
     assert Heist.objects.outcomes().count() == 1
     assert not HeistNotification.objects.filter(user=robber).unread().exists()
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_script_runs_as_its_first_lines_say(live_server: Any) -> None:
+def test_it_runs_as_a_script(live_server: Any) -> None:
     player("robber", tokens=1)
 
     run = subprocess.run(
         [sys.executable, str(SCRIPT), live_server.url, "robber", PASSWORD], capture_output=True, text=True, timeout=60
     )
 
-    assert (run.returncode, run.stdout) == (0, "I have 1 tokens.\nNobody can be robbed today.\n"), run.stderr
+    assert (run.returncode, run.stdout) == (0, "Tokens: 1.\nThere is nobody to rob.\n"), run.stderr

@@ -1,0 +1,58 @@
+"""Service calls in threads, each on a database connection of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from django.db import connection
+
+# Seconds after which a thread counts as hung; nothing waits that long when all is well.
+TIMEOUT_SECONDS = 30
+
+
+class CallThread(threading.Thread):
+    """Runs a call on a connection of its own, and keeps what it returned or raised."""
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        super().__init__(daemon=True)
+        self.call = call
+        self.result: Any = None
+        self.error: Exception | None = None
+        # PostgreSQL's process number of this thread's connection.
+        self.backend: int | None = None
+
+    def run(self) -> None:
+        try:
+            if connection.vendor == "postgresql":
+                connection.ensure_connection()
+                self.backend = connection.connection.info.backend_pid
+            self.result = self.call()
+        except Exception as error:  # the test decides whether it is right
+            self.error = error
+        finally:
+            connection.close()
+
+    def finish(self) -> Any:
+        """Wait for the end of the call; return what it returned or raised."""
+        self.join(TIMEOUT_SECONDS)
+        assert not self.is_alive(), "the call hangs"
+        return self.error or self.result
+
+
+def at_once(*calls: Callable[[], Any]) -> list[Any]:
+    """Start all calls at the same moment, each in a thread; return what each returned or raised, in their order."""
+    barrier = threading.Barrier(len(calls))
+
+    def from_the_barrier(call: Callable[[], Any]) -> Callable[[], Any]:
+        def run() -> Any:
+            barrier.wait(TIMEOUT_SECONDS)
+            return call()
+
+        return run
+
+    threads = [CallThread(from_the_barrier(call)) for call in calls]
+    for thread in threads:
+        thread.start()
+    return [thread.finish() for thread in threads]

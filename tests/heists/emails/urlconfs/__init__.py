@@ -1,0 +1,1 @@
+"""URLconfs of hosts that include `heists.urls` in different ways."""

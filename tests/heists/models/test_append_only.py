@@ -1,0 +1,147 @@
+"""A heist is an audit row: nothing but its address is edited, and only a deleted player takes it along."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core import serializers
+from django.core.management import call_command
+from django.db import IntegrityError, connection, transaction
+
+from heists.models import AppendOnlyError, AttemptLog, Heist
+from heists.services import execute_heist
+from tests.factories import player
+
+COLUMNS = [field.column for field in Heist._meta.concrete_fields if field.name != "ip_address"]
+
+
+def success() -> Heist:
+    alice, bob = player("alice", tokens=1), player("bob", points=1000)
+    return execute_heist(attacker_id=alice.pk, victim_id=bob.pk, ip_address="203.0.113.7", idempotency_key="k")
+
+
+def run(sql: str, *params: Any) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return cursor.rowcount
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("column", COLUMNS)
+def test_no_column_of_a_heist_can_be_edited_by_sql(column: str) -> None:
+    heist = success()
+    for value in ("NULL", "1 - id", "'2001-01-01'", "'x'", "1 - points_stolen"):
+        # The value has to fit the column's type: the first that does must be rejected by the trigger.
+        try:
+            with transaction.atomic():
+                run(f"UPDATE heists_heist SET {column} = {value} WHERE id = %s", heist.pk)
+        except IntegrityError as error:
+            if "append-only" in str(error):
+                return
+        except Exception:
+            continue
+    pytest.fail(f"{column} can be edited")
+
+
+@pytest.mark.django_db
+def test_the_address_alone_can_be_changed_and_removed() -> None:
+    heist = success()
+
+    for address in ("198.51.100.1", None):
+        assert run("UPDATE heists_heist SET ip_address = %s", address) == 1
+        assert Heist.objects.get().ip_address == address
+    Heist.objects.update(ip_address="203.0.113.9")
+    heist.ip_address = "203.0.113.10"
+    heist.save(update_fields=["ip_address"])
+    assert Heist.objects.get().ip_address == "203.0.113.10"
+
+
+@pytest.mark.django_db
+def test_the_orm_edits_and_deletes_no_heist() -> None:
+    heist = success()
+
+    edits: tuple[Callable[[], object], ...] = (
+        heist.save,
+        heist.delete,
+        Heist.objects.all().delete,
+        lambda: heist.save(update_fields=["status"]),
+        lambda: heist.save(update_fields=["ip_address", "status"]),
+        lambda: Heist.objects.update(points_stolen=1),
+        lambda: Heist.objects.update(ip_address=None, points_stolen=1),
+        lambda: Heist.objects.bulk_update([heist], ["points_stolen"]),
+    )
+    for edit in edits:
+        with pytest.raises(AppendOnlyError), transaction.atomic():
+            edit()
+    assert Heist.objects.get().points_stolen == 50
+
+
+@pytest.mark.django_db
+def test_a_fixture_with_the_same_rows_can_be_loaded_again() -> None:
+    success()
+    fixture = serializers.serialize("python", [*Heist.objects.all(), *AttemptLog.objects.all()])
+
+    for item in serializers.deserialize("python", fixture):
+        item.save()
+
+    assert Heist.objects.count() == AttemptLog.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.postgresql
+@pytest.mark.parametrize("also", ["", "UPDATE auth_user SET is_active = FALSE"])
+def test_a_heist_can_not_be_deleted_while_both_players_exist(also: str) -> None:
+    success()
+
+    with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
+        run("UPDATE heists_heistnotification SET heist_id = NULL")
+        assert run("DELETE FROM heists_heist") == 1
+        if also:
+            run(also)
+
+    assert Heist.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("side", ["attacker", "victim"])
+@pytest.mark.parametrize("how", ["instance", "queryset", "heists first"])
+def test_a_deleted_player_takes_the_heists_along(side: str, how: str) -> None:
+    user = getattr(success(), side)
+
+    if how == "instance":
+        user.delete()
+    elif how == "queryset":
+        get_user_model().objects.filter(pk=user.pk).delete()
+    else:
+        with transaction.atomic():
+            run("UPDATE heists_heistnotification SET heist_id = NULL")
+            run("DELETE FROM heists_heist")
+            user.delete()
+
+    assert not Heist.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.postgresql
+@pytest.mark.parametrize("side", ["attacker_id", "victim_id"])
+def test_a_player_deleted_by_sql_takes_the_heists_along(side: str) -> None:
+    heist = success()
+    run("DELETE FROM gamification_pointevent")
+
+    run("DELETE FROM auth_user WHERE id = %s", getattr(heist, side))
+
+    assert not Heist.objects.exists()
+    assert AttemptLog.objects.get(heist_id=heist.pk).deleted
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_flush_empties_the_tables() -> None:
+    success()
+
+    call_command("flush", interactive=False, verbosity=0)
+
+    assert not Heist.objects.exists()
+    assert not AttemptLog.objects.exists()

@@ -8,11 +8,11 @@ from .attempts import AttemptLogAdmin
 from .emails import EmailPreferenceAdmin, OutboxEmailAdmin
 from .grants import TokenGrantAdmin
 from .heists import HeistAdmin
-from .links import HeistLinksMixin
 from .notifications import HeistNotificationAdmin
 from .rules import RuleSetAdmin
 from .shields import ShieldAdmin
 from .tokens import HeistTokenAdmin
+from .users import HeistLinksMixin
 
 __all__ = [
     "AttemptLogAdmin",

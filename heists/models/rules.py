@@ -7,6 +7,8 @@ from typing import Any
 from django.db import connections, models
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ..db.identity import database_key, server_key
@@ -69,7 +71,9 @@ class RuleSet(AppendOnlyModel):
         ]
 
     def __str__(self) -> str:
-        return f"rule set {self.pk}"
+        time = timezone.localtime(self.created_at)
+        text = f"{date_format(time, 'DATETIME_FORMAT')} {time.tzname()}"
+        return gettext("rules first used on %(time)s") % {"time": text}
 
     @property
     def rules(self) -> Rules:

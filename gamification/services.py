@@ -12,8 +12,10 @@ from django.contrib.auth import get_user_model, password_validation
 from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connections, router, transaction
+from django.db.models import Q
 from django.db.transaction import TransactionManagementError
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from knox.models import get_token_model
 
 import heists.conf
@@ -41,6 +43,7 @@ from .models import (
     PointEventTypeMaster,
     new_referral_code,
 )
+from .names import look_alikes, mixes_alphabets
 
 # Two equal codes are one chance in 2**60.
 CODE_ATTEMPTS = 5
@@ -103,7 +106,8 @@ def award_coins(*, player: Any, amount: int, reason: CoinReason = CoinReason.AWA
 def sign_up(*, username: str, password: str, email: str = "", referral_code: str | None = None) -> Any:
     """Create an account, reward its referrer, and return the user.
 
-    1. Validate the name and the password, and hash it. Hashing is slow, so no lock is held yet.
+    1. Validate the name and the password, and hash it. A name that looks like an existing one is taken. Hashing is
+       slow, so no lock is held yet.
     2. Lock the referrer's profile: two sign-ups with one code at once run one after the other.
     3. Create the user; the unique username decides between two equal requests.
     4. Create the profile, with the points of the SIGNUP type.
@@ -117,6 +121,8 @@ def sign_up(*, username: str, password: str, email: str = "", referral_code: str
     _validate_account(user, password)
     user.set_password(password)
     code = _read_code(referral_code)
+    if _is_taken(user.username):
+        raise UsernameTaken
 
     for _attempt in range(CODE_ATTEMPTS):
         user.pk = None
@@ -126,10 +132,48 @@ def sign_up(*, username: str, password: str, email: str = "", referral_code: str
                 _create_account(user, code)
             return user
         except IntegrityError as exc:
-            if model.objects.using(written_to()).filter(username=user.username).exists():
+            if _is_taken(user.username):
                 raise UsernameTaken from exc
             collision = exc
     raise collision
+
+
+def _is_taken(username: str) -> bool:
+    """Return whether an account has this name, in any case, or one that looks the same."""
+    alike = Q()
+    for name in look_alikes(username):
+        alike |= Q(username__iexact=name)
+    return get_user_model().objects.using(written_to()).filter(alike).exists()
+
+
+def sign_out(*, user: Any, token: Any = None) -> None:
+    """End one token of the user's; without one, all."""
+    tokens = get_token_model().objects.filter(user=user)
+    (tokens.filter(pk=token.pk) if token is not None else tokens).delete()
+
+
+def change_password(*, user: Any, password: str, new_password: str) -> None:
+    """Change the password of an account and end its tokens (see `end_tokens`).
+
+    Raises InvalidCredentials where `password` is not the present one, and Django's ValidationError for the new one.
+    """
+    with transaction.atomic(using=written_to(), durable=True):
+        account = get_user_model().objects.using(written_to()).select_for_update().get(pk=user.pk)
+        if not account.check_password(password):
+            raise InvalidCredentials
+        try:
+            password_validation.validate_password(new_password, account)
+        except ValidationError as exc:
+            raise ValidationError({"new_password": exc.error_list}) from exc
+        account.set_password(new_password)
+        account.save(update_fields=["password"])
+
+
+def end_tokens(*, instance: Any, created: bool, **kwargs: Any) -> None:
+    """End all tokens of an account whose password was changed, here or in the admin; a receiver of post_save."""
+    # Set by `set_password`, and not where Django only hashes the same password in a better way.
+    if not created and instance._password is not None:
+        sign_out(user=instance)
 
 
 def sign_in(*, username: str, password: str) -> str:
@@ -183,7 +227,9 @@ def _add_points(user_id: Any, type_name: str, points: int, reference: str) -> Po
 
 
 def _validate_account(user: Any, password: str) -> None:
-    problems = {}
+    problems: dict[str, Any] = {}
+    if mixes_alphabets(user.username):
+        problems["username"] = [ValidationError(_("Use letters of one alphabet."), code="mixed_alphabets")]
     try:
         user.clean_fields(exclude=["password"])
     except ValidationError as exc:

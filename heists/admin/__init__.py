@@ -4,6 +4,7 @@ The classes register themselves with the default admin site. A host with an Admi
 `site.register(Heist, HeistAdmin)`. Links and the dashboard then stay on that site.
 """
 
+from .attempts import AttemptLogAdmin
 from .emails import EmailPreferenceAdmin, OutboxEmailAdmin
 from .grants import TokenGrantAdmin
 from .heists import HeistAdmin
@@ -14,6 +15,7 @@ from .shields import ShieldAdmin
 from .tokens import HeistTokenAdmin
 
 __all__ = [
+    "AttemptLogAdmin",
     "EmailPreferenceAdmin",
     "HeistAdmin",
     "HeistLinksMixin",

@@ -79,11 +79,11 @@ def is_transient(error: BaseException) -> bool:
 
 def is_connection_lost(error: BaseException) -> bool:
     """Return whether the connection broke, and any open transaction with it, or could not be opened."""
+    if (code := sqlstate(error)) is not None:
+        return code[:2] == CONNECTION_EXCEPTION_CLASS or code in SHUTDOWN_CODES
     # psycopg 2 raises a plain DatabaseError where a broken connection sends no result at all.
-    if not (isinstance(error, OperationalError | InterfaceError) or type(error) is DatabaseError) or _is_of_pool(error):
-        return False
-    code = sqlstate(error)
-    return code is None or code[:2] == CONNECTION_EXCEPTION_CLASS or code in SHUTDOWN_CODES
+    broken = isinstance(error, OperationalError | InterfaceError) or type(error) is DatabaseError
+    return broken and not _is_of_pool(error)
 
 
 def is_connection_useless(error: BaseException) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from django.db import models
 
@@ -13,7 +13,10 @@ class AppendOnlyError(TypeError):
     """Raised on an attempt to change or delete an append-only row through the ORM."""
 
 
-class AppendOnlyQuerySet(models.QuerySet[Any]):
+Row = TypeVar("Row", bound="AppendOnlyModel")
+
+
+class AppendOnlyQuerySet(models.QuerySet[Row]):
     """A queryset that does not delete, and updates `editable_fields` only. Cascades from a player do not use it."""
 
     def update(self, **kwargs: Any) -> int:

@@ -17,7 +17,7 @@ from .rules import RuleSet
 from .tokens import HeistToken
 
 
-class HeistQuerySet(AppendOnlyQuerySet):
+class HeistQuerySet(AppendOnlyQuerySet["Heist"]):
     def outcomes(self) -> HeistQuerySet:
         """Return attempts that reached the victim and spent the token."""
         return self.filter(token_spent=True)
@@ -215,9 +215,8 @@ class AttemptLog(models.Model):
     deleted = models.BooleanField(default=False, db_default=False)
 
     class Meta:
-        verbose_name = "attempt log"
-        verbose_name_plural = "attempt log"
-        default_permissions = ()
+        verbose_name = _("attempt log entry")
+        verbose_name_plural = _("attempt log")
 
     def __str__(self) -> str:
         return f"heist {self.heist_id}"

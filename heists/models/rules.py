@@ -14,7 +14,7 @@ from ..rules import RULE_FIELDS, Rules
 from .base import AppendOnlyModel, AppendOnlyQuerySet
 
 
-class RuleSetQuerySet(AppendOnlyQuerySet):
+class RuleSetQuerySet(AppendOnlyQuerySet["RuleSet"]):
     # Committed rows by database, schema and rules, so that a rule set costs no statement after its first use.
     cache: dict[tuple[tuple[str, ...], Rules], RuleSet] = {}
 

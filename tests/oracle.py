@@ -73,7 +73,9 @@ def amount(victim: Any, now: dt.datetime) -> int:
 
 def rows(**columns: Any) -> list[dict[str, Any]]:
     """Return the heists with these values, compared here and not by the database."""
-    found = Heist.objects.values("attacker", "victim", "status", "created_at", "points_stolen", "rule_set__token_cost")
+    found: Any = Heist.objects.values(
+        "attacker", "victim", "status", "created_at", "points_stolen", "rule_set__token_cost"
+    )
     return [row for row in found if all(row[name] == value for name, value in columns.items())]
 
 

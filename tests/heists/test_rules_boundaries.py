@@ -26,7 +26,7 @@ FREE = Rules(
 )
 
 
-def with_rules(**numbers: int | str) -> Rules:
+def with_rules(**numbers: Any) -> Rules:
     return dataclasses.replace(FREE, **numbers)
 
 

@@ -90,8 +90,8 @@ def monthly_points(player: Any) -> int:
 
 def tokens(player: Any) -> int:
     """Return what was granted less what was spent."""
-    granted = sum(grant.amount for grant in TokenGrant.objects.all() if grant.player_id == player)
-    return granted - sum(row["rule_set__token_cost"] for row in outcomes(attacker=player))
+    granted: int = sum(grant.amount for grant in TokenGrant.objects.all() if grant.player_id == player)
+    return granted - sum(int(row["rule_set__token_cost"]) for row in outcomes(attacker=player))
 
 
 def other_player(attacker: Any, victim: Any) -> No | None:

@@ -22,7 +22,7 @@ export HOME := $(CURDIR)/var/home
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve quick test test-sqlite test-postgres lint format docs bench chaos matrix wheel messages clean
+.PHONY: help run serve quick test test-sqlite test-postgres lint format docs bench chaos mutants matrix wheel messages clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,7 +83,7 @@ lint: export DEBUG := true
 lint: .venv/dev ## check style, types, architecture, migrations and settings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy heists gamification config
+	$(BIN)/mypy heists gamification config benchmarks tests docs
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py check --fail-level WARNING
@@ -96,11 +96,14 @@ docs: .venv/dev ## write docs/settings.md, docs/openapi.yaml and the answers in 
 	$(BIN)/python -m docs.generate
 	UPDATE_DOCS=1 $(BIN)/python -m pytest --database=sqlite -q tests/docs/test_api_examples.py
 
-bench: .venv/dev ## measure the budgets of docs/specification.md on PostgreSQL
-	$(BIN)/python -m benchmarks
+bench: .venv/dev ## measure the budgets of docs/specification.md; AGAINST=/another/checkout compares the services
+	$(BIN)/python -m benchmarks $(if $(AGAINST),--against $(AGAINST))
 
 chaos: .venv/dev ## kill workers, connections and the database for a minute under load, then audit (SECONDS=60)
 	$(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),60)
+
+mutants: .venv/dev ## change the core one line at a time and count what the tests notice (MUTANTS=600 SEED=1 MODULES=…)
+	$(BIN)/python -m tests.mutants --count $(or $(MUTANTS),600) --seed $(or $(SEED),1) $(if $(MODULES),--modules $(MODULES))
 
 matrix: .venv/dev ## run every test on every supported Python and Django that is here
 	$(BIN)/nox

@@ -1,5 +1,6 @@
-"""How fast heists is, measured: `make bench`, or `python -m benchmarks --help`.
+"""Benchmarks: `make bench`, or `python -m benchmarks --help`.
 
-`world` builds the players and pairs, `raw` is the same deed and the same reads hand-written in SQL, `service` and `web`
-measure against it, `database` looks at plans, indexes and bytes, `report` prints and compares.
+`world` builds the players and pairs; `raw` has the same execution and reads in hand-written SQL, which `service` and
+`web` compare with ours; `database` has plans, indexes and bytes; `report` prints and compares runs. `against` compares
+the services of two checkouts, each measured by `tree`.
 """

@@ -1,4 +1,4 @@
-"""One world, measured from its seeding to its bytes; started by `benchmarks.__main__` in an environment of its own."""
+"""Measure one world, from its seeding to its bytes. `benchmarks.__main__` starts it in a process of its own."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import django
 from django.core.checks.urls import check_url_config
 
 
-def main(heists: int, rounds: int, calls: int, requests: int, output: str) -> None:
+def main(heists: int, rounds: int, calls: int, requests: int, output: Path) -> None:
     django.setup()
-    # Loads the site as a server does, in the server's order.
+    # Imports the views, as a server does when it starts.
     check_url_config(None)
-    # One line for each heist would be measured too; the production server is measured with its own.
+    # The services are measured without log lines; the production server with them.
     logging.disable(logging.WARNING)
     from . import database, report, service, web, world
 
     url = os.environ["DATABASE_URL"]
     figures = {"seeding": world.build(heists)}
     report.say(f"{heists} heists seeded in {figures['seeding']['seconds']} s")
-    database.forget_index_usage()
+    database.reset_index_usage()
     storage = database.storage()
     figures["service"] = service.measure(url, rounds=rounds, calls=calls)
     report.say("services measured")
@@ -30,8 +30,9 @@ def main(heists: int, rounds: int, calls: int, requests: int, output: str) -> No
         figures["web"] = web.measure(url, requests=requests)
         report.say("HTTP measured")
     figures["database"] = database.look() | storage
-    report.write(figures, Path(output))
+    report.write(figures, output)
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:5]), sys.argv[5])
+    heists, rounds, calls, requests = map(int, sys.argv[1:5])
+    main(heists, rounds, calls, requests, Path(sys.argv[5]))

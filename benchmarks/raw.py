@@ -1,7 +1,7 @@
-"""The same deed and the same reads, hand-written: one psycopg connection, plain SQL, no framework.
+"""An execution and the reads in hand-written SQL, on one psycopg connection, without Django.
 
-The deed asks and writes all that the service does: both balances locked in order, tokens, shield and history read
-behind the lock, the heist, the token, both balances, two point events, two notifications.
+The execution reads and writes all that the service does: both balances locked in order; tokens, shield and history read
+after the lock; the heist, the token, both balances, two point events and two notifications written.
 """
 
 from __future__ import annotations
@@ -44,11 +44,10 @@ EVENTS = """
     INSERT INTO gamification_pointevent (user_id, type, points, reference, created_at)
     VALUES (%s, 'HEIST_GAIN', %s, %s, %s), (%s, 'HEIST_LOSS', %s, %s, %s)
 """
-NEWS = """
+NOTIFICATIONS = """
     INSERT INTO heists_heistnotification (user_id, heist_id, type, message, metadata, read, email_sent, created_at)
     VALUES (%s, %s, 'HEIST_SUCCESS', %s, %s, false, false, %s), (%s, %s, 'HEIST_VICTIM', %s, %s, false, false, %s)
 """
-STATEMENTS = 11  # BEGIN and COMMIT included
 
 BALANCE = (
     "SELECT balance, total_earned, total_spent, last_earned_at, last_spent_at FROM heists_heisttoken WHERE user_id = %s"
@@ -76,28 +75,28 @@ PREVIEW = """
 BOARD = "SELECT user_id FROM gamification_playerprofile ORDER BY monthly_points DESC, user_id LIMIT 20"
 
 
-class Refused(Exception):
-    """A rule said no."""
+class Rejected(Exception):
+    """A rule fails."""
 
 
 def rob(
     connection: psycopg.Connection[Any], attacker: int, victim: int, rule_set_id: int, key: str | None = None
 ) -> int:
-    """Rob, in one transaction, and return the heist's id. The connection is in autocommit."""
+    """Execute a heist in one transaction and return its id. The connection is in autocommit."""
     now = dt.datetime.now(dt.UTC)
     month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     day, protection = now - dt.timedelta(days=1), now - dt.timedelta(hours=48)
     with connection.transaction(), connection.cursor() as cursor:
         points = dict(cursor.execute(LOCK, (attacker, victim)).fetchall())
-        people = {row[0]: row for row in cursor.execute(PLAYERS, (now, attacker, victim))}
+        players = {row[0]: row for row in cursor.execute(PLAYERS, (now, attacker, victim))}
         losses, outcomes = [], 0
         for kind, at, lost in cursor.execute(HISTORY, (attacker, day, victim, min(month, protection))):
             if kind == "outcome":
                 outcomes += 1
             else:
                 losses.append((at, lost))
-        _id, robber, _active, _mail, balance, _spent, last_spent, _shield = people[attacker]
-        _id, robbed, active, _mail, _balance, _spent, _last, shield = people[victim]
+        _id, robber, _active, _mail, balance, _spent, last_spent, _shield = players[attacker]
+        _id, robbed, active, _mail, _balance, _spent, _last, shield = players[victim]
         before_victim, before_attacker = points[victim], points[attacker]
         lost = sum(lost for at, lost in losses if at >= month)
         left = (before_victim + lost) * 10 // 100 - lost
@@ -113,7 +112,7 @@ def rob(
             or amount < 1
             or shield
         ):
-            raise Refused
+            raise Rejected
         after_victim, after_attacker = before_victim - amount, before_attacker + amount
         heist = cursor.execute(
             HEIST,
@@ -137,7 +136,7 @@ def rob(
         cursor.execute(POINTS, (after_attacker, attacker))
         reference = f"heist:{heist[0]}"
         cursor.execute(EVENTS, (attacker, amount, reference, now, victim, -amount, reference, now))
-        told = {
+        metadata = {
             "attacker_id": attacker,
             "attacker_name": robber,
             "victim_id": victim,
@@ -148,20 +147,21 @@ def rob(
         gained = f"Success! You pulled a heist on {robbed} and stole {amount} points!"
         lost_ = f"Oh no! {robber} just pulled a heist on you and stole {amount} of your monthly points!"
         cursor.execute(
-            NEWS, (attacker, heist[0], gained, Jsonb(told), now, victim, heist[0], lost_, Jsonb(told | until), now)
+            NOTIFICATIONS,
+            (attacker, heist[0], gained, Jsonb(metadata), now, victim, heist[0], lost_, Jsonb(metadata | until), now),
         )
     return int(heist[0])
 
 
 def window(me: int, others: list[int]) -> dict[str, Any]:
-    """Return the arguments of `PREVIEW`."""
+    """Return the parameters of `PREVIEW`."""
     now = dt.datetime.now(dt.UTC)
     month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     return {"me": me, "day": now - dt.timedelta(days=1), "month": month, "all": [me, *others]}
 
 
 def work(url: str, pairs: list[tuple[int, int]], rule_set_id: int, ready: Any, done: Any) -> None:
-    """Rob these pairs over four connections, between two barriers; for a process of its own."""
+    """Execute a heist for each pair, over four connections, between two barriers. Runs in a process of its own."""
     queue, lock = iter(pairs), threading.Lock()
     connections = [psycopg.connect(url, autocommit=True) for _ in range(4)]
 

@@ -1,4 +1,4 @@
-"""The figures as JSON and as tables, and one run beside another."""
+"""The figures as JSON and as tables, and the comparison of two runs."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def _rows(*rows: tuple[Any, ...]) -> list[str]:
 
 
 def _services(service: dict[str, Any]) -> list[str]:
-    deed = service["execution"]
+    execution = service["execution"]
     figures = ("service_ms", "raw_ms", "ratio", "service_cpu_ms", "raw_cpu_ms", "statements")
     return _rows(
         ("service", "ms", "raw SQL, ms", "x raw", "CPU ms", "raw SQL, CPU ms", "statements"),
         *((name, *(row[figure] for figure in figures)) for name, row in service.items()),
-        ("rejection", deed["rejection_ms"], "", "", "", "", deed["rejection_statements"]),
+        ("rejection", execution["rejection_ms"], "", "", "", "", execution["rejection_statements"]),
     )
 
 
@@ -65,7 +65,7 @@ def _http(web: dict[str, Any]) -> list[str]:
 
 
 def _targets(world: dict[str, Any]) -> list[str]:
-    """What was aimed at, and whether it was met."""
+    """Each target with the measured value, and whether it is met."""
     service = world["service"]
     aims: list[tuple[str, float, float]] = [
         ("budget: token balance, ms", service["balance"]["service_ms"], 5),
@@ -133,7 +133,7 @@ def _growth(worlds: dict[str, Any]) -> list[str]:
 
 
 def comparison(earlier: dict[str, Any], now: dict[str, Any]) -> str:
-    """Return every figure of both runs side by side, with what became of it."""
+    """Return every figure of both runs side by side, with the change."""
     before = dict(_flat(earlier))
     lines = ["", f"{'figure':<60}{'earlier':>12}{'now':>12}{'change':>9}"]
     for name, value in _flat(now):

@@ -1,4 +1,4 @@
-"""The services against hand-written SQL: interleaved, so that a busy moment of the machine hurts both alike."""
+"""The services compared with hand-written SQL. The two take turns: a busy moment of the machine affects both alike."""
 
 from __future__ import annotations
 
@@ -6,17 +6,15 @@ import time
 import uuid
 from collections.abc import Callable
 from statistics import mean, median
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import psycopg
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from heists.api.heists import HistoryPage
-from heists.api.notifications import InboxPage
-from heists.api.pagination import Window
-from heists.api.token import SHOWN
+from heists.api.heists import HistoryPagination
+from heists.api.notifications import NotificationPagination
+from heists.api.pagination import PageSlice
 from heists.choices import HeistStatus
 from heists.conf import rules
 from heists.economy import get_economy
@@ -27,46 +25,45 @@ from heists.services import execute_heist
 from . import raw
 from .world import Recruits, veterans
 
-FIRST_PAGE = Window(20, backwards=False, position=None)
+FIRST_PAGE = PageSlice(21, backwards=False, position=None)
 
 
 def measure(url: str, *, rounds: int, calls: int) -> dict[str, Any]:
-    """Return, for the deed and each read, milliseconds of the service and of the raw SQL, and their ratio."""
+    """Return, for an execution and each read, milliseconds of the service and of the raw SQL, and their ratio."""
     recruits = Recruits()
     rule_set = RuleSet.objects.in_force(rules())
     with psycopg.connect(url, autocommit=True) as bare:
-        figures = {"execution": _deed(bare, recruits, rule_set.pk, rounds, calls)}
+        figures = {"execution": _execution(bare, recruits, rule_set.pk, rounds, calls)}
         players = veterans(calls)
         for name, (service, plain) in _reads(bare, players).items():
             figures[name] = _compare(service, plain, players, rounds)
     return figures
 
 
-def _deed(bare: Any, recruits: Recruits, rule_set_id: int, rounds: int, calls: int) -> dict[str, Any]:
+def _execution(bare: Any, recruits: Recruits, rule_set_id: int, rounds: int, calls: int) -> dict[str, Any]:
     mine: list[list[Taken]] = []
     theirs: list[list[Taken]] = []
     for number in range(rounds + 1):
         ours, plain = [], []
-        for one, other in zip(recruits.pairs(calls), recruits.pairs(calls), strict=True):
-            ours.append(_time(_rob, *one))
-            plain.append(_time(raw.rob, bare, *other, rule_set_id, str(uuid.uuid4())))
+        for pair, raw_pair in zip(recruits.pairs(calls), recruits.pairs(calls), strict=True):
+            ours.append(_time(_rob, *pair))
+            plain.append(_time(raw.rob, bare, *raw_pair, rule_set_id, str(uuid.uuid4())))
         # The first round warms caches and prepared statements.
         if number:
             mine.append(ours)
             theirs.append(plain)
-    (attacker, victim), (loser, other) = recruits.pairs(2)
-    with CaptureQueriesContext(connection) as done:
+    (attacker, victim), (_attacker, another) = recruits.pairs(2)
+    with CaptureQueriesContext(connection) as execution:
         _rob(attacker, victim)
-    refused = execute_heist(attacker_id=attacker, victim_id=other)
-    with CaptureQueriesContext(connection) as said_no:
-        refused = execute_heist(attacker_id=attacker, victim_id=loser)
-    assert not refused.is_outcome
-    rejection = [_time(lambda: execute_heist(attacker_id=attacker, victim_id=loser)) for _ in range(calls)]
+    with CaptureQueriesContext(connection) as rejection:
+        heist = execute_heist(attacker_id=attacker, victim_id=another)
+    assert not heist.is_outcome
+    rejections = [_time(lambda: execute_heist(attacker_id=attacker, victim_id=another)) for _ in range(calls)]
     return {
         **_figures(mine, theirs),
-        "statements": len(done),
-        "rejection_ms": round(median(call.wall for call in rejection), 3),
-        "rejection_statements": len(said_no),
+        "statements": len(execution),
+        "rejection_ms": round(median(call.wall for call in rejections), 3),
+        "rejection_statements": len(rejection),
     }
 
 
@@ -81,31 +78,31 @@ def _reads(bare: Any, players: list[int]) -> dict[str, tuple[Callable[[int], Any
     board = [row[0] for row in bare.execute(raw.BOARD)]
 
     def history_page(me: int) -> Any:
-        return HistoryPage(SimpleNamespace(pk=me)).take({}, FIRST_PAGE)
+        return HistoryPagination(me).read_rows({}, FIRST_PAGE)
 
     def feed(me: int) -> Any:
-        return InboxPage(SimpleNamespace(pk=me)).take({}, FIRST_PAGE)
+        return NotificationPagination(me).read_rows({}, FIRST_PAGE)
 
     def other(me: int) -> int:
         return players[0] if me != players[0] else players[-1]
 
-    def foresee(me: int, victims: list[int]) -> Any:
+    def prospects(me: int, victims: list[int]) -> Any:
         return preview.prospects(attacker_id=me, victim_ids=victims, economy=get_economy())
 
     def targets(me: int) -> Any:
         listed = get_economy().leaderboard().exclude(pk=me).filter(is_active=True)[:20]
-        return foresee(me, [player.pk for player in listed])
+        return prospects(me, [player.pk for player in listed])
 
     def plain(sql: str) -> Callable[[int], Any]:
         return lambda me: bare.execute(sql, (me,)).fetchall()
 
     return {
         "balance": (
-            lambda me: list(HeistToken.objects.filter(user=me).values_list(*SHOWN)),
+            lambda me: HeistToken.objects.get(user=me),
             plain(raw.BALANCE),
         ),
         "preview": (
-            lambda me: foresee(me, [other(me)]),
+            lambda me: prospects(me, [other(me)]),
             lambda me: bare.execute(raw.PREVIEW, raw.window(me, [other(me)])).fetchall(),
         ),
         "feed": (
@@ -142,7 +139,7 @@ def _compare(
 
 
 def _figures(mine: list[list[Taken]], theirs: list[list[Taken]]) -> dict[str, Any]:
-    """Return the median of the rounds' medians; the processor's time tells the same story on a busy machine too."""
+    """Return the median of the rounds' medians. The CPU time is meaningful on a busy machine too."""
     ours, plain = ([median(call.wall for call in calls) for calls in rounds] for rounds in (mine, theirs))
     our_cpu, plain_cpu = ([mean(call.cpu for call in calls) for calls in rounds] for rounds in (mine, theirs))
     return {

@@ -1,4 +1,4 @@
-"""The endpoints on the production server, under clients that keep their connection and never pause."""
+"""The endpoints on the production server, with clients that keep their connection and never pause."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .world import Recruits, veterans
 
 CLIENTS = (1, 8, 32)
 ROUNDS = 3
-# So many clients are what the targets speak of.
+# The number of clients that the targets are about.
 COMPARED = 8
 BARE, DISTINCT, HOT = "bare", "rob, distinct pairs", "rob, one hot victim"
 READS = {
@@ -44,7 +44,7 @@ READERS = 16
 
 
 class Call(NamedTuple):
-    """One request, and the statuses that are right answers to it."""
+    """One request, and the statuses that it may be answered with."""
 
     method: str
     path: str
@@ -54,7 +54,7 @@ class Call(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What came of one endpoint's requests in one round; `taken` has each one's milliseconds."""
+    """The result of one endpoint's requests in one round; `taken` has the milliseconds of each."""
 
     per_second: float
     cpu_ms: float
@@ -65,8 +65,7 @@ class Run(NamedTuple):
 def measure(url: str, *, requests: int) -> dict[str, Any]:
     """Return requests a second, latencies, errors and CPU of each endpoint, for 1, 8 and 32 clients.
 
-    The endpoints take turns, round by round, with each other and with the raw SQL: of two figures that are compared,
-    neither has a moment of the machine to itself.
+    The endpoints and the raw SQL take turns, round by round: a busy moment of the machine affects all alike.
     """
     recruits = Recruits()
     readers = [(key, _token(key)) for key in veterans(READERS * 2)[:READERS]]
@@ -89,7 +88,7 @@ def measure(url: str, *, requests: int) -> dict[str, Any]:
 
 
 def _calls(recruits: Recruits, readers: list[tuple[int, str]], count: int) -> dict[str, list[Call]]:
-    """Return so many requests to each endpoint, by name."""
+    """Return `count` requests to each endpoint, by name."""
     aims = [(path, token) for (key, token), path in zip(readers, _targets(readers), strict=True)]
     attackers, (hot,) = recruits.take(count), recruits.take(1)
     return {
@@ -173,7 +172,7 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def _run(what: str, server: psutil.Process, port: int, clients: int, calls: list[Call]) -> Run:
-    """Send the calls through so many clients at once."""
+    """Send the calls through this number of clients at once."""
     for call in calls[:8] if calls[0].method == "GET" else []:
         _Client(port).send(call)
     taken: list[float] = []
@@ -273,7 +272,7 @@ def _cpu(server: psutil.Process) -> float:
 
 
 def _raw_per_second(url: str, recruits: Recruits, requests: int) -> float:
-    """Return how many heists a second two processes do with hand-written SQL, four connections each."""
+    """Return how many heists a second two processes execute in hand-written SQL, four connections each."""
     rule_set_id = RuleSet.objects.in_force(rules()).pk
     halves = [recruits.pairs(requests), recruits.pairs(requests)]
     context = multiprocessing.get_context("spawn")

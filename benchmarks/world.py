@@ -1,4 +1,4 @@
-"""The world that is measured: `seed_demo`, and pairs of players who are ready for each other."""
+"""The world that is measured: the demo world, and pairs of players for whom no rule fails."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def build(heists: int) -> dict[str, Any]:
     begun = time.perf_counter()
     call_command("seed_demo", heists=heists, verbosity=0)
     seconds = time.perf_counter() - begun
-    # The visibility map, which autovacuum would have made by the time a real world is this large.
+    # Makes the visibility map, as autovacuum does in a world that grows slowly.
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
     return {"heists": heists, "seconds": round(seconds, 1)}
 
 
 class Recruits:
-    """Fresh players with tokens and points, for attempts that each need an attacker and a victim of their own."""
+    """New players with tokens and points, for attempts that each need an attacker and a victim of their own."""
 
     def take(self, count: int, *, tokens: int = 1) -> list[int]:
-        """Return the keys of so many players who hold tokens, can be robbed and never met anybody."""
+        """Return the primary keys of new players who have tokens and no history."""
         now = timezone.now() - dt.timedelta(days=1)
         prefix = f"recruit{int(time.time() * 1000)}-"
         players = [
@@ -55,13 +55,13 @@ class Recruits:
         return [player.key for player in players]
 
     def pairs(self, count: int) -> list[tuple[int, int]]:
-        """Return attackers with victims, everybody once."""
+        """Return pairs of an attacker and a victim, all different players."""
         keys = iter(self.take(2 * count))
         return list(zip(islice(keys, count), keys, strict=True))
 
 
 def veterans(count: int) -> list[int]:
-    """Return players with a history, spread over the whole world."""
+    """Return the primary keys of attackers, spread over the whole history."""
     top = Heist.objects.order_by("-pk").values_list("pk", flat=True).first() or 1
     picked = [max(1, top * n // count) for n in range(count)]
     return list(Heist.objects.filter(pk__in=picked, token_spent=True).values_list("attacker", flat=True))

@@ -10,7 +10,7 @@ import ast
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 DOCS = Path(__file__).parent
 CHECKS = DOCS.parent / "heists" / "checks"
@@ -75,7 +75,8 @@ def openapi() -> str:
     from drf_spectacular.renderers import OpenApiYamlRenderer
 
     document = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
-    return OpenApiYamlRenderer().render(document, renderer_context={}).decode()  # type: ignore[no-any-return]
+    rendered: bytes = OpenApiYamlRenderer().render(document, renderer_context={})  # type: ignore[no-untyped-call]
+    return rendered.decode()
 
 
 def check_messages() -> Iterator[Message]:
@@ -103,13 +104,17 @@ def _text(node: ast.expr | None) -> str:
     return ""
 
 
+def _name(check: Any) -> str:
+    return str(check.__name__)
+
+
 def _mark(function: str) -> str:
     from django.core.checks import Tags, registry
 
-    if function in {check.__name__ for check in registry.registry.deployment_checks}:
+    if function in {_name(check) for check in registry.registry.deployment_checks}:
         return " *deploy*"
     tagged = (c for c in registry.registry.registered_checks if Tags.database in getattr(c, "tags", ()))
-    return " *database*" if function in {check.__name__ for check in tagged} else ""
+    return " *database*" if function in {_name(check) for check in tagged} else ""
 
 
 def _range(minimum: int | None, maximum: int | None) -> str:

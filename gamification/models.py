@@ -203,6 +203,8 @@ class CoinEntry(LedgerRow):
         indexes = [
             # One player's entries, newest first, in the admin; and the cascade when the player is deleted.
             models.Index(fields=["user", "-id"], name="coin_entry_of_user"),
+            # The payments for some shields, for the audit (GamificationEconomy.shield_payments).
+            models.Index(fields=["reference"], condition=~Q(reference=""), name="coin_entry_reference"),
         ]
 
     def __str__(self) -> str:

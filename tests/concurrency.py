@@ -9,7 +9,7 @@ from typing import Any
 from django.db import connection
 
 # Seconds after which a thread counts as hung; nothing waits that long when all is well.
-TIMEOUT_SECONDS = 30
+TIMEOUT_SECONDS = 60
 
 
 class CallThread(threading.Thread):
@@ -34,15 +34,17 @@ class CallThread(threading.Thread):
         finally:
             connection.close()
 
-    def finish(self) -> Any:
-        """Wait for the end of the call; return what it returned or raised."""
+    def finish(self) -> None:
+        """Wait for the end of the call; fail where it does not end."""
         self.join(TIMEOUT_SECONDS)
         assert not self.is_alive(), "the call hangs"
-        return self.error or self.result
 
 
-def at_once(*calls: Callable[[], Any]) -> list[Any]:
-    """Start all calls at the same moment, each in a thread; return what each returned or raised, in their order."""
+def at_once(*calls: Callable[[], Any], errors: type[Exception] | tuple[()] = ()) -> list[Any]:
+    """Start all calls at the same moment, each in a thread; return their results, in the order of the calls.
+
+    An exception of the class `errors` is a result. Any others are raised as an ExceptionGroup.
+    """
     barrier = threading.Barrier(len(calls))
 
     def from_the_barrier(call: Callable[[], Any]) -> Callable[[], Any]:
@@ -55,4 +57,9 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
     threads = [CallThread(from_the_barrier(call)) for call in calls]
     for thread in threads:
         thread.start()
-    return [thread.finish() for thread in threads]
+    for thread in threads:
+        thread.finish()
+    unexpected = [thread.error for thread in threads if thread.error and not isinstance(thread.error, errors)]
+    if unexpected:
+        raise ExceptionGroup("calls at once", unexpected)
+    return [thread.error or thread.result for thread in threads]

@@ -44,6 +44,14 @@ def fresh_cache() -> Iterator[None]:
     yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def uncached_sums() -> None:
+    """Cache no sum, however slow the machine is: a test that is about the cache sets SLOW_SECONDS itself."""
+    from heists.queries import cached
+
+    cached.SLOW_SECONDS = float("inf")
+
+
 @pytest.fixture(autouse=True)
 def default_language() -> Iterator[None]:
     """Deactivate the language of the last request, which Django leaves active in the thread."""

@@ -1,4 +1,4 @@
-"""The cast: users with a profile, and tokens that were really granted."""
+"""Players: users with a profile, and tokens that were granted."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import factory
-from django.contrib.auth import get_user_model
+from django.contrib.auth.models import User
 from django.db import connection, models
 
-from gamification.models import CoinEntry, CoinReason, PlayerProfile
+from gamification.models import CoinEntry, CoinReason, PlayerProfile, PointEvent
 from heists.choices import GrantReason
 from heists.models import HeistToken
 from heists.services import grant_tokens
@@ -18,16 +18,16 @@ from heists.services import grant_tokens
 PASSWORD = "a-long-enough-password"
 
 
-class UserFactory(factory.django.DjangoModelFactory):
+class UserFactory(factory.django.DjangoModelFactory[User]):
     class Meta:
-        model = get_user_model()
+        model = User
         skip_postgeneration_save = True
 
     username = factory.Sequence(lambda n: f"player{n}")
     password = factory.django.Password(PASSWORD)
 
 
-class ProfileFactory(factory.django.DjangoModelFactory):
+class ProfileFactory(factory.django.DjangoModelFactory[PlayerProfile]):
     class Meta:
         model = PlayerProfile
 
@@ -37,11 +37,13 @@ class ProfileFactory(factory.django.DjangoModelFactory):
 
 
 def player(name: str | None = None, *, points: int = 0, tokens: int = 0, coins: int = 0, **fields: Any) -> Any:
-    """Return a user with so many monthly points, tokens and coins; `fields` are the user's own."""
+    """Return a user with these monthly points, tokens and coins; `fields` are the user's own."""
     if name is not None:
         fields["username"] = name
-    user = UserFactory(**fields)
-    ProfileFactory(user=user, monthly_points=points, coins=coins)
+    user = UserFactory.create(**fields)
+    ProfileFactory.create(user=user, monthly_points=points, coins=coins)
+    if points:
+        PointEvent.objects.create(user=user, type_id="ACHIEVEMENT_UNLOCK", points=points)
     if coins:
         CoinEntry.objects.create(user=user, amount=coins, reason=CoinReason.AWARD)
     if tokens:
@@ -50,12 +52,12 @@ def player(name: str | None = None, *, points: int = 0, tokens: int = 0, coins: 
 
 
 def tokens_of(user: Any) -> HeistToken:
-    """Return the token row that is in the database now."""
+    """Return the player's token row as it is now in the database."""
     return HeistToken.objects.get(user=user)
 
 
 def points_of(user: Any) -> int:
-    """Return the monthly points that are in the database now."""
+    """Return the player's monthly points as they are now in the database."""
     return PlayerProfile.objects.values_list("monthly_points", flat=True).get(user=user)
 
 

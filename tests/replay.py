@@ -1,10 +1,11 @@
-"""Judges every heist again from the rows alone, in order of time, and adds up the balances of the host.
+"""Replay every heist from the rows alone, in order of time, by `heists.rules`; add up the host's balances.
 
-`audit_heists` checks each promise by a query of its own; this replays the game by heists.rules.
+`audit_heists` checks each promise by a query of its own instead.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import Counter, defaultdict
 
 from django.db.models import Sum
@@ -27,31 +28,31 @@ def assert_replay_agrees() -> None:
 def _replay_heists() -> None:
     outcomes: dict[int, list[rules.Outcome]] = defaultdict(list)
     losses: dict[int, list[rules.Loss]] = defaultdict(list)
-    last_spent = {}
+    last_spent: dict[int, dt.datetime] = {}
     balance: dict[int, int] = {}
-    granted: dict[int, list[tuple[object, int]]] = defaultdict(list)
+    granted: dict[int, list[tuple[dt.datetime, int]]] = defaultdict(list)
     for player, amount, at in TokenGrant.objects.values_list("player", "amount", "created_at"):
         granted[player].append((at, amount))
     spent: Counter[int] = Counter()
     for heist in Heist.objects.select_related("rule_set", "victim").order_by("created_at", "pk"):
-        numbers, now, attacker, victim = heist.rule_set.rules, heist.created_at, heist.attacker_id, heist.victim_id
+        in_force, now, attacker, victim = heist.rule_set.rules, heist.created_at, heist.attacker_id, heist.victim_id
         assert balance.setdefault(attacker, heist.attacker_points_before) == heist.attacker_points_before, heist
         assert balance.setdefault(victim, heist.victim_points_before) == heist.victim_points_before, heist
-        tokens = sum(amount for at, amount in granted[attacker] if at <= now) - spent[attacker]
+        tokens = sum([amount for at, amount in granted[attacker] if at <= now]) - spent[attacker]
         seen = rules.Victim(victim, heist.victim.is_active, heist.victim_points_before, tuple(losses[victim]))
         seen_attacker = rules.Attacker(
             attacker, tokens, last_spent.get(attacker), tuple(outcomes[attacker]), heist.attacker_points_before
         )
-        failure = next(rules.failures(numbers, seen_attacker, seen, now), None)
+        failure = next(rules.failures(in_force, seen_attacker, seen, now), None)
         if heist.token_spent:
             assert failure is None, (heist, failure)
             last_spent[attacker] = now
-            spent[attacker] += numbers.token_cost
+            spent[attacker] += in_force.token_cost
             outcomes[attacker].append(rules.Outcome(victim, now))
         else:
             assert failure and failure.code == heist.failure_code and failure.retry_at == heist.retry_at, heist
         if heist.points_stolen:
-            assert heist.points_stolen == rules.amount(numbers, seen, now), heist
+            assert heist.points_stolen == rules.amount(in_force, seen, now), heist
             losses[victim].append(rules.Loss(heist.points_stolen, now))
             balance[attacker], balance[victim] = heist.attacker_points_after, heist.victim_points_after
     points_at_end = dict(PlayerProfile.objects.values_list("user", "monthly_points"))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
+from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.decorators import classonlymethod, method_decorator
@@ -16,10 +18,11 @@ from ..db.atomic import outside_atomic_requests
 from ..emails import unsubscribe
 from ..errors import Busy, UnknownPlayer
 from ..services import set_email_preference
+from .problems import RETRY_AFTER_SECONDS
 
 
 # No sign-in and no CSRF token: mail providers send the POST themselves (RFC 8058), and the link is signed.
-@method_decorator([csrf_exempt, never_cache], name="dispatch")
+@method_decorator([login_not_required, csrf_exempt, never_cache], name="dispatch")
 class UnsubscribeView(View):
     """GET asks for confirmation, because mail scanners follow links; POST turns the emails off."""
 
@@ -54,4 +57,6 @@ class UnsubscribeView(View):
         # The address is a credential: keep it out of other sites' logs and of search engines.
         response.headers["Referrer-Policy"] = "no-referrer"
         response.headers["X-Robots-Tag"] = "noindex"
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
         return response

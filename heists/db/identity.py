@@ -22,8 +22,8 @@ class CurrentSchema(Func):
     template = "%(function)s()"
     output_field = CharField()
 
-    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, list[Any]]:
-        return "''", []
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, tuple[str | int, ...]]:
+        return "''", ()
 
 
 def server_key(using: str) -> tuple[str, ...]:

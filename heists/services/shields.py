@@ -15,7 +15,8 @@ from ..db.atomic import durable_atomic, require_outermost
 from ..db.retry import StaleRead, retry_transient
 from ..economy import Economy, get_economy
 from ..errors import FeatureDisabled, InactiveAccount, InsufficientCoins, NoCoins, ShieldAlreadyLive, UnknownPlayer
-from ..models import Shield
+from ..models import RuleSet, Shield
+from ..rules import Rules
 from ..user_model import player_key
 from . import notifications
 
@@ -56,6 +57,8 @@ def _buy(player_id: Any, key: str | None, using: str) -> Shield:
     # The host's lock may create a balance row, so an unknown id must not reach it.
     if not economy.players().using(using).filter(pk=player_id).exists():
         raise UnknownPlayer
+    # Outside the transaction, so that the rule set is cached. Its row lets the audit check the shield's terms.
+    rules = RuleSet.objects.using(using).in_force(conf.rules()).rules
     with durable_atomic(using, repeatable=key is not None):
         economy.lock(player_id)
         player = economy.players().using(using).filter(pk=player_id).first()
@@ -65,12 +68,12 @@ def _buy(player_id: Any, key: str | None, using: str) -> Shield:
             raise InactiveAccount
         if replayed := _replay(player_id, key, using):
             return replayed
-        return _sell(player, key, economy, using)
+        return _sell(player, key, rules, economy, using)
 
 
-def _sell(player: Any, key: str | None, economy: Economy, using: str) -> Shield:
+def _sell(player: Any, key: str | None, rules: Rules, economy: Economy, using: str) -> Shield:
     """Carry out steps 4 to 6 of `buy_shield`. The caller holds the transaction and the lock on the player."""
-    now, rules = timezone.now(), conf.rules()
+    now = timezone.now()
     shields = Shield.objects.using(using).filter(player=player.pk)
     _expire(shields.due(now).select_related("player"), now, economy, using)
     if live := shields.live(now).first():

@@ -1,4 +1,4 @@
-"""A smoke test: the whole benchmark over a tiny world. No speed is asserted, only that every figure is there."""
+"""A smoke test: the whole benchmark in a tiny world. It asserts that every figure is there, and no speed."""
 
 from __future__ import annotations
 
@@ -38,3 +38,28 @@ def test_a_quick_run_reports_every_figure(tmp_path: Path) -> None:
     assert {"heists_heist", "heists_heisttoken", "heists_heistnotification"} == set(world["database"]["storage"])
     assert "| rob, distinct pairs | 8 |" in done.stdout
     assert output.with_suffix(".md").read_text().strip() in done.stdout
+
+
+@pytest.mark.postgresql
+def test_a_comparison_with_another_checkout_has_a_ratio_for_each_call(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.symlink_to(settings.BASE_DIR)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--quick", "--against", str(other)],
+        cwd=settings.BASE_DIR,
+        env={**os.environ, "BENCH_SERVER": os.environ["DATABASE_URL"]},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+    assert done.returncode == 0, done.stderr
+    rows = [line.strip("|").split("|") for line in done.stdout.splitlines()[2:]]
+    assert [row[0].strip() for row in rows if len(row) == 4 and float(row[3]) > 0] == [
+        "execution",
+        "execution, the host's lock and transfer",
+        "execution, our own",
+        "rejection",
+        "grant",
+    ]

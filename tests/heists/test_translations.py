@@ -100,9 +100,9 @@ def test_a_player_reads_their_own_language(language: str, sentence: str) -> None
 def test_no_translation_replaces_one_of_django(language: str) -> None:
     """Catalogues of all apps are merged, so a text that Django also has would change Django's own pages."""
     ours = {entry.msgid: entry.msgstr for entry in catalogue(language) if not entry.msgctxt}
-    changed = {}
+    changed: dict[str, tuple[str, str]] = {}
     for package in (django, rest_framework):
-        for path in Path(package.__file__).parent.glob(f"**/locale/{language}/LC_MESSAGES/django.mo"):
+        for path in Path(package.__path__[0]).glob(f"**/locale/{language}/LC_MESSAGES/django.mo"):
             theirs = {entry.msgid: entry.msgstr for entry in polib.mofile(path) if not entry.msgctxt}
             changed |= {
                 text: (ours[text], theirs[text])

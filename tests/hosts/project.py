@@ -51,7 +51,7 @@ class Project:
         return said
 
     def manage(self, *command: str, **environ: str) -> str:
-        return self.run("manage.py", *command, **environ)
+        return self.run("manage.py", *command, expect=0, **environ)
 
 
 @pytest.fixture

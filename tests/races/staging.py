@@ -1,7 +1,7 @@
 """Staged races: a concurrent call starts when a heist reaches a named point, and the heist waits for it there.
 
-The heist continues as soon as the concurrent call has ended or waits for a lock, which PostgreSQL itself reports.
-So the order of the two is the same in every run, without sleeping.
+The heist continues as soon as the concurrent call has ended or waits for a lock, which PostgreSQL itself reports. So
+the order of the two is the same in every run, without sleeping.
 """
 
 from __future__ import annotations

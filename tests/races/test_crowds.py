@@ -25,16 +25,16 @@ def robbing(attacker: Any, victim: Any, key: str | None = None) -> Callable[[], 
     return lambda: execute_heist(attacker_id=attacker.pk, victim_id=victim.pk, idempotency_key=key)
 
 
-def counted(results: list[Any]) -> Counter[str]:
-    return Counter(one.failure_code or one.status if isinstance(one, Heist) else repr(one) for one in results)
+def results_of(heists: list[Heist]) -> Counter[str]:
+    return Counter(heist.failure_code or heist.status for heist in heists)
 
 
 def test_fifty_requests_with_one_token() -> None:
     alice, victims = player(tokens=1), [player(points=1000) for _ in range(50)]
 
-    results = at_once(*(robbing(alice, victim) for victim in victims))
+    heists = at_once(*(robbing(alice, victim) for victim in victims))
 
-    assert counted(results) == {"SUCCESS": 1, "insufficient_tokens": 49}
+    assert results_of(heists) == {"SUCCESS": 1, "insufficient_tokens": 49}
     assert sum(map(points_of, victims)) == 49_950
     assert points_of(alice) == 50
 
@@ -42,9 +42,9 @@ def test_fifty_requests_with_one_token() -> None:
 def test_fifty_attackers_on_one_victim() -> None:
     attackers, bob = [player(tokens=1) for _ in range(50)], player(points=1000)
 
-    results = at_once(*(robbing(attacker, bob) for attacker in attackers))
+    heists = at_once(*(robbing(attacker, bob) for attacker in attackers))
 
-    assert counted(results) == {"SUCCESS": 1, "protected": 49}
+    assert results_of(heists) == {"SUCCESS": 1, "protected": 49}
     assert points_of(bob) == 950
     assert sum(tokens_of(attacker).balance for attacker in attackers) == 49
 
@@ -52,10 +52,10 @@ def test_fifty_attackers_on_one_victim() -> None:
 def test_twenty_requests_with_one_key() -> None:
     alice, bob = player(tokens=20), player(points=1000)
 
-    results = at_once(*[robbing(alice, bob, "key")] * 20)
+    heists = at_once(*[robbing(alice, bob, "key")] * 20)
 
-    assert counted(results) == {"SUCCESS": 20}
-    assert len({heist.pk for heist in results}) == 1
+    assert results_of(heists) == {"SUCCESS": 20}
+    assert len({heist.pk for heist in heists}) == 1
     assert tokens_of(alice).balance == 19
 
 
@@ -63,8 +63,8 @@ def test_twenty_requests_with_one_key() -> None:
 def test_everybody_robs_everybody() -> None:
     cast = [player(points=1000, tokens=12) for _ in range(5)]
 
-    results = at_once(*(robbing(one, other) for one in cast for other in cast if one is not other))
+    heists = at_once(*(robbing(one, other) for one in cast for other in cast if one is not other))
 
-    assert counted(results).keys() <= {"SUCCESS", "loss_limit"}
-    assert len(results) == 20
+    assert results_of(heists).keys() <= {"SUCCESS", "loss_limit"}
+    assert len(heists) == 20
     assert sum(map(points_of, cast)) == 5000

@@ -1,88 +1,82 @@
-"""Two at once, stopped on purpose where it matters. Each test ends the same way whichever of the two is first."""
+"""Shields in two calls at once, made to overlap where it matters. The result is right whichever of the two is first."""
 
 from __future__ import annotations
 
 import datetime as dt
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from django.db import connections
 from django.utils import timezone
 
+from gamification.economy import GamificationEconomy
 from gamification.models import PlayerProfile
-from heists.economy import get_economy
-from heists.errors import HeistError
-from heists.models import HeistNotification, Shield
+from heists.errors import ShieldAlreadyLive
+from heists.models import Heist, HeistNotification, Shield
 from heists.services import buy_shield, execute_heist, expire_shields
 from heists.services import heists as heist_service
 from heists.services import shields as shield_service
+from tests.concurrency import TIMEOUT_SECONDS, at_once
 from tests.factories import player, points_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 
-PATIENCE = 20  # seconds, after which a test that hangs has failed
+WEEK = dt.timedelta(days=7)
 
 
-def together(*deeds: Callable[[], Any]) -> list[Any]:
-    """Run deeds at once, each on a connection of its own, and return what they returned or refused with."""
+def robbing(attacker: Any, victim: Any) -> Callable[[], Heist]:
+    return lambda: execute_heist(attacker_id=attacker.pk, victim_id=victim.pk)
 
-    def run(deed: Callable[[], Any]) -> Any:
-        try:
-            return deed()
-        except HeistError as failure:
-            return failure.code
-        finally:
-            connections.close_all()
 
-    with ThreadPoolExecutor(len(deeds)) as pool:
-        return [future.result(PATIENCE) for future in [pool.submit(run, deed) for deed in deeds]]
+def buying(user: Any, key: str | None = None) -> Callable[[], Shield]:
+    return lambda: buy_shield(player_id=user.pk, idempotency_key=key)
+
+
+def once_in_both(meet: threading.Barrier) -> Callable[[], None]:
+    """Return a function that waits for the other thread when a thread calls it for the first time."""
+    met = threading.local()
+
+    def wait() -> None:
+        if not getattr(met, "before", False):
+            met.before = True
+            meet.wait(TIMEOUT_SECONDS)
+
+    return wait
 
 
 @pytest.fixture
-def meet_at_the_lock(monkeypatch: pytest.MonkeyPatch):
-    """Let two deeds wait for each other in front of the lock: both have seen the world as it was before the other."""
-    gate = threading.Barrier(2)
-    passed = threading.local()
-    economy = type(get_economy())
-    lock = economy.lock
+def meet_at_the_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two calls wait for each other before the lock: each has read the state from before the other."""
+    wait, lock = once_in_both(threading.Barrier(2)), GamificationEconomy.lock
 
-    def meeting(self, *player_ids):
-        if not getattr(passed, "once", False):
-            passed.once = True
-            gate.wait(PATIENCE)
+    def meeting(self: GamificationEconomy, *player_ids: Any) -> None:
+        wait()
         lock(self, *player_ids)
 
-    monkeypatch.setattr(economy, "lock", meeting)
+    monkeypatch.setattr(GamificationEconomy, "lock", meeting)
 
 
-def test_of_two_attacks_at_once_the_shield_blocks_exactly_one(meet_at_the_lock: None) -> None:
+@pytest.mark.usefixtures("meet_at_the_lock")
+def test_of_two_attacks_at_once_the_shield_blocks_exactly_one() -> None:
     alice, carol = player("alice", tokens=1), player("carol", tokens=1)
-    bob = player("bob", points=1000)
-    now = timezone.now()
-    shield = Shield.objects.create(player=bob, cost=0, bought_at=now, expires_at=now + dt.timedelta(days=7))
+    bob, now = player("bob", points=1000), timezone.now()
+    shield = Shield.objects.create(player=bob, cost=0, bought_at=now, expires_at=now + WEEK)
 
-    heists = together(
-        lambda: execute_heist(attacker_id=alice.pk, victim_id=bob.pk),
-        lambda: execute_heist(attacker_id=carol.pk, victim_id=bob.pk),
-    )
+    heists = at_once(robbing(alice, bob), robbing(carol, bob))
 
     shield.refresh_from_db()
     assert sorted(heist.status for heist in heists) == ["FAILED_SHIELD", "SUCCESS"]
-    assert shield.used_by.status == "FAILED_SHIELD"
+    assert [heist for heist in heists if heist.status == "FAILED_SHIELD"] == [shield.used_by]
     assert points_of(bob) == 950
     assert HeistNotification.objects.filter(type="SHIELD_ACTIVATED", user=bob).count() == 1
 
 
-def test_an_attack_and_a_purchase_at_once_leave_either_a_used_shield_or_a_robbery(meet_at_the_lock: None) -> None:
+@pytest.mark.usefixtures("meet_at_the_lock")
+def test_an_attack_and_a_purchase_at_once_end_with_a_used_shield_or_a_success() -> None:
     alice, bob = player("alice", tokens=1), player("bob", points=1000, coins=50)
 
-    heist, shield = together(
-        lambda: execute_heist(attacker_id=alice.pk, victim_id=bob.pk),
-        lambda: buy_shield(player_id=bob.pk),
-    )
+    heist, shield = at_once(robbing(alice, bob), buying(bob))
 
     shield.refresh_from_db()
     blocked = heist.status == "FAILED_SHIELD"
@@ -93,124 +87,111 @@ def test_an_attack_and_a_purchase_at_once_leave_either_a_used_shield_or_a_robber
 def test_a_purchase_waits_for_an_attack_that_holds_the_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     alice, bob = player("alice", tokens=1), player("bob", points=1000, coins=50)
     locked, asked = threading.Event(), threading.Event()
-    economy = type(get_economy())
-    lock, transfer = economy.lock, economy.transfer
+    lock, transfer = GamificationEconomy.lock, GamificationEconomy.transfer
 
-    def tell(self, *player_ids):
+    def lock_second(self: GamificationEconomy, *player_ids: Any) -> None:
         if len(player_ids) == 1:
-            locked.wait(PATIENCE)
+            assert locked.wait(TIMEOUT_SECONDS)
             asked.set()
         lock(self, *player_ids)
 
-    def hold(self, heist: Any):
+    def transfer_while_asked(self: GamificationEconomy, heist: Any) -> None:
         locked.set()
-        assert asked.wait(PATIENCE)
+        assert asked.wait(TIMEOUT_SECONDS)
         transfer(self, heist)
 
-    monkeypatch.setattr(economy, "lock", tell)
-    monkeypatch.setattr(economy, "transfer", hold)
+    monkeypatch.setattr(GamificationEconomy, "lock", lock_second)
+    monkeypatch.setattr(GamificationEconomy, "transfer", transfer_while_asked)
 
-    heist, shield = together(
-        lambda: execute_heist(attacker_id=alice.pk, victim_id=bob.pk),
-        lambda: buy_shield(player_id=bob.pk),
-    )
+    heist, shield = at_once(robbing(alice, bob), buying(bob))
 
     assert heist.status == "SUCCESS"
     assert shield.bought_at > heist.created_at
     assert Shield.objects.get().used_at is None
 
 
-def test_a_shield_that_is_marked_while_it_blocks_is_never_both(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`expire_shields` looks with a clock that is ahead, just when the attack has judged the shield live."""
+def test_a_shield_that_is_marked_while_it_blocks_is_not_also_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`expire_shields`, with a clock that is ahead, runs just after the attack has judged the shield live."""
     alice, bob = player("alice", tokens=1), player("bob", points=1000)
     now = timezone.now()
-    shield = Shield.objects.create(player=bob, cost=0, bought_at=now, expires_at=now + dt.timedelta(days=7))
-    judged = []
-
+    shield = Shield.objects.create(player=bob, cost=0, bought_at=now, expires_at=now + WEEK)
     use_shield = heist_service._use_shield
+    expired: list[int] = []
 
-    def late(*args):
-        if not judged:
-            judged.append(True)
+    def use_after_expiry(*args: Any) -> None:
+        if not expired:
             with monkeypatch.context() as ahead:
                 ahead.setattr(timezone, "now", lambda: now + dt.timedelta(days=8))
-                assert together(expire_shields) == [1]
+                expired.extend(at_once(expire_shields))
         use_shield(*args)
 
-    monkeypatch.setattr(heist_service, "_use_shield", late)
+    monkeypatch.setattr(heist_service, "_use_shield", use_after_expiry)
 
     heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
 
     shield.refresh_from_db()
+    assert expired == [1]
     assert heist.status == "SUCCESS"
-    assert (shield.used_by, shield.expired_at is None) == (None, False)
+    assert shield.used_by is None and shield.expired_at is not None
     assert sorted(HeistNotification.objects.filter(user=bob).values_list("type", flat=True)) == [
         "HEIST_VICTIM",
         "SHIELD_EXPIRED",
     ]
 
 
-def test_two_purchases_at_once_sell_one_shield(meet_at_the_lock: None) -> None:
+@pytest.mark.usefixtures("meet_at_the_lock")
+def test_two_purchases_at_once_sell_one_shield() -> None:
     bob = player("bob", coins=100)
 
-    sold = together(*[lambda: buy_shield(player_id=bob.pk)] * 2)
+    results = at_once(*[buying(bob)] * 2, errors=ShieldAlreadyLive)
 
-    assert "shield_already_live" in sold
+    assert {type(result) for result in results} == {Shield, ShieldAlreadyLive}
     assert Shield.objects.count() == 1
     assert PlayerProfile.objects.get(user=bob).coins == 50
 
 
-def test_two_purchases_at_once_with_one_key_are_one_purchase(meet_at_the_lock: None) -> None:
+@pytest.mark.usefixtures("meet_at_the_lock")
+def test_two_purchases_at_once_with_one_key_are_one_purchase() -> None:
     bob = player("bob", coins=100)
 
-    first, second = together(*[lambda: buy_shield(player_id=bob.pk, idempotency_key="a")] * 2)
+    first, second = at_once(*[buying(bob, "a")] * 2)
 
     assert first == second
     assert PlayerProfile.objects.get(user=bob).coins == 50
 
 
-def test_a_constraint_decides_where_a_hosts_lock_does_not_hold(
-    meet_at_the_lock: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_constraint_decides_where_a_hosts_lock_does_not_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     bob = player("bob", coins=100)
-    monkeypatch.setattr(shield_service.Economy, "lock", lambda self, *player_ids: None)
-    gate, asked = threading.Barrier(2), threading.local()
-    economy = type(get_economy())
-    coins = economy.coins
+    wait, coins = once_in_both(threading.Barrier(2)), GamificationEconomy.coins
 
-    def both_ask(self, player_id: Any):
-        if not getattr(asked, "once", False):
-            asked.once = True
-            gate.wait(PATIENCE)
+    def meeting(self: GamificationEconomy, player_id: Any) -> int:
+        wait()
         return coins(self, player_id)
 
-    monkeypatch.setattr(economy, "lock", lambda self, *player_ids: None)
-    monkeypatch.setattr(economy, "coins", both_ask)
+    monkeypatch.setattr(GamificationEconomy, "lock", lambda self, *player_ids: None)
+    monkeypatch.setattr(GamificationEconomy, "coins", meeting)
 
-    sold = together(*[lambda: buy_shield(player_id=bob.pk)] * 2)
+    results = at_once(*[buying(bob)] * 2, errors=ShieldAlreadyLive)
 
-    assert "shield_already_live" in sold
+    assert {type(result) for result in results} == {Shield, ShieldAlreadyLive}
     assert Shield.objects.count() == 1
     assert PlayerProfile.objects.get(user=bob).coins == 50
 
 
-def test_two_commands_at_once_share_the_work_and_tell_everybody_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_commands_at_once_share_the_work_and_notify_each_player_once(monkeypatch: pytest.MonkeyPatch) -> None:
     long_ago = timezone.now() - dt.timedelta(days=30)
     for _ in range(6):
-        Shield.objects.create(player=player(), cost=0, bought_at=long_ago, expires_at=long_ago + dt.timedelta(days=7))
-    gate, met = threading.Barrier(2), threading.local()
-    expire = shield_service._expire
+        Shield.objects.create(player=player(), cost=0, bought_at=long_ago, expires_at=long_ago + WEEK)
+    wait, expire = once_in_both(threading.Barrier(2)), shield_service._expire
 
-    def both_hold_some(due, *args):
-        found = list(due)
-        if not getattr(met, "once", False):
-            met.once = True
-            gate.wait(PATIENCE)
-        return expire(found, *args)
+    def both_hold_a_batch(due: Iterable[Shield], *args: Any) -> int:
+        locked = list(due)
+        wait()
+        return expire(locked, *args)
 
-    monkeypatch.setattr(shield_service, "_expire", both_hold_some)
+    monkeypatch.setattr(shield_service, "_expire", both_hold_a_batch)
 
-    totals = together(*[lambda: expire_shields(batch=3)] * 2)
+    counts = at_once(*[lambda: expire_shields(batch=3)] * 2)
 
-    assert totals == [3, 3]
+    assert counts == [3, 3]
     assert HeistNotification.objects.count() == HeistNotification.objects.values("user").distinct().count() == 6

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from heists.errors import Busy
+from heists.management.options import require_at_least
 from heists.services import expire_shields
 
 # Pauses while the database is not available, for instance during a fail-over.
@@ -21,7 +22,8 @@ class Command(BaseCommand):
         parser.add_argument("--batch", type=int, default=200, help=_("shields in one transaction (default: 200)"))
 
     def handle(self, *args: Any, batch: int, **options: Any) -> None:
-        total = self._expire(max(1, batch))
+        require_at_least(1, batch=batch)
+        total = self._expire(batch)
         self.stdout.write(ngettext("%(n)s shield expired.", "%(n)s shields expired.", total) % {"n": total})
 
     def _expire(self, batch: int) -> int:

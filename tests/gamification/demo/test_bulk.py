@@ -92,7 +92,7 @@ def test_a_table_name_may_need_quotes(schema: Callable[[], set[Any]]) -> None:
             assert schema() < before
 
         assert schema() == before
-        assert Ledger.objects.get().player_id == user.pk
+        assert Ledger._default_manager.get().player == user
     finally:
         with connection.schema_editor() as editor:
             editor.delete_model(Ledger)

@@ -50,7 +50,7 @@ def test_the_cast_ends_in_the_states_that_cast_names(now: dt.datetime, seed: int
 
     def code(name: str) -> str | None:
         failure = next(alice.failures(alice.victim(keys[name])), None)
-        return failure and failure.code
+        return failure.code if failure else None
 
     assert tokens["alice"] >= 3
     assert code("bob") is None and alice.amount(alice.victim(keys["bob"])) >= 80

@@ -24,7 +24,7 @@ def values(model: Any, field: str) -> set[Any]:
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize("size", [{}, {"players": MIN_PLAYERS, "heists": MIN_HEISTS}])
 def test_every_status_and_notification_is_there_and_the_audit_finds_nothing(
-    now: dt.datetime, seed: int, size: dict[str, int]
+    now: dt.datetime, seed: int, size: dict[str, Any]
 ) -> None:
     seed_demo(seed=seed, now=now, **size)
 

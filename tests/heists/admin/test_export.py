@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 import tracemalloc
 from collections.abc import Iterator
@@ -38,7 +39,7 @@ def test_the_file_has_the_rows_of_the_list(client: Client, auditor: Any) -> None
     (row,) = rows(client, status="SUCCESS", q="alice")
     assert (row["id"], row["attacker"], row["victim"], row["points_stolen"]) == (str(heist.pk), "alice", "bob", "50")
     assert (row["status"], row["ip_address"]) == ("SUCCESS", "192.0.2.7")
-    assert row["created_at"] == heist.created_at.astimezone(export.dt.UTC).isoformat()
+    assert row["created_at"] == heist.created_at.astimezone(dt.UTC).isoformat()
     assert rows(client, q="nobody") == []
 
 

@@ -41,7 +41,7 @@ def test_trusted_proxies_are_counted_from_the_right(
     settings: Any, proxies: int, forwarded: str | None, remote: str, expected: str | None
 ) -> None:
     settings.HEISTS = {**settings.HEISTS, "TRUSTED_PROXIES": proxies}
-    headers = {} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded}
+    headers: dict[str, Any] = {} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded}
 
     assert client_address(RequestFactory().get("/", REMOTE_ADDR=remote, **headers)) == expected
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import json
 import uuid
+from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
 from django.utils import timezone
+from pytest_django import Settings
 
 from heists.choices import FailureCode, HeistStatus
 from heists.models import Heist, Shield
@@ -19,7 +21,7 @@ from tests.heists.api.answers import URL, problem
 pytestmark = pytest.mark.django_db
 
 
-def test_a_success_is_answered_with_the_attackers_side(signed_in):
+def test_a_success_is_answered_with_the_attackers_side(signed_in: Any) -> None:
     robber, victim = player("robber", points=10, tokens=2), player("victim", points=1000)
 
     response = signed_in(robber).post(URL, {"victim": victim.pk})
@@ -48,7 +50,7 @@ def test_a_success_is_answered_with_the_attackers_side(signed_in):
     assert (points_of(robber), points_of(victim)) == (60, 950)
 
 
-def test_a_shield_is_an_outcome(signed_in):
+def test_a_shield_is_an_outcome(signed_in: Any) -> None:
     robber, victim = player(tokens=1), player(points=1000)
     Shield.objects.create(player=victim, cost=50, expires_at=timezone.now() + dt.timedelta(days=1))
 
@@ -60,7 +62,7 @@ def test_a_shield_is_an_outcome(signed_in):
     assert response.json()["tokens_remaining"] == 0
 
 
-def test_times_are_in_utc_in_another_site_time_zone_too(signed_in, settings):
+def test_times_are_in_utc_in_another_site_time_zone_too(signed_in: Any, settings: Settings) -> None:
     settings.TIME_ZONE = "Pacific/Auckland"
     settings.HEISTS = {**settings.HEISTS, "MONTHLY_LOSS_PERCENT": 0}
     robber, victim = player(tokens=1), player(points=1000)
@@ -72,7 +74,7 @@ def test_times_are_in_utc_in_another_site_time_zone_too(signed_in, settings):
     assert first.json() == again.json()
 
 
-def test_a_rejection_is_a_409_with_its_code_and_numbers(signed_in):
+def test_a_rejection_is_a_409_with_its_code_and_numbers(signed_in: Any) -> None:
     robber, victim = player(), player(points=1000)
 
     response = signed_in(robber).post(URL, {"victim": victim.pk})
@@ -84,7 +86,7 @@ def test_a_rejection_is_a_409_with_its_code_and_numbers(signed_in):
     assert "Retry-After" not in response
 
 
-def test_a_rejection_by_time_has_retry_at_and_retry_after(signed_in):
+def test_a_rejection_by_time_has_retry_at_and_retry_after(signed_in: Any) -> None:
     robber, victim, other = player(tokens=2), player(points=1000), player(points=1000)
     client = signed_in(robber)
     client.post(URL, {"victim": victim.pk})
@@ -98,7 +100,7 @@ def test_a_rejection_by_time_has_retry_at_and_retry_after(signed_in):
     assert 86_000 < int(response["Retry-After"]) <= 86_400
 
 
-def test_insufficient_points_have_required_and_available(signed_in):
+def test_insufficient_points_have_required_and_available(signed_in: Any) -> None:
     robber, victim = player(tokens=1), player(points=15)
 
     body = problem(signed_in(robber).post(URL, {"victim": victim.pk}), 409, "insufficient_points")
@@ -106,7 +108,7 @@ def test_insufficient_points_have_required_and_available(signed_in):
     assert (body["required"], body["available"]) == (20, 15)
 
 
-def test_robbing_oneself_or_an_inactive_player_is_rejected(signed_in):
+def test_robbing_oneself_or_an_inactive_player_is_rejected(signed_in: Any) -> None:
     robber, gone = player(tokens=1), player(points=1000, is_active=False)
     client = signed_in(robber)
 
@@ -114,7 +116,7 @@ def test_robbing_oneself_or_an_inactive_player_is_rejected(signed_in):
     problem(client.post(URL, {"victim": gone.pk}), 409, "inactive_target")
 
 
-def test_a_sentence_is_in_the_language_of_the_request(signed_in):
+def test_a_sentence_is_in_the_language_of_the_request(signed_in: Any) -> None:
     robber, victim = player(), player(points=1000)
 
     response = signed_in(robber).post(URL, {"victim": victim.pk}, headers={"accept-language": "de"})
@@ -124,7 +126,7 @@ def test_a_sentence_is_in_the_language_of_the_request(signed_in):
 
 
 @pytest.mark.parametrize("reached", [True, False])
-def test_the_same_key_again_gives_the_same_answer(signed_in, reached):
+def test_the_same_key_again_gives_the_same_answer(signed_in: Any, reached: Any) -> None:
     robber, victim = player(tokens=2), player(points=1000 if reached else 0)
     client = signed_in(robber)
     headers = {"idempotency-key": str(uuid.uuid4())}
@@ -137,7 +139,7 @@ def test_the_same_key_again_gives_the_same_answer(signed_in, reached):
     assert Heist.objects.count() == 1
 
 
-def test_a_replay_is_answered_while_the_feature_is_off(signed_in, settings):
+def test_a_replay_is_answered_while_the_feature_is_off(signed_in: Any, settings: Settings) -> None:
     robber, victim = player(tokens=2), player(points=1000)
     client = signed_in(robber)
     first = client.post(URL, {"victim": victim.pk}, headers={"idempotency-key": "k"})
@@ -149,7 +151,7 @@ def test_a_replay_is_answered_while_the_feature_is_off(signed_in, settings):
     problem(client.post(URL, {"victim": victim.pk}), 503, "feature_disabled")
 
 
-def test_a_key_with_another_body_is_a_422(signed_in):
+def test_a_key_with_another_body_is_a_422(signed_in: Any) -> None:
     robber, victim, other = player(tokens=2), player(points=1000), player(points=1000)
     client = signed_in(robber)
     client.post(URL, {"victim": victim.pk}, headers={"idempotency-key": "k"})
@@ -157,7 +159,7 @@ def test_a_key_with_another_body_is_a_422(signed_in):
     problem(client.post(URL, {"victim": other.pk}, headers={"idempotency-key": "k"}), 422, "idempotency_key_reused")
 
 
-def test_a_key_belongs_to_its_player(signed_in):
+def test_a_key_belongs_to_its_player(signed_in: Any) -> None:
     one, two, victim = player(tokens=1), player(tokens=1), player(points=1000)
     signed_in(one).post(URL, {"victim": victim.pk}, headers={"idempotency-key": "k"})
 
@@ -165,7 +167,7 @@ def test_a_key_belongs_to_its_player(signed_in):
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "schlüssel", "a\tb", "\x7f"])
-def test_a_malformed_key_is_a_400(signed_in, key):
+def test_a_malformed_key_is_a_400(signed_in: Any, key: Any) -> None:
     victim = player(points=1000)
 
     response = signed_in(player(tokens=1)).post(URL, {"victim": victim.pk}, headers={"idempotency-key": key})
@@ -179,7 +181,7 @@ def test_a_malformed_key_is_a_400(signed_in, key):
     [None, True, False, 1.0, 1.5, "1", "", "x", "\x00", "\ud800", [], [1], {}, {"id": 1}, 2**63, -(2**63) - 1, 10**400],
     ids=repr,
 )
-def test_a_victim_of_the_wrong_type_or_range_is_a_400(signed_in, victim):
+def test_a_victim_of_the_wrong_type_or_range_is_a_400(signed_in: Any, victim: Any) -> None:
     sent = json.dumps({"victim": victim})
     response = signed_in(player(tokens=1)).generic("POST", URL, sent, content_type="application/json")
 
@@ -190,7 +192,7 @@ def test_a_victim_of_the_wrong_type_or_range_is_a_400(signed_in, victim):
 
 
 @pytest.mark.parametrize("victim", [0, -1, 987654321, 2**31 - 1])
-def test_an_unknown_victim_is_a_400(signed_in, victim):
+def test_an_unknown_victim_is_a_400(signed_in: Any, victim: Any) -> None:
     problem(signed_in(player(tokens=1)).post(URL, {"victim": victim}), 400, "unknown_player")
     assert not Heist.objects.exists()
 
@@ -216,7 +218,7 @@ def test_an_unknown_victim_is_a_400(signed_in, victim):
     ],
     ids=lambda body: repr(body[:20]),
 )
-def test_a_malformed_body_is_a_400(signed_in, body):
+def test_a_malformed_body_is_a_400(signed_in: Any, body: Any) -> None:
     response = signed_in(player(tokens=1)).generic("POST", URL, body, content_type="application/json")
 
     assert response.status_code == 400
@@ -224,7 +226,16 @@ def test_a_malformed_body_is_a_400(signed_in, body):
     assert not Heist.objects.exists()
 
 
-def test_a_body_in_another_charset_is_still_read_as_utf8(signed_in):
+@pytest.mark.parametrize("body", [[], 1, "x", None])
+def test_an_error_of_the_whole_body_has_a_fixed_field_name(signed_in: Any, body: Any) -> None:
+    response = signed_in(player(tokens=1)).generic("POST", URL, json.dumps(body), content_type="application/json")
+
+    errors = problem(response, 400, "validation_error")["errors"]
+
+    assert [error["field"] for error in errors] == ["non_field_errors"]
+
+
+def test_a_body_in_another_charset_is_still_read_as_utf8(signed_in: Any) -> None:
     victim = player(points=1000)
 
     response = signed_in(player(tokens=1)).generic(
@@ -234,7 +245,7 @@ def test_a_body_in_another_charset_is_still_read_as_utf8(signed_in):
     assert response.status_code == 201
 
 
-def test_a_long_body_is_a_413(signed_in):
+def test_a_long_body_is_a_413(signed_in: Any) -> None:
     response = signed_in(player()).generic("POST", URL, b" " * 70_000, content_type="application/json")
 
     problem(response, 413, "payload_too_large")
@@ -244,11 +255,11 @@ def test_a_long_body_is_a_413(signed_in):
     "kind",
     ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml", "x"],
 )
-def test_only_json_is_read(signed_in, kind):
+def test_only_json_is_read(signed_in: Any, kind: Any) -> None:
     problem(signed_in(player()).generic("POST", URL, b"victim=1", content_type=kind), 415, "unsupported_media_type")
 
 
-def test_every_rejection_of_the_table_has_a_problem():
+def test_every_rejection_of_the_table_has_a_problem() -> None:
 
     codes = {code for code in FailureCode if code != FailureCode.SHIELD}
     assert set(FailureCode.rejections()) == codes
@@ -256,7 +267,7 @@ def test_every_rejection_of_the_table_has_a_problem():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_heist_succeeds_with_atomic_requests(signed_in, settings):
+def test_a_heist_succeeds_with_atomic_requests(signed_in: Any, settings: Settings) -> None:
     robber, victim = player(tokens=1), player(points=1000)
     try:
         connection.settings_dict["ATOMIC_REQUESTS"] = True

@@ -9,7 +9,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from pytest_django import Settings
 
+from heists.api.pagination import KeysetPagination
 from heists.models import Heist, HeistToken
 from heists.services import execute_heist
 from tests.factories import player, rewrite
@@ -18,7 +20,7 @@ from tests.heists.api.answers import URL, problem
 pytestmark = pytest.mark.django_db
 
 
-def test_history_is_newest_first_and_hides_rejections_from_the_victim(signed_in):
+def test_history_is_newest_first_and_hides_rejections_from_the_victim(signed_in: Any) -> None:
     me, other = player(points=1000, tokens=5), player(points=1000, tokens=5)
     execute_heist(attacker_id=me.pk, victim_id=other.pk)  # success
     execute_heist(attacker_id=other.pk, victim_id=me.pk)  # success
@@ -42,7 +44,7 @@ def test_history_is_newest_first_and_hides_rejections_from_the_victim(signed_in)
     assert seen(created_before=second) == [won]
 
 
-def test_each_side_reads_its_own_points(signed_in):
+def test_each_side_reads_its_own_points(signed_in: Any) -> None:
     robber, victim = player(points=7, tokens=1), player(points=1000)
     heist = execute_heist(attacker_id=robber.pk, victim_id=victim.pk)
 
@@ -67,15 +69,17 @@ def test_each_side_reads_its_own_points(signed_in):
         {"page_size": "0"},
         {"page_size": "-1"},
         {"page_size": "many"},
-        {"page_size": "9" * 5000},
+        {"page_size": ""},
+        {"page_size": "1.5"},
+        {"page_size": "-" + "9" * 5000},
     ],
     ids=lambda query: str(query)[:40],
 )
-def test_an_invalid_query_is_a_400(signed_in, query):
+def test_an_invalid_query_is_a_400(signed_in: Any, query: Any) -> None:
     problem(signed_in(player()).get(URL, query), 400, "validation_error")
 
 
-def test_paging_forwards_and_backwards_shows_each_heist_once(signed_in):
+def test_paging_forwards_and_backwards_shows_each_heist_once(signed_in: Any) -> None:
     me, others = player(points=1000, tokens=1), [player(points=1000, tokens=1) for _ in range(3)]
     for other in others:
         execute_heist(attacker_id=other.pk, victim_id=me.pk)
@@ -86,7 +90,8 @@ def test_paging_forwards_and_backwards_shows_each_heist_once(signed_in):
     client = signed_in(me)
     expected = [heist.pk for heist in Heist.objects.visible_to(me.pk).newest_first()]
 
-    forwards, url, last = [], f"{URL}?page_size=2", ""
+    forwards: list[int] = []
+    url, last = f"{URL}?page_size=2", {}
     while url:
         page = client.get(url).json()
         forwards += [heist["id"] for heist in page["results"]]
@@ -98,6 +103,28 @@ def test_paging_forwards_and_backwards_shows_each_heist_once(signed_in):
 
     assert forwards == expected == backwards
     assert page["previous"] is None
+
+
+@pytest.mark.parametrize("path", ["", "targets/", "notifications/", "shields/"])
+@pytest.mark.parametrize(
+    ("page_size", "rows"),
+    [("1", 1), ("9", 9), ("99", 99), ("100", 100), ("101", 100), ("200", 100), ("1000", 100), ("9" * 5000, 100)],
+    ids=lambda value: str(value)[:8],
+)
+def test_a_page_has_at_most_100_rows(
+    signed_in: Any, monkeypatch: pytest.MonkeyPatch, path: str, page_size: str, rows: int
+) -> None:
+    sizes: list[int] = []
+    read = KeysetPagination.page_size
+
+    def page_size_of(self: KeysetPagination) -> int:
+        sizes.append(read(self))
+        return sizes[-1]
+
+    monkeypatch.setattr(KeysetPagination, "page_size", page_size_of)
+
+    assert signed_in(player()).get(URL + path, {"page_size": page_size}).status_code == 200
+    assert sizes == [rows]
 
 
 @pytest.mark.parametrize(
@@ -113,16 +140,16 @@ def test_paging_forwards_and_backwards_shows_each_heist_once(signed_in):
         "A" * 2000,
     ],
 )
-def test_a_forged_cursor_is_a_404(signed_in, cursor):
+def test_a_forged_cursor_is_a_404(signed_in: Any, cursor: Any) -> None:
     problem(signed_in(player()).get(URL, {"cursor": cursor}), 404, "invalid_cursor")
 
 
 @pytest.mark.parametrize("pk", ["0", "-1", "01", "x", "1.0", str(2**63), "9" * 100, "%00", "%F0%9F%92%B0", "٣", "None"])
-def test_a_path_without_a_heists_id_is_a_404(signed_in, pk):
+def test_a_path_without_a_heists_id_is_a_404(signed_in: Any, pk: Any) -> None:
     problem(signed_in(player()).get(f"{URL}{pk}/"), 404, "not_found")
 
 
-def test_the_token_of_a_new_player_is_zero(signed_in):
+def test_the_token_of_a_new_player_is_zero(signed_in: Any) -> None:
     response = signed_in(player()).get(f"{URL}token/")
 
     assert response.json() == {
@@ -135,7 +162,7 @@ def test_the_token_of_a_new_player_is_zero(signed_in):
     }
 
 
-def test_the_token_has_the_end_of_the_cooldown(signed_in, settings):
+def test_the_token_has_the_end_of_the_cooldown(signed_in: Any, settings: Settings) -> None:
     robber, victim = player(tokens=3), player(points=1000)
     execute_heist(attacker_id=robber.pk, victim_id=victim.pk)
     client = signed_in(robber)
@@ -150,7 +177,7 @@ def test_the_token_has_the_end_of_the_cooldown(signed_in, settings):
     assert client.get(f"{URL}token/").json()["cooldown_ends_at"] is None
 
 
-def test_stats_add_up(signed_in):
+def test_stats_add_up(signed_in: Any) -> None:
     me, other = player(points=1000, tokens=5), player(points=500, tokens=5)
     execute_heist(attacker_id=me.pk, victim_id=other.pk)  # +25
     execute_heist(attacker_id=me.pk, victim_id=other.pk)  # rejected
@@ -166,14 +193,14 @@ def test_stats_add_up(signed_in):
     }
 
 
-def test_stats_of_a_new_player_are_zero(signed_in):
+def test_stats_of_a_new_player_are_zero(signed_in: Any) -> None:
     body = signed_in(player()).get(f"{URL}stats/").json()
 
     assert body["net_points"] == 0
     assert set(body["as_attacker"].values()) == set(body["as_victim"].values()) == {0}
 
 
-def test_the_leaderboard_counts_this_months_successes(signed_in, settings):
+def test_the_leaderboard_counts_this_months_successes(signed_in: Any, settings: Settings) -> None:
     best, second, victims = player("best", tokens=1), player("second", tokens=1), [player(points=p) for p in (900, 800)]
     execute_heist(attacker_id=second.pk, victim_id=victims[1].pk)
     execute_heist(attacker_id=best.pk, victim_id=victims[0].pk)
@@ -193,7 +220,7 @@ def test_the_leaderboard_counts_this_months_successes(signed_in, settings):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_statement_counts(signed_in):
+def test_statement_counts(signed_in: Any) -> None:
     robber, victim = player(points=10, tokens=2), player(points=1000)
     client, counted = signed_in(robber), {}
     execute_heist(attacker_id=player(tokens=1).pk, victim_id=player(points=1000).pk)  # creates the rule set

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import pytest
 from django.utils import timezone
+from pytest_django import Settings
+from rest_framework.test import APIClient
 
 from heists.economy import get_economy
 from heists.models import Shield
+from heists.rules import Failure
 from heists.services import buy_shield, execute_heist
 from tests.factories import player
 
@@ -15,7 +19,7 @@ pytestmark = pytest.mark.django_db
 URL = "/api/heists/shields/"
 
 
-def test_buying_answers_with_the_shield(api):
+def test_buying_answers_with_the_shield(api: APIClient) -> None:
     api.force_authenticate(player("alice", coins=50))
 
     response = api.post(URL)
@@ -27,7 +31,7 @@ def test_buying_answers_with_the_shield(api):
     assert body["expires_at"].endswith("Z")
 
 
-def test_the_same_key_answers_with_the_same_status_and_shield(api):
+def test_the_same_key_answers_with_the_same_status_and_shield(api: APIClient) -> None:
     api.force_authenticate(player("alice", coins=100))
 
     first, second = (api.post(URL, headers={"Idempotency-Key": "a"}) for _ in range(2))
@@ -37,7 +41,7 @@ def test_the_same_key_answers_with_the_same_status_and_shield(api):
 
 
 @pytest.mark.parametrize(("coins", "code"), [(49, "insufficient_coins"), (100, "shield_already_live")])
-def test_an_impossible_purchase_is_a_409_with_its_code_and_numbers(api, coins, code):
+def test_an_impossible_purchase_is_a_409_with_its_code_and_numbers(api: APIClient, coins: Any, code: Any) -> None:
     alice = player("alice", coins=coins)
     if coins == 100:
         buy_shield(player_id=alice.pk)
@@ -50,7 +54,9 @@ def test_an_impossible_purchase_is_a_409_with_its_code_and_numbers(api, coins, c
     assert response.json().keys() & {"required", "available", "expires_at"}
 
 
-def test_a_site_without_coins_and_a_closed_shop_have_codes(api, monkeypatch, settings):
+def test_a_site_without_coins_and_a_closed_shop_have_codes(
+    api: APIClient, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
     api.force_authenticate(player("alice", coins=100))
 
     with monkeypatch.context() as poor:
@@ -64,7 +70,7 @@ def test_a_site_without_coins_and_a_closed_shop_have_codes(api, monkeypatch, set
     assert api.get(URL).status_code == 200
 
 
-def test_the_list_has_my_shields_newest_first_with_their_state(api):
+def test_the_list_has_my_shields_newest_first_with_their_state(api: APIClient) -> None:
     alice, bob = player("alice", points=1000, coins=200), player("bob", tokens=1)
     buy_shield(player_id=player("dave", coins=50).pk)
     used = buy_shield(player_id=alice.pk)
@@ -85,22 +91,22 @@ def test_the_list_has_my_shields_newest_first_with_their_state(api):
     ]
 
 
-def test_buying_and_reading_without_sign_in_is_a_401(api):
+def test_buying_and_reading_without_sign_in_is_a_401(api: APIClient) -> None:
     assert (api.get(URL).status_code, api.post(URL).status_code) == (401, 401)
 
 
-def test_an_inactive_account_is_a_403(api):
+def test_an_inactive_account_is_a_403(api: APIClient) -> None:
     api.force_authenticate(player("alice", coins=50, is_active=False))
 
     assert api.post(URL).status_code == 403
 
 
-def test_a_shield_does_not_change_the_preview():
+def test_a_shield_does_not_change_the_preview() -> None:
     alice, bob = player("alice", tokens=1, points=10), player("bob", points=1000, coins=50)
     from heists import conf
     from heists.queries import facts
 
-    def preview():
+    def preview() -> tuple[list[Failure], int]:
         seen = facts.read(
             alice.pk, [bob.pk], economy=get_economy(), rules=conf.rules(), now=timezone.now(), using="default"
         )

@@ -128,7 +128,7 @@ def test_a_healthy_pool_and_no_pool_are_silent(judge: Any) -> None:
 
 @pytest.mark.django_db
 def test_w008_missing_event_types() -> None:
-    PointEvent.objects.filter(type="HEIST_GAIN")._raw_delete("default")
+    PointEvent.objects.filter(type__name="HEIST_GAIN")._raw_delete("default")
     PointEventTypeMaster.objects.filter(name="HEIST_GAIN").delete()
 
     assert database.check_event_types(databases=["default"]) == [

@@ -45,7 +45,7 @@ def switch(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[S
         yield request.param
     finally:
         if request.param is as_django_tenants:
-            del connection.schema_name
+            delattr(connection, "schema_name")
         by_statement("public")
         with connection.cursor() as cursor:
             cursor.execute("DROP SCHEMA tenant CASCADE")
@@ -53,7 +53,7 @@ def switch(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[S
         connection.close()
 
 
-def heist_at(settings: Any, percentage: int) -> Heist:
+def heist_at(settings: Any, percentage: int) -> Any:
     settings.HEISTS = {**settings.HEISTS, "STEAL_PERCENTAGE": percentage}
     heist = execute_heist(attacker_id=player(tokens=1).pk, victim_id=player(points=1000).pk)
     return Heist.objects.select_related("rule_set").get(pk=heist.pk)
@@ -90,7 +90,7 @@ def test_rules_that_both_schemas_know_cost_no_statement(switch: Switch, settings
 def test_sums_are_cached_for_each_schema(switch: Switch, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cached, "SLOW_SECONDS", -1)
     cache.clear()
-    seen = []
+    seen: list[list[int]] = []
     for schema in ("public", "tenant", "public", "tenant"):
         switch(schema)
         if len(seen) < 2:

@@ -1,4 +1,4 @@
-"""Real deadlocks, real serialization failures, lost connections and an exhausted pool, each at a chosen moment."""
+"""Real deadlocks, serialization failures, lost connections and an exhausted pool, each at a chosen moment."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ from heists.db.retry import retry_transient
 from heists.errors import Busy, OutcomeUnknown
 from heists.models import Heist, RuleSet, TokenGrant
 from heists.services import execute_heist, grant_tokens
+from tests.concurrency import TIMEOUT_SECONDS, CallThread
 from tests.factories import player, points_of, tokens_of
-from tests.races.staging import PATIENCE, Rival, rival_at, watcher
+from tests.races.staging import ConcurrentCall, concurrent_at, connection_parameters
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.usefixtures("transactional_db")]
 
 
 @pytest.fixture(autouse=True)
 def reconnect() -> Iterator[None]:
-    """Leave the next test a connection as it was before this one."""
+    """Close the connection after the test, so that the next one opens its own."""
     yield
     connection.close()
 
@@ -41,14 +42,15 @@ def locked(user: Any) -> None:
 
 
 def terminate(backend: int) -> None:
-    """Kill a connection's server process, as an operator or a crash would."""
-    with psycopg.connect(**watcher(), autocommit=True) as other:
+    """End a connection's server process, as an operator or a crash would."""
+    with psycopg.connect(**connection_parameters(), autocommit=True) as other:
         other.execute("SELECT pg_terminate_backend(%s, 5000)", [backend])
 
 
 def my_backend() -> int:
     connection.ensure_connection()
-    return connection.connection.info.backend_pid
+    backend: int = connection.connection.info.backend_pid
+    return backend
 
 
 def test_a_deadlock_is_tried_again() -> None:
@@ -56,24 +58,24 @@ def test_a_deadlock_is_tried_again() -> None:
     tries: list[str] = []
 
     @retry_transient
-    def deed(first: Any, second: Any, meet: Callable[[], Any]) -> None:
+    def call(first: Any, second: Any, meet: Callable[[], Any]) -> None:
         tries.append(threading.current_thread().name)
         with durable_atomic("default", repeatable=True):
             locked(first)
             meet()
             locked(second)
 
-    rival = Rival(lambda: deed(bob, alice, lambda: None))
+    concurrent = ConcurrentCall(lambda: call(bob, alice, lambda: None))
 
     def meet() -> None:
-        if rival.ident is None:
-            rival.start()
-            rival.settle()
+        if concurrent.ident is None:
+            concurrent.start()
+            concurrent.settle()
 
-    deed(alice, bob, meet)
-    rival.finish()
+    call(alice, bob, meet)
+    concurrent.finish()
 
-    assert rival.error is None
+    assert concurrent.error is None
     assert len(tries) == 3
 
 
@@ -91,7 +93,7 @@ def test_a_serialization_failure_at_commit_is_tried_again() -> None:
             meet()
 
     @retry_transient
-    def deed() -> None:
+    def call() -> None:
         tries.append(1)
         try:
             write_skew("mine", meet)
@@ -101,62 +103,62 @@ def test_a_serialization_failure_at_commit_is_tried_again() -> None:
 
     try:
         alice = player()
-        rival = Rival(lambda: write_skew("theirs", lambda: None))
+        concurrent = ConcurrentCall(lambda: write_skew("theirs", lambda: None))
 
         def meet() -> None:
-            if rival.ident is None:
-                rival.start()
-                rival.finish()
+            if concurrent.ident is None:
+                concurrent.start()
+                concurrent.finish()
 
-        deed()
+        call()
     finally:
         del options["isolation_level"]
         connection.close()
 
-    assert rival.error is None
+    assert concurrent.error is None
     assert [error.sqlstate for error in errors] == [retry.SERIALIZATION_FAILURE]
     assert dict(TokenGrant.objects.values_list("source", "amount")) == {"theirs": 1, "mine": 2}
 
 
-def test_a_deed_that_always_loses_gives_up_and_says_that_nothing_was_done() -> None:
+def test_a_call_that_fails_each_time_raises_busy() -> None:
     tries: list[int] = []
 
     @retry_transient
-    def deed() -> None:
+    def call() -> None:
         tries.append(1)
         with durable_atomic("default", repeatable=True), connection.cursor() as cursor:
             cursor.execute("DO $$ BEGIN RAISE EXCEPTION 'again' USING ERRCODE = '40001'; END $$")
 
     with pytest.raises(Busy):
-        deed()
+        call()
 
     assert len(tries) == retry.MAX_ATTEMPTS
 
 
-def test_a_broken_constraint_is_no_reason_to_try_for_ever() -> None:
+def test_a_broken_constraint_is_retried_a_few_times_only() -> None:
     tries: list[int] = []
 
     @retry_transient
-    def deed() -> None:
+    def call() -> None:
         tries.append(1)
         with durable_atomic("default", repeatable=True):
             TokenGrant.objects.create(player_id=987654321, amount=1, reason="STAFF", source="nobody")
 
     with pytest.raises(IntegrityError):
-        deed()
+        call()
 
     assert len(tries) == retry.MAX_ATTEMPTS_OTHER
 
 
 @pytest.mark.parametrize("key", [None, "key"])
 @pytest.mark.parametrize(
-    "point", ["before the first look", "after the first look", "behind the lock", "after the points moved"]
+    "point", ["before the first look", "after the first look", "after the lock", "after the points moved"]
 )
-def test_a_backend_killed_during_the_deed_costs_nobody_anything(point: str, key: str | None) -> None:
+def test_a_backend_killed_during_the_call_is_retried(point: str, key: str | None) -> None:
     alice, bob = player(tokens=2), player(points=1000)
     backend = my_backend()
 
-    with rival_at(point, lambda: terminate(backend)):
+    with concurrent_at(point, lambda: terminate(backend)):
         heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk, idempotency_key=key)
 
     assert heist.status == HeistStatus.SUCCESS
@@ -164,11 +166,11 @@ def test_a_backend_killed_during_the_deed_costs_nobody_anything(point: str, key:
     assert my_backend() != backend
 
 
-def test_a_backend_killed_before_the_commit_is_answered_by_the_key() -> None:
+def test_a_backend_killed_before_the_commit_is_retried_with_a_key() -> None:
     alice, bob = player(tokens=2), player(points=1000)
     backend = my_backend()
 
-    with rival_at("before the commit", lambda: terminate(backend)):
+    with concurrent_at("before the commit", lambda: terminate(backend)):
         heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk, idempotency_key="key")
 
     assert heist.status == HeistStatus.SUCCESS
@@ -180,7 +182,8 @@ def lost_after_commit(monkeypatch: pytest.MonkeyPatch) -> None:
     """The next COMMIT is carried out, but its answer never arrives."""
     RuleSet.objects.in_force(conf.rules())
     connection.ensure_connection()
-    commit = connection._commit
+    # Django's own, private method: it runs the statement COMMIT.
+    commit = getattr(connection, "_commit")  # noqa: B009
 
     def lose() -> None:
         commit()
@@ -191,7 +194,7 @@ def lost_after_commit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "_commit", lose)
 
 
-def test_a_commit_whose_answer_is_lost_is_told_by_the_key(request: pytest.FixtureRequest) -> None:
+def test_a_commit_whose_answer_is_lost_is_found_by_the_key(request: pytest.FixtureRequest) -> None:
     alice, bob = player(tokens=2), player(points=1000)
     request.getfixturevalue("lost_after_commit")
 
@@ -201,7 +204,7 @@ def test_a_commit_whose_answer_is_lost_is_told_by_the_key(request: pytest.Fixtur
     assert (points_of(bob), tokens_of(alice).balance, Heist.objects.count()) == (950, 1, 1)
 
 
-def test_without_a_key_nobody_pretends_to_know(request: pytest.FixtureRequest) -> None:
+def test_a_commit_whose_answer_is_lost_without_a_key_is_an_unknown_outcome(request: pytest.FixtureRequest) -> None:
     alice, bob = player(tokens=2), player(points=1000)
     request.getfixturevalue("lost_after_commit")
 
@@ -211,7 +214,7 @@ def test_without_a_key_nobody_pretends_to_know(request: pytest.FixtureRequest) -
     assert (points_of(bob), tokens_of(alice).balance, Heist.objects.count()) == (950, 1, 1)
 
 
-def test_a_grant_whose_answer_is_lost_is_given_once(request: pytest.FixtureRequest) -> None:
+def test_a_grant_whose_answer_is_lost_is_granted_once(request: pytest.FixtureRequest) -> None:
     alice = player()
     request.getfixturevalue("lost_after_commit")
 
@@ -220,7 +223,7 @@ def test_a_grant_whose_answer_is_lost_is_given_once(request: pytest.FixtureReque
     assert tokens_of(alice).balance == 3
 
 
-def test_a_database_that_is_away_is_a_refusal_and_the_next_request_works(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_database_raises_busy_and_the_next_call_works(monkeypatch: pytest.MonkeyPatch) -> None:
     alice, bob = player(tokens=1), player(points=1000)
     connection.close()
     with monkeypatch.context() as patch:
@@ -234,7 +237,7 @@ def test_a_database_that_is_away_is_a_refusal_and_the_next_request_works(monkeyp
     assert Heist.objects.count() == 1
 
 
-def test_an_exhausted_pool_is_a_refusal_and_the_next_request_works(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exhausted_pool_raises_busy_and_the_next_call_works(monkeypatch: pytest.MonkeyPatch) -> None:
     alice, bob = player(tokens=1), player(points=1000)
     connection.close()
     held, free = threading.Event(), threading.Event()
@@ -243,31 +246,31 @@ def test_an_exhausted_pool_is_a_refusal_and_the_next_request_works(monkeypatch: 
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SELECT 1")
             held.set()
-            free.wait(PATIENCE)
+            assert free.wait(TIMEOUT_SECONDS)
 
     with monkeypatch.context() as patch:
         patch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)
         pool = {"min_size": 1, "max_size": 1, "timeout": 0.2}
         patch.setitem(connection.settings_dict, "OPTIONS", connection.settings_dict["OPTIONS"] | {"pool": pool})
-        greedy = threading.Thread(target=lambda: (hold(), connection.close()))
+        holder = CallThread(hold)
         try:
-            greedy.start()
-            assert held.wait(PATIENCE)
+            holder.start()
+            assert held.wait(TIMEOUT_SECONDS)
             with pytest.raises(Busy):
                 execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
             free.set()
-            greedy.join(PATIENCE)
+            holder.finish()
             heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
         finally:
             free.set()
             connection.close()
-            connection.close_pool()
+            getattr(connection, "close_pool")()  # noqa: B009
 
     assert heist.status == HeistStatus.SUCCESS
     assert Heist.objects.count() == 1
 
 
-def test_a_host_that_rolls_back_takes_its_tokens_along() -> None:
+def test_tokens_added_in_a_hosts_transaction_are_rolled_back_with_it() -> None:
     from heists.services import add_tokens
 
     alice = player()
@@ -279,7 +282,7 @@ def test_a_host_that_rolls_back_takes_its_tokens_along() -> None:
     assert not TokenGrant.objects.exists()
 
 
-def test_a_hook_of_the_host_that_raises_after_the_commit_undoes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_commit_hook_of_the_host_that_raises_undoes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     from gamification.economy import GamificationEconomy
 
     alice, bob = player(tokens=2), player(points=1000)
@@ -310,15 +313,15 @@ def rob_by_http(attacker: Any, victim: Any) -> Any:
     return post
 
 
-def test_a_database_that_is_away_is_a_503_problem_and_the_next_request_works(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_database_is_a_503_problem_and_the_next_request_works(monkeypatch: pytest.MonkeyPatch) -> None:
     post = rob_by_http(player(tokens=1), player(points=1000))
     connection.close()
     with monkeypatch.context() as patch:
         patch.setitem(connection.settings_dict, "PORT", "1")
-        away = post()
+        unreachable = post()
 
-    assert (away.status_code, away["Content-Type"]) == (503, "application/problem+json")
-    assert away["Retry-After"] == "1"
+    assert (unreachable.status_code, unreachable["Content-Type"]) == (503, "application/problem+json")
+    assert unreachable["Retry-After"] == "1"
     assert post().status_code == 201
     assert Heist.objects.count() == 1
 

@@ -11,11 +11,13 @@ import pytest
 from django.core.signing import Signer
 from django.template.utils import get_app_template_dirs
 from django.utils import translation
+from pytest_django import Settings
 
 from heists.choices import GrantReason, HeistNotificationType
 from heists.economy import get_economy
 from heists.emails import unsubscribe
 from heists.emails.compose import compose, unsubscribe_path
+from tests.conftest import HeistSettings
 from tests.factories import player
 from tests.heists.conftest import SITE, EmailTo
 
@@ -61,7 +63,7 @@ def test_every_type_has_a_subject_a_text_and_a_page(email_to: EmailTo, type: Hei
     assert "{%" not in html
 
 
-def test_the_end_of_protection_is_in_the_sites_time_zone(email_to, settings):
+def test_the_end_of_protection_is_in_the_sites_time_zone(email_to: EmailTo, settings: Settings) -> None:
     settings.TIME_ZONE = "Europe/Berlin"
     email = email_to(player("bob", email="bob@example.com"), "HEIST_VICTIM", **DETAILS["HEIST_VICTIM"])
 
@@ -71,7 +73,7 @@ def test_the_end_of_protection_is_in_the_sites_time_zone(email_to, settings):
     assert "March 4, 2026, 6:30 p.m." in html
 
 
-def test_names_add_no_headers_and_no_markup(email_to):
+def test_names_add_no_headers_and_no_markup(email_to: EmailTo) -> None:
     nasty = "eve\r\nBcc: everybody@example.com <script>alert(1)</script> & co"
     email = email_to(player("bob", email="bob@example.com"), "SHIELD_ACTIVATED", attacker_name=nasty)
 
@@ -85,7 +87,7 @@ def test_names_add_no_headers_and_no_markup(email_to):
     assert "<script>alert(1)</script> & co" in text
 
 
-def test_a_name_in_any_script_is_unchanged(email_to):
+def test_a_name_in_any_script_is_unchanged(email_to: EmailTo) -> None:
     email = email_to(player("bob", email="bob@example.com"), "SHIELD_ACTIVATED", attacker_name="Ελένη 🦊")
 
     message = composed(email)
@@ -94,7 +96,7 @@ def test_a_name_in_any_script_is_unchanged(email_to):
     assert "Ελένη 🦊" in parts(message)[0]
 
 
-def test_one_click_headers_and_message_id(email_to):
+def test_one_click_headers_and_message_id(email_to: EmailTo) -> None:
     email = email_to(player("bob", email="bob@example.com"))
 
     message = composed(email)
@@ -107,7 +109,7 @@ def test_one_click_headers_and_message_id(email_to):
     assert all(link in part for part in parts(message))
 
 
-def test_without_site_url_there_is_no_link_and_no_header(email_to, settings):
+def test_without_site_url_there_is_no_link_and_no_header(email_to: EmailTo, settings: Settings) -> None:
     settings.HEISTS = {**settings.HEISTS, "SITE_URL": ""}
     settings.DEFAULT_FROM_EMAIL = "Heists <no-reply@mail.example>"
     email = email_to(player("bob", email="bob@example.com"))
@@ -120,7 +122,7 @@ def test_without_site_url_there_is_no_link_and_no_header(email_to, settings):
     assert not any("http" in part for part in parts(message))
 
 
-def test_without_heists_urls_there_is_no_link(email_to, settings):
+def test_without_heists_urls_there_is_no_link(email_to: EmailTo, settings: Settings) -> None:
     email = email_to(player("bob", email="bob@example.com"))
     settings.ROOT_URLCONF = "django.contrib.auth.urls"
 
@@ -140,14 +142,16 @@ def test_without_heists_urls_there_is_no_link(email_to, settings):
         ("without_heists", ""),
     ],
 )
-def test_the_link_is_found_wherever_heists_is_mounted(settings, urlconf, path):
+def test_the_link_is_found_wherever_heists_is_mounted(settings: Settings, urlconf: Any, path: Any) -> None:
     settings.ROOT_URLCONF = f"tests.heists.emails.urlconfs.{urlconf}"
 
     with translation.override("de"):
         assert unsubscribe_path("token") == path
 
 
-def test_the_sender_is_email_from_or_default_from_email(email_to, heist_settings, settings):
+def test_the_sender_is_email_from_or_default_from_email(
+    email_to: EmailTo, heist_settings: HeistSettings, settings: Settings
+) -> None:
     settings.DEFAULT_FROM_EMAIL = "Site <site@example.com>"
     email = email_to(player("bob", email="bob@example.com"))
 
@@ -168,10 +172,10 @@ def test_a_host_overrides_a_template_by_a_file_of_the_same_path(
     assert composed(email)["Subject"] == "Unarmed, bob!"
 
 
-def test_an_email_is_in_its_players_language(email_to, monkeypatch):
-    asked = []
+def test_an_email_is_in_its_players_language(email_to: EmailTo, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
 
-    def language(self, user: Any):
+    def language(self: Any, user: Any) -> str:
         asked.append(user.username)
         return "ar"
 
@@ -184,7 +188,7 @@ def test_an_email_is_in_its_players_language(email_to, monkeypatch):
     assert asked == ["bob"]
 
 
-def test_without_metadata_the_stored_message_is_used(email_to):
+def test_without_metadata_the_stored_message_is_used(email_to: EmailTo) -> None:
     email = email_to(player("bob", email="bob@example.com"), "HEIST_VICTIM", **DETAILS["HEIST_VICTIM"])
     email.notification.metadata = None
     email.notification.message = "The stored message."
@@ -195,7 +199,7 @@ def test_without_metadata_the_stored_message_is_used(email_to):
     assert "The stored message." in html
 
 
-def test_a_token_names_its_player_and_type_and_is_not_forgeable(email_to):
+def test_a_token_names_its_player_and_type_and_is_not_forgeable(email_to: EmailTo) -> None:
     bob = player("bob")
     token = unsubscribe.token(bob, "HEIST_VICTIM")
 
@@ -204,7 +208,7 @@ def test_a_token_names_its_player_and_type_and_is_not_forgeable(email_to):
         assert unsubscribe.read(forged) is None
 
 
-def test_every_template_belongs_to_a_type_or_is_a_base():
+def test_every_template_belongs_to_a_type_or_is_a_base() -> None:
     [folder] = [
         path / "heists" / "email" for path in get_app_template_dirs("templates") if path.parent.name == "heists"
     ]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from pytest_django import Settings
 
 from heists.emails import unsubscribe
 from heists.errors import Busy
@@ -20,11 +24,11 @@ def browser() -> Client:
     return Client(enforce_csrf_checks=True)
 
 
-def link(user, type="HEIST_VICTIM"):
+def link(user: Any, type: str = "HEIST_VICTIM") -> str:
     return f"/api/heists/unsubscribe/{unsubscribe.token(user, type)}/"
 
 
-def test_a_scanner_that_follows_the_link_changes_nothing(browser: Any) -> None:
+def test_a_scanner_that_follows_the_link_changes_nothing(browser: Client) -> None:
     bob = player("bob")
 
     pages = [browser.get(link(bob)), browser.head(link(bob))]
@@ -34,7 +38,7 @@ def test_a_scanner_that_follows_the_link_changes_nothing(browser: Any) -> None:
     assert not EmailPreference.objects.exists()
 
 
-def test_the_one_click_post_stops_all_emails_without_login_or_csrf(browser):
+def test_the_one_click_post_stops_all_emails_without_login_or_csrf(browser: Client) -> None:
     bob = player("bob")
 
     page = browser.post(link(bob), {"List-Unsubscribe": "One-Click"})
@@ -43,7 +47,7 @@ def test_the_one_click_post_stops_all_emails_without_login_or_csrf(browser):
     assert EmailPreference.objects.get(player=bob).muted
 
 
-def test_the_buttons_stop_all_emails_or_one_type(browser):
+def test_the_buttons_stop_all_emails_or_one_type(browser: Client) -> None:
     bob, carol = player("bob"), player("carol")
 
     browser.post(link(bob), {"emails": "type"})
@@ -54,7 +58,7 @@ def test_the_buttons_stop_all_emails_or_one_type(browser):
     assert preferences[carol].muted
 
 
-def test_types_add_up(browser):
+def test_types_add_up(browser: Client) -> None:
     bob = player("bob")
 
     for type in ("HEIST_VICTIM", "TOKEN_EARNED", "HEIST_VICTIM"):
@@ -64,21 +68,57 @@ def test_types_add_up(browser):
 
 
 @pytest.mark.parametrize("token", ["nonsense", "a:b:c", "%00", "é"])
-def test_a_forged_link_is_not_found(browser, token):
+def test_a_forged_link_is_not_found(browser: Client, token: Any) -> None:
     url = f"/api/heists/unsubscribe/{token}/"
 
     assert [browser.get(url).status_code, browser.post(url).status_code] == [404, 404]
     assert not EmailPreference.objects.exists()
 
 
-def test_a_link_signed_by_another_key_is_not_found(browser, settings):
+def test_a_link_signed_by_another_key_is_not_found(browser: Client, settings: Settings) -> None:
     token = unsubscribe.token(player("bob"), "HEIST_VICTIM")
     settings.SECRET_KEY = "another site's key, which is long enough to be one"
 
     assert browser.post(f"/api/heists/unsubscribe/{token}/").status_code == 404
 
 
-def test_the_link_of_a_deleted_account_answers_like_any_other(browser):
+def test_a_link_of_another_tenant_is_not_found(browser: Client) -> None:
+    bob = player("bob")
+    url = link(bob)
+    assert browser.get(url).status_code == 200
+
+    with another_tenant():
+        status = browser.post(url).status_code
+
+    assert status == 404
+    assert not EmailPreference.objects.exists()
+
+
+@contextmanager
+def another_tenant() -> Iterator[None]:
+    """A second schema on PostgreSQL, another file on SQLite."""
+    if connection.vendor == "sqlite":
+        name = connection.settings_dict["NAME"]
+        connection.settings_dict["NAME"] = "other.sqlite3"
+        yield
+        connection.settings_dict["NAME"] = name
+    else:
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE SCHEMA other")
+            cursor.execute("SET LOCAL search_path TO other, public")
+            yield
+            cursor.execute("SET LOCAL search_path TO DEFAULT")
+
+
+@pytest.mark.parametrize(("name", "value"), [("HOST", "standby"), ("PORT", "6543"), ("USER", "other")])
+def test_a_link_outlives_a_failover(browser: Client, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    url = link(player("bob"))
+    monkeypatch.setitem(connection.settings_dict, name, value)
+
+    assert browser.get(url).status_code == 200
+
+
+def test_the_link_of_a_deleted_account_answers_like_any_other(browser: Client) -> None:
     bob = player("bob")
     url = link(bob)
     bob.delete()
@@ -87,7 +127,7 @@ def test_the_link_of_a_deleted_account_answers_like_any_other(browser):
     assert not EmailPreference.objects.exists()
 
 
-def test_the_page_is_private(browser):
+def test_the_page_is_private(browser: Client) -> None:
     page = browser.get(link(player("bob")))
 
     assert page.headers["Referrer-Policy"] == "no-referrer"
@@ -95,8 +135,8 @@ def test_the_page_is_private(browser):
     assert page.headers["X-Robots-Tag"] == "noindex"
 
 
-def test_a_busy_database_is_503(browser, monkeypatch):
-    def busy(**kwargs):
+def test_a_busy_database_is_503(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(**kwargs: Any) -> None:
         raise Busy
 
     monkeypatch.setattr("heists.api.unsubscribe.set_email_preference", busy)
@@ -104,7 +144,7 @@ def test_a_busy_database_is_503(browser, monkeypatch):
     assert browser.post(link(player("bob"))).status_code == 503
 
 
-def test_it_works_on_a_host_that_wraps_requests_in_transactions(browser: Any) -> None:
+def test_it_works_on_a_host_that_wraps_requests_in_transactions(browser: Client) -> None:
     from heists.api.unsubscribe import UnsubscribeView
 
     assert UnsubscribeView.as_view()._non_atomic_requests == {"default"}

@@ -17,14 +17,14 @@ from heists.emails.outbox import Tally
 from heists.management.commands import send_heist_emails
 from heists.models import OutboxEmail
 from tests.factories import player
-from tests.heists.conftest import is_marked_sent, state_of
-from tests.heists.mail_server import BUSY, OK
+from tests.heists.conftest import EmailTo, is_marked_sent, state_of
+from tests.heists.mail_server import BUSY, OK, MailServer
 
 Command = send_heist_emails.Command
 
 
 @pytest.fixture
-def pauses(monkeypatch) -> list[float]:
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Record the pauses instead of waiting, and send SIGTERM in the third."""
     seconds_asked: list[float] = []
 
@@ -38,7 +38,7 @@ def pauses(monkeypatch) -> list[float]:
 
 
 @pytest.fixture
-def one_connection(monkeypatch) -> None:
+def one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the connection whose transaction the test runs in."""
     monkeypatch.setattr(send_heist_emails, "close_old_connections", lambda: None)
 
@@ -50,7 +50,7 @@ def run(**options: Any) -> str:
 
 
 @pytest.mark.django_db
-def test_one_pass_reports_the_result_of_each_email(mail_server, email_to):
+def test_one_pass_reports_the_result_of_each_email(mail_server: MailServer, email_to: EmailTo) -> None:
     mail_server.answer = lambda number, recipient: BUSY if recipient.startswith("carol") else OK
     for name, address in (("alice", "alice@example.com"), ("bob", "bob@example.com"), ("carol", "carol@example.com")):
         email_to(player(name, email=address))
@@ -59,11 +59,13 @@ def test_one_pass_reports_the_result_of_each_email(mail_server, email_to):
 
 
 @pytest.mark.django_db
-def test_a_worker_stops_cleanly_on_sigterm_and_leaves_the_signals_as_they_were(email_to, pauses, one_connection):
+def test_a_worker_stops_cleanly_on_sigterm_and_leaves_the_signals_as_they_were(
+    email_to: EmailTo, pauses: Any, one_connection: Any
+) -> None:
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     email_to(player("bob", email="bob@example.com"))
 
-    assert run(loop=True).startswith("1 emails sent")
+    assert run(loop=True).startswith("1 email sent")
 
     assert len(pauses) == 3
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
@@ -71,31 +73,33 @@ def test_a_worker_stops_cleanly_on_sigterm_and_leaves_the_signals_as_they_were(e
 
 @pytest.mark.django_db
 def test_a_worker_that_gets_sigterm_finishes_its_email_and_releases_the_others(
-    email_to, monkeypatch, one_connection, pauses
-):
+    email_to: EmailTo, monkeypatch: pytest.MonkeyPatch, one_connection: Any, pauses: Any
+) -> None:
     user = player("bob", email="bob@example.com")
     for _ in range(5):
         email_to(user)
     deliver = outbox.MailConnection.send
 
-    def deliver_and_stop(self, message):
+    def deliver_and_stop(self: Any, message: Any) -> None:
         deliver(self, message)
         os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(outbox.MailConnection, "send", deliver_and_stop)
 
-    assert run(loop=True).startswith("1 emails sent")
+    assert run(loop=True).startswith("1 email sent")
 
     assert OutboxEmail.objects.filter(state="SENT").count() == 1
     assert OutboxEmail.objects.filter(state="WAITING", lease=None, leased_until=None).count() == 4
 
 
-def test_a_worker_continues_after_the_database_was_down(monkeypatch, pauses, one_connection):
+def test_a_worker_continues_after_the_database_was_down(
+    monkeypatch: pytest.MonkeyPatch, pauses: Any, one_connection: Any
+) -> None:
     away = OperationalError("gone")
     away.__cause__ = psycopg.OperationalError("gone")
     tallies: list[Any] = [away, away, Tally(sent=4)]
 
-    def deliver(**options):
+    def deliver(**options: Any) -> Any:
         found = tallies.pop(0)
         if isinstance(found, Exception):
             raise found
@@ -108,7 +112,9 @@ def test_a_worker_continues_after_the_database_was_down(monkeypatch, pauses, one
     assert pauses == [10, 20, 5]
 
 
-def test_a_worker_continues_after_the_mail_server_was_down(monkeypatch, pauses, one_connection):
+def test_a_worker_continues_after_the_mail_server_was_down(
+    monkeypatch: pytest.MonkeyPatch, pauses: Any, one_connection: Any
+) -> None:
     monkeypatch.setattr(send_heist_emails, "deliver_due_emails", lambda **options: Tally(unreachable="gone"))
 
     run(loop=True, pause=40)
@@ -119,12 +125,13 @@ def test_a_worker_continues_after_the_mail_server_was_down(monkeypatch, pauses, 
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 def test_a_connection_that_is_killed_between_sending_and_marking_only_delays(
-    mail_server, email_to, monkeypatch, pauses
-):
+    mail_server: MailServer, email_to: EmailTo, monkeypatch: pytest.MonkeyPatch, pauses: Any
+) -> None:
     email = email_to(player("bob", email="bob@example.com"))
-    deliver, killed = outbox.MailConnection.send, []
+    deliver = outbox.MailConnection.send
+    killed: list[int] = []
 
-    def deliver_and_kill(self, message):
+    def deliver_and_kill(self: Any, message: Any) -> None:
         deliver(self, message)
         if not killed:
             with connection.cursor() as cursor:
@@ -137,7 +144,7 @@ def test_a_connection_that_is_killed_between_sending_and_marking_only_delays(
 
     pause = Command._pause
 
-    def pause_until_the_lease_expires(self, seconds):
+    def pause_until_the_lease_expires(self: Command, seconds: float) -> None:
         close_old_connections()
         OutboxEmail.objects.update(leased_until=None)
         pause(self, seconds)
@@ -147,7 +154,7 @@ def test_a_connection_that_is_killed_between_sending_and_marking_only_delays(
 
     output = run(loop=True)
 
-    assert output.startswith("1 emails sent")
+    assert output.startswith("1 email sent")
     assert (state_of(email), is_marked_sent(email)) == ("SENT", True)
     first, second = mail_server.arrived
     assert first["Message-ID"] == second["Message-ID"]

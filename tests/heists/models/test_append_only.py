@@ -26,24 +26,21 @@ def success() -> Heist:
 def run(sql: str, *params: Any) -> int:
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
-        return cursor.rowcount
+        count: int = cursor.rowcount
+        return count
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("column", COLUMNS)
 def test_no_column_of_a_heist_can_be_edited_by_sql(column: str) -> None:
     heist = success()
-    for value in ("NULL", "1 - id", "'2001-01-01'", "'x'", "1 - points_stolen"):
-        # The value has to fit the column's type: the first that does must be rejected by the trigger.
-        try:
-            with transaction.atomic():
-                run(f"UPDATE heists_heist SET {column} = {value} WHERE id = %s", heist.pk)
-        except IntegrityError as error:
-            if "append-only" in str(error):
-                return
-        except Exception:
-            continue
-    pytest.fail(f"{column} can be edited")
+    # NULL fits every type; the columns that are null already get a value.
+    value = {"id": "id + 1", "failure_code": "'shield'", "failure_reason": "'x'", "retry_at": "'2001-01-01'"}.get(
+        column, "NULL"
+    )
+
+    with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
+        run(f"UPDATE heists_heist SET {column} = {value} WHERE id = %s", heist.pk)
 
 
 @pytest.mark.django_db

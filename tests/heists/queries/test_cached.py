@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 
 from heists.queries import cached
 
@@ -21,7 +22,7 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(cached, "SLOW_SECONDS", -1)
 
     def method(name: str) -> Any:
-        real = getattr(cached.cache, name)
+        real = getattr(cache, name)
 
         def call(*args: Any, **options: Any) -> Any:
             if name in methods:
@@ -31,7 +32,7 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return call
 
     for name in list(methods):
-        monkeypatch.setattr(cached.cache, name, method(name), raising=False)
+        monkeypatch.setattr(cache, name, method(name), raising=False)
     return methods
 
 

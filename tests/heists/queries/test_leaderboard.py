@@ -1,7 +1,8 @@
-"""The leaderboard: right, and remembered where it takes long to add up."""
+"""The leaderboard, which is cached where computing it takes long."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,8 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def _forget() -> Any:
-    cache.clear()
+def empty_cache_afterwards() -> Iterator[None]:
     yield
     cache.clear()
 
@@ -32,7 +32,7 @@ def board() -> list[tuple[int, Any]]:
     return [(leader.rank, leader.player.pk) for leader in leaderboard.leaders(now=timezone.now(), limit=10)]
 
 
-def test_a_small_site_always_sees_its_newest_heists(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fast_leaderboard_is_not_cached(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cached, "SLOW_SECONDS", 3600)
     first = rob("alice")
     assert board() == [(1, first.pk)]
@@ -42,7 +42,7 @@ def test_a_small_site_always_sees_its_newest_heists(monkeypatch: pytest.MonkeyPa
     assert board() == [(1, first.pk), (2, second.pk)]
 
 
-def test_a_ranking_that_takes_long_stands_for_a_minute_and_forgets_deleted_players(
+def test_a_slow_leaderboard_is_cached_and_omits_deleted_players(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(cached, "SLOW_SECONDS", -1)
@@ -58,19 +58,19 @@ def test_a_ranking_that_takes_long_stands_for_a_minute_and_forgets_deleted_playe
 
 
 @pytest.mark.parametrize("broken", ["get", "set"])
-def test_a_broken_cache_costs_time_only(monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
-    def refuse(*args: Any, **kwargs: Any) -> Any:
-        raise ConnectionError("the cache is away")
+def test_a_cache_that_is_down_costs_time_only(monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+    def fail(*args: Any, **kwargs: Any) -> Any:
+        raise ConnectionError("the cache is down")
 
     monkeypatch.setattr(cached, "SLOW_SECONDS", -1)
-    monkeypatch.setattr(cached.cache, broken, refuse, raising=False)
+    monkeypatch.setattr(cache, broken, fail, raising=False)
     first = rob("alice")
 
     assert board() == [(1, first.pk)]
 
 
-def test_what_nobody_remembered_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_cached_value_is_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
     first = rob("alice")
-    monkeypatch.setattr(cached.cache, "get", lambda key: "rubbish", raising=False)
+    monkeypatch.setattr(cache, "get", lambda key: "garbage", raising=False)
 
     assert board() == [(1, first.pk)]

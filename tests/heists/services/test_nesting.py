@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from pytest_django import Settings
 
 from heists import services
 from heists.choices import GrantReason
@@ -32,7 +33,7 @@ CALLS: dict[str, Callable[[Any, Any], Any]] = {
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 @pytest.mark.parametrize("enabled", [True, False])
-def test_it_raises_before_anything_is_written(call, enabled, settings):
+def test_it_raises_before_anything_is_written(call: Any, enabled: Any, settings: Settings) -> None:
     rich, poor = player(points=1000, tokens=2, coins=500), player(points=1000)
     services.execute_heist(attacker_id=poor.pk, victim_id=rich.pk, idempotency_key="key")
     settings.HEISTS = {**settings.HEISTS, "ENABLED": enabled, "STEAL_PERCENTAGE": 7}

@@ -25,7 +25,7 @@ def test_a_shield_blocks_one_attack_which_costs_the_token_and_starts_the_cooldow
     assert execute_heist(attacker_id=alice.pk, victim_id=bob.pk).failure_code == "cooldown"
 
 
-def test_the_victim_alone_is_told_with_the_attackers_name() -> None:
+def test_only_the_victim_is_notified_with_the_attackers_name() -> None:
     alice, bob = player("alice", tokens=1), player("bob", points=1000, coins=50)
     HeistNotification.objects.all().delete()
     buy_shield(player_id=bob.pk)
@@ -47,7 +47,7 @@ def test_the_next_attack_finds_no_shield() -> None:
     assert statuses == ["FAILED_SHIELD", "SUCCESS"]
 
 
-def test_a_shield_whose_time_is_over_blocks_nothing_although_nobody_marked_it() -> None:
+def test_an_expired_shield_that_is_not_yet_marked_blocks_nothing() -> None:
     alice, bob = player("alice", tokens=1), player("bob", points=1000)
     now = timezone.now()
     Shield.objects.create(player=bob, cost=0, bought_at=now - dt.timedelta(days=7), expires_at=now)

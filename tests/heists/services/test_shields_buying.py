@@ -18,7 +18,7 @@ from tests.factories import player
 pytestmark = pytest.mark.django_db
 
 
-def coins_of(user: Any):
+def coins_of(user: Any) -> int:
     return PlayerProfile.objects.values_list("coins", flat=True).get(user=user)
 
 
@@ -44,25 +44,25 @@ def test_a_free_shield_needs_no_coins_and_leaves_no_line_in_the_ledger(heist_set
     assert not CoinEntry.objects.filter(user=alice).exists()
 
 
-def test_too_few_coins_are_named_with_the_numbers_and_nothing_is_taken() -> None:
+def test_too_few_coins_are_an_error_with_the_numbers_and_nothing_is_taken() -> None:
     alice = player("alice", coins=49)
 
-    with pytest.raises(errors.InsufficientCoins) as refused:
+    with pytest.raises(errors.InsufficientCoins) as raised:
         buy_shield(player_id=alice.pk)
 
-    assert refused.value.details == {"required": 50, "available": 49}
+    assert raised.value.details == {"required": 50, "available": 49}
     assert coins_of(alice) == 49
     assert not Shield.objects.exists()
 
 
-def test_a_second_live_shield_is_refused_and_costs_nothing() -> None:
+def test_a_second_live_shield_is_an_error_and_costs_nothing() -> None:
     alice = player("alice", coins=100)
     shield = buy_shield(player_id=alice.pk)
 
-    with pytest.raises(errors.ShieldAlreadyLive) as refused:
+    with pytest.raises(errors.ShieldAlreadyLive) as raised:
         buy_shield(player_id=alice.pk)
 
-    assert refused.value.details == {"expires_at": shield.expires_at}
+    assert raised.value.details == {"expires_at": shield.expires_at}
     assert coins_of(alice) == 50
 
 
@@ -96,7 +96,7 @@ def test_two_players_may_use_the_same_key() -> None:
     assert shields == {alice.pk, bob.pk}
 
 
-def test_a_shield_that_expired_unnoticed_makes_way_and_its_owner_hears_of_it_once() -> None:
+def test_a_purchase_marks_an_expired_shield_and_notifies_its_owner_once() -> None:
     alice = player("alice", coins=100)
     old = buy_shield(player_id=alice.pk)
     long_ago = timezone.now() - dt.timedelta(days=30)
@@ -135,37 +135,41 @@ def test_an_inactive_account_buys_nothing() -> None:
         buy_shield(player_id=alice.pk)
 
 
-def test_an_id_that_is_nobodys_is_refused_without_a_trace() -> None:
+def test_an_unknown_player_is_an_error_and_leaves_no_row() -> None:
     with pytest.raises(errors.UnknownPlayer):
         buy_shield(player_id=987_654)
 
     assert not PlayerProfile.objects.exists()
 
 
-def test_an_economy_that_fails_at_the_till_takes_the_shield_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_economy_that_fails_to_take_the_coins_leaves_no_shield(monkeypatch: pytest.MonkeyPatch) -> None:
     alice = player("alice", coins=100)
 
-    def fail(*args, **kwargs):
-        raise RuntimeError("the till is stuck")
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("no coins today")
 
     monkeypatch.setattr(type(get_economy()), "spend_coins", fail)
 
-    with pytest.raises(RuntimeError):
+    with pytest.raises(RuntimeError, match="no coins today"):
         buy_shield(player_id=alice.pk)
 
     assert not Shield.objects.exists()
 
 
-def test_the_host_hears_of_a_purchase_after_the_commit(django_capture_on_commit_callbacks: Any) -> None:
-    alice, heard = player("alice", coins=100), []
-    listener = lambda shield, **kwargs: heard.append(shield)  # noqa: E731
+def test_the_signal_of_a_purchase_is_sent_after_the_commit(django_capture_on_commit_callbacks: Any) -> None:
+    alice = player("alice", coins=100)
+    received: list[Shield] = []
+
+    def listener(shield: Shield, **kwargs: Any) -> None:
+        received.append(shield)
+
     shield_bought.connect(listener)
     try:
         with django_capture_on_commit_callbacks() as callbacks:
             shield = buy_shield(player_id=alice.pk)
-        assert heard == []
+        assert received == []
         for callback in callbacks:
             callback()
-        assert heard == [shield]
+        assert received == [shield]
     finally:
         shield_bought.disconnect(listener)

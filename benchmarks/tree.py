@@ -1,0 +1,113 @@
+"""Measure the service calls of the tree in the current directory, a round for each line on standard input.
+
+`benchmarks.against` runs this file in two trees, so it uses public names only. A line is the number of calls, and the
+answer a line of JSON: mean milliseconds of this process's CPU for a call, by service.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+# The tree's own packages, not the neighbours of this file.
+sys.path[0] = os.getcwd()
+
+import django
+
+django.setup()
+
+import logging
+
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+
+from gamification.models import PlayerProfile
+from heists.economy import get_economy
+from heists.models import HeistToken
+from heists.services import execute_heist, grant_tokens
+
+HOST_SECONDS = 0.0
+
+
+def timed(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the method of the host's economy, which adds its CPU time to HOST_SECONDS."""
+
+    def run(*args: Any) -> Any:
+        global HOST_SECONDS
+        begun = time.process_time()
+        try:
+            return call(*args)
+        finally:
+            HOST_SECONDS += time.process_time() - begun
+
+    return run
+
+
+def players(count: int, *, points: int, tokens: int) -> list[Any]:
+    """Insert players with an email address, points and tokens; return their primary keys."""
+    names = [f"p{uuid.uuid4().hex[:20]}" for _ in range(count)]
+    User = get_user_model()
+    users = User.objects.bulk_create([User(username=name, email=f"{name}@example.com") for name in names])
+    profiles = [
+        PlayerProfile(user=user, points=points, monthly_points=points, referral_code=secrets.token_hex(6).upper())
+        for user in users
+    ]
+    PlayerProfile.objects.bulk_create(profiles)
+    HeistToken.objects.bulk_create([HeistToken(user=user, balance=tokens, total_earned=tokens) for user in users])
+    return [user.pk for user in users]
+
+
+def cpu_ms(calls: list[Callable[[], Any]]) -> float:
+    begun = time.process_time()
+    for call in calls:
+        call()
+    return (time.process_time() - begun) * 1000 / len(calls)
+
+
+def a_round(count: int) -> dict[str, float]:
+    """Return the CPU milliseconds of a call, by service."""
+    global HOST_SECONDS
+    attackers, victims = players(count, points=1000, tokens=1), players(count, points=1000, tokens=0)
+    pairs = list(zip(attackers, victims, strict=True))
+
+    def executing(attacker: Any, victim: Any) -> Callable[[], Any]:
+        key = str(uuid.uuid4())
+        return lambda: execute_heist(
+            attacker_id=attacker, victim_id=victim, ip_address="203.0.113.9", idempotency_key=key
+        )
+
+    def granting(user: Any) -> Callable[[], Any]:
+        return lambda: grant_tokens(player=user, amount=1, reason="PROMOTION", source=uuid.uuid4().hex)  # type: ignore[arg-type]
+
+    HOST_SECONDS = 0.0
+    execution = cpu_ms([executing(*pair) for pair in pairs])
+    host = HOST_SECONDS * 1000 / count
+    return {
+        "execution": execution,
+        "execution, the host's lock and transfer": host,
+        "execution, our own": execution - host,
+        # The attackers have no token left.
+        "rejection": cpu_ms([executing(*pair) for pair in pairs]),
+        "grant": cpu_ms([granting(user) for user in get_user_model().objects.filter(pk__in=victims)]),
+    }
+
+
+def main() -> None:
+    logging.disable(logging.WARNING)
+    call_command("migrate", verbosity=0)
+    economy = type(get_economy())
+    for name in ("lock", "transfer"):
+        setattr(economy, name, timed(getattr(economy, name)))
+    print("ready", flush=True)
+    for line in sys.stdin:
+        print(json.dumps(a_round(int(line))), flush=True)
+
+
+if __name__ == "__main__":
+    main()

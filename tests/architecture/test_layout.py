@@ -1,0 +1,80 @@
+"""The tests lie as the code lies: `heists/rules.py` is tested by `tests/heists/test_rules.py`."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from tests import ROOT
+
+# Modules without a test module of their name, and the test module that covers them instead.
+ELSEWHERE = {
+    "heists/apps.py": "checks/test_registry.py",
+    "heists/choices.py": "test_rules.py",
+    "heists/errors.py": "api/test_problems.py",
+    "heists/user_model.py": "test_economy.py",
+    "heists/admin/charts.py": "admin/test_dashboard.py",
+    "heists/admin/filters.py": "admin/test_lists.py",
+    "heists/admin/grants.py": "admin/test_lists.py",
+    "heists/admin/notifications.py": "admin/test_lists.py",
+    "heists/admin/paginator.py": "admin/test_lists.py",
+    "heists/admin/search.py": "admin/test_lists.py",
+    "heists/admin/shields.py": "admin/test_lists.py",
+    "heists/api/base.py": "api/test_problems.py",
+    "heists/api/fields.py": "api/test_schema.py",
+    "heists/api/pagination.py": "api/test_reading.py",
+    "heists/api/parsers.py": "api/test_problems.py",
+    "heists/api/player_ids.py": "api/test_targets.py",
+    "heists/api/serializers.py": "api/test_reading.py",
+    "heists/api/token.py": "api/test_reading.py",
+    "heists/api/unsubscribe.py": "emails/test_unsubscribe.py",
+    "heists/db/atomic.py": "services/test_nesting.py",
+    "heists/queries/dashboard.py": "admin/test_dashboard.py",
+    "heists/queries/evidence.py": "admin/test_heists.py",
+    "heists/queries/preview.py": "api/test_targets.py",
+    "heists/queries/rollups.py": "admin/test_dashboard.py",
+    "heists/services/event_types.py": "management/test_seed_heists.py",
+    "heists/services/preferences.py": "api/test_preferences.py",
+    "heists/services/token_csv.py": "management/test_grant_tokens.py",
+    "heists/management/commands/audit_heists.py": "audit/test_audit.py",
+    "heists/management/commands/expire_shields.py": "services/test_shields_expiring.py",
+    "heists/management/commands/prune_heists.py": "services/test_retention.py",
+    "heists/management/commands/summarize_heists.py": "admin/test_dashboard.py",
+}
+# Packages whose modules are tested together: each test is about a constraint or a check, not about a module.
+TOGETHER = {"heists/models": "models/test_constraints.py", "heists/audit": "audit/test_audit.py"}
+TESTS = ROOT / "tests" / "heists"
+
+
+def has_behaviour(source: str) -> bool:
+    return any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) for node in ast.walk(ast.parse(source)))
+
+
+MODULES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for path in (ROOT / "heists").rglob("*.py")
+    if path.name != "__init__.py" and "migrations" not in path.parts and has_behaviour(path.read_text())
+)
+
+
+def own_tests(module: str) -> list[str]:
+    """Return the test modules named after a module: `test_shields.py`, or `test_shields_buying.py` for a part of it."""
+    folder, _, name = module.removeprefix("heists/").removesuffix(".py").replace("/commands", "").rpartition("/")
+    names = [f"test_{name}.py", f"test_{name}_*.py"]
+    return [path.name for pattern in names for path in (TESTS / folder).glob(pattern)]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_has_a_test_module_of_its_name(module: str) -> None:
+    elsewhere = ELSEWHERE.get(module) or TOGETHER.get(module.rpartition("/")[0])
+
+    if elsewhere:
+        assert (TESTS / elsewhere).exists()
+    else:
+        assert own_tests(module), f"add a test module, or name the one that covers {module} in ELSEWHERE"
+
+
+def test_the_exceptions_are_needed() -> None:
+    assert ELSEWHERE.keys() <= set(MODULES)
+    assert [module for module in ELSEWHERE if own_tests(module)] == []

@@ -73,7 +73,9 @@ def amount(victim: Any, now: dt.datetime) -> int:
 
 def rows(**columns: Any) -> list[dict[str, Any]]:
     """Return the heists with these values, compared here and not by the database."""
-    found = Heist.objects.values("attacker", "victim", "status", "created_at", "points_stolen", "rule_set__token_cost")
+    found: Any = Heist.objects.values(
+        "attacker", "victim", "status", "created_at", "points_stolen", "rule_set__token_cost"
+    )
     return [row for row in found if all(row[name] == value for name, value in columns.items())]
 
 
@@ -88,8 +90,8 @@ def monthly_points(player: Any) -> int:
 
 def tokens(player: Any) -> int:
     """Return what was granted less what was spent."""
-    granted = sum(grant.amount for grant in TokenGrant.objects.all() if grant.player_id == player)
-    return granted - sum(row["rule_set__token_cost"] for row in outcomes(attacker=player))
+    granted: int = sum(grant.amount for grant in TokenGrant.objects.all() if grant.player_id == player)
+    return granted - sum(int(row["rule_set__token_cost"]) for row in outcomes(attacker=player))
 
 
 def other_player(attacker: Any, victim: Any) -> No | None:

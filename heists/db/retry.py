@@ -111,7 +111,7 @@ def in_callers_transaction(using: str) -> bool:
     """Return whether a transaction is open; the one that a TestCase puts around a test does not count."""
     blocks = connections[using].atomic_blocks
     # Django's own condition for a durable `atomic()`.
-    return bool(blocks) and not blocks[-1]._from_testcase
+    return bool(blocks) and not getattr(blocks[-1], "_from_testcase", False)
 
 
 def close_if_useless(error: BaseException, using: str | None = None) -> None:

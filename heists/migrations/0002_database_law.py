@@ -179,6 +179,7 @@ def forget_spent(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> No
 
 
 # PostgreSQL. At commit, so that the order in which a transaction deletes a player and the heists does not matter.
+# The function names the user table: a migration of the host that renames it has to replace the function.
 CHECK_DELETE = """
 CREATE OR REPLACE FUNCTION heists_check_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     IF EXISTS (SELECT FROM {user} WHERE {key} = OLD.attacker_id)

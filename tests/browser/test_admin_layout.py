@@ -45,7 +45,7 @@ def addresses(page: Any) -> list[str]:
     found = ["/admin/", "/admin/heists/"]
     for model in MODELS:
         table = f"/admin/heists/{model._meta.model_name}/"
-        found += [table, f"{table}{model.objects.order_by('pk').first().pk}/change/"]
+        found += [table, f"{table}{model.objects.order_by('pk').values_list('pk', flat=True)[0]}/change/"]
     found += [f"/admin/heists/heist/dashboard/?days={days}" for days in (7, 90)]
     found += ["/admin/heists/heist/?q=alice&role=attacker&from=2020-01-01", "/admin/heists/heist/?q=nosuch"]
     return [*found, f"/admin/heists/heisttoken/grant/?player={alice.pk}"]

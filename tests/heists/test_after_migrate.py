@@ -100,7 +100,8 @@ def test_installed_again_a_heist_never_gets_an_id_of_an_earlier_one(migrated_aga
     call_command("migrate", "heists", "zero", verbosity=0)
     call_command("migrate", "heists", verbosity=0)
 
-    assert AttemptLog.objects.values_list("heist_id", "attacker", "deleted").get() == (old.pk, None, True)
+    row: Any = AttemptLog.objects.values_list("heist_id", "attacker", "deleted").get()
+    assert row == (old.pk, None, True)
     assert "0 heists" in audit()
     if demo:
         seed_demo(players=MIN_PLAYERS, heists=MIN_HEISTS, force=True)

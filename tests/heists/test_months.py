@@ -14,8 +14,8 @@ MINUTE = dt.timedelta(minutes=1)
 YEARS = range(2015, 2031)
 
 
-def utc(*args: int) -> dt.datetime:
-    return dt.datetime(*args, tzinfo=dt.UTC)  # type: ignore[arg-type]
+def utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> dt.datetime:
+    return dt.datetime(year, month, day, hour, minute, tzinfo=dt.UTC)
 
 
 def by_walking(zone: ZoneInfo, date: dt.date) -> dt.datetime:

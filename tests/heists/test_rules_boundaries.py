@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -26,7 +27,7 @@ FREE = Rules(
 )
 
 
-def with_rules(**numbers: int | str) -> Rules:
+def with_rules(**numbers: Any) -> Rules:
     return dataclasses.replace(FREE, **numbers)
 
 

@@ -120,7 +120,8 @@ def function_at(source: str, line: int) -> str:
 
 
 def _lines(source: str, changed: str) -> tuple[str, str]:
-    was, becomes = [], []
+    was: list[str] = []
+    becomes: list[str] = []
     for line in difflib.ndiff(source.splitlines(), changed.splitlines()):
         if line[:2] in ("- ", "+ ") and line[2:].strip():
             (was if line[0] == "-" else becomes).append(" ".join(line[2:].split()))

@@ -53,7 +53,7 @@ LOOKUPS = {"gt": ("gte", "lte"), "gte": ("gt", "lt"), "lt": ("lte", "gte"), "lte
 TWINS = {"min": "max", "max": "min", "any": "all", "all": "any", "first": "last", "last": "first"}
 
 
-class Rewrite(Operator):
+class Rewrite(Operator):  # type: ignore[misc]
     """Base of the operators here: a subclass yields the texts that may stand in the place of a node."""
 
     before_after: ClassVar[tuple[tuple[str, str], ...]] = ()

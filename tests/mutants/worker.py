@@ -151,7 +151,11 @@ def main() -> None:
     preload()
     for line in sys.stdin:
         request = json.loads(line)
-        answer = prepare(request) or {} if "prepare" in request else judge(request)
+        answer: dict[str, Any] = {}
+        if "prepare" in request:
+            prepare(request)
+        else:
+            answer = judge(request)
         print(json.dumps(answer), file=channel)
 
 

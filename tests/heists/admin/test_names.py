@@ -123,6 +123,7 @@ def test_an_email_that_can_not_be_rendered_still_has_a_page(
 
     monkeypatch.setattr("heists.admin.emails.compose", broken)
     email = OutboxEmail.objects.filter(notification__user=world.victim).first()
+    assert email is not None
     OutboxEmail.objects.filter(pk=email.pk).update(state=EmailState.FAILED, last_error="SMTPException: full")
 
     text = page(client, email)

@@ -103,7 +103,8 @@ def test_it_repeats_only_what_passes_by_itself(
     retry_after: str | None,
     sent: int,
 ) -> None:
-    requests, pauses = [], []
+    requests: list[Any] = []
+    pauses: list[float] = []
     monkeypatch.setattr(client_module.time, "sleep", pauses.append)
 
     def fail(self: Any, request: Any) -> None:

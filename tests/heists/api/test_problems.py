@@ -137,7 +137,6 @@ def database_error(kind: type[Exception], cause: Exception, **attributes: Any) -
 TEMPORARY = {
     "connection lost": database_error(OperationalError, psycopg.OperationalError("gone")),
     "connection closed": database_error(InterfaceError, psycopg.InterfaceError("gone")),
-    "connection closed before, in Django": OperationalError("gone"),
     "shutdown": database_error(OperationalError, psycopg.errors.AdminShutdown("gone")),
     "too many connections": database_error(OperationalError, psycopg.errors.TooManyConnections("gone")),
     "no free connection": database_error(OperationalError, psycopg_pool.PoolTimeout("gone")),

@@ -111,10 +111,17 @@ def test_paging_forwards_and_backwards_shows_each_heist_once(signed_in: Any) -> 
     [("1", 1), ("9", 9), ("99", 99), ("100", 100), ("101", 100), ("200", 100), ("1000", 100), ("9" * 5000, 100)],
     ids=lambda value: str(value)[:8],
 )
-def test_a_page_has_at_most_100_rows(signed_in, monkeypatch, path, page_size, rows):
-    sizes = []
+def test_a_page_has_at_most_100_rows(
+    signed_in: Any, monkeypatch: pytest.MonkeyPatch, path: str, page_size: str, rows: int
+) -> None:
+    sizes: list[int] = []
     read = KeysetPagination.page_size
-    monkeypatch.setattr(KeysetPagination, "page_size", lambda self: sizes.append(read(self)) or sizes[-1])
+
+    def page_size_of(self: KeysetPagination) -> int:
+        sizes.append(read(self))
+        return sizes[-1]
+
+    monkeypatch.setattr(KeysetPagination, "page_size", page_size_of)
 
     assert signed_in(player()).get(URL + path, {"page_size": page_size}).status_code == 200
     assert sizes == [rows]

@@ -127,7 +127,7 @@ def test_a_commit_without_an_answer_is_an_unknown_outcome(
     driver: Any, repeatable: bool, expected: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connection.ensure_connection()
-    commit = connection._commit
+    commit = getattr(connection, "_commit")  # noqa: B009 - private, unknown to the type checker
 
     def lose() -> None:
         commit()

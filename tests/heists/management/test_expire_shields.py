@@ -10,7 +10,6 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from heists.errors import Busy
-from heists.management.commands import expire_shields as command
 from heists.models import Shield
 from heists.rules import DAY
 from heists.services import shields
@@ -22,7 +21,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     waited: list[float] = []
-    monkeypatch.setattr(command.time, "sleep", waited.append)
+    monkeypatch.setattr("time.sleep", waited.append)
     return waited
 
 

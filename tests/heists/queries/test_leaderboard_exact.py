@@ -15,6 +15,7 @@ from django.core.cache import cache
 from heists.choices import HeistRole
 from heists.models import Heist, HeistToken, RuleSet
 from heists.queries import cached, dashboard, leaderboard
+from heists.queries.rollups import Rollup
 from heists.rules import Rules
 from tests.factories import player
 
@@ -62,8 +63,9 @@ def expected(rows: list[tuple[Any, Any, int, dt.datetime]], side: int, places: i
     points: Counter[Any] = Counter()
     heists: Counter[Any] = Counter()
     for row in rows:
-        points[row[side].pk] += row[2]
-        heists[row[side].pk] += 1
+        player: Any = row[side]
+        points[player.pk] += row[2]
+        heists[player.pk] += 1
     ranked = sorted(points, key=lambda key: (-points[key], -heists[key], key))
     return [(key, heists[key], points[key]) for key in ranked[:places]]
 
@@ -110,7 +112,7 @@ def test_any_data_gives_the_ranking_of_a_plain_sum(seed: int, monkeypatch: pytes
         found = leaderboard.leaders(now=NOW, limit=5)
         assert [(one.player.pk, one.heists, one.points_stolen) for one in found] == expected(rows, 0, 5)
     for role, side in ((HeistRole.ATTACKER, 0), (HeistRole.VICTIM, 1)):
-        rollup = leaderboard.Rollup.up_to(NOW, dt.date(2026, 3, 1), "UTC")
+        rollup = Rollup.up_to(NOW, dt.date(2026, 3, 1), "UTC")
         assert leaderboard.best(rollup, role, 3) == expected(rows, side, 3)
 
 
@@ -122,7 +124,7 @@ def test_the_closed_days_decide_where_they_can(monkeypatch: pytest.MonkeyPatch) 
     ]
     rows += [(users[19], users[-1], 30, TODAY), (users[25], users[-1], 60, TODAY)]
     insert(rows)
-    rollup = leaderboard.Rollup.up_to(NOW, dt.date(2026, 3, 1), "UTC")
+    rollup = Rollup.up_to(NOW, dt.date(2026, 3, 1), "UTC")
 
     assert leaderboard._from_closed(rollup, HeistRole.ATTACKER, 5) is not None
     assert leaderboard.best(rollup, HeistRole.ATTACKER, 5) == expected(rows, 0, 5)

@@ -15,6 +15,7 @@ from django.db import connections, router
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Collate
 
+from ..economy import Economy, get_economy
 from ..models import TokenGrant
 
 # Players that one search finds at most.
@@ -44,6 +45,7 @@ def player_by_id(text: str) -> Any:
 def player_ids(text: str) -> list[Any]:
     """Return the keys of the players that this text finds: by name, email address or key, else by start of name.
 
+    A name is the user name, or the name that players see (`Economy.search_players`).
     Email addresses are compared exactly; a host with many players wants an index on that column.
     """
     User = get_user_model()
@@ -58,7 +60,19 @@ def player_ids(text: str) -> list[Any]:
     found = set(users.filter(exact).values_list("pk", flat=True)[:MAX_PLAYERS])
     if by_id := player_by_id(text):
         found.add(by_id.pk)
-    return sorted(found) or list(_starting_with(users, normalized).values_list("pk", flat=True)[:MAX_PLAYERS])
+    found |= _shown_as(text, exact=True)
+    if not found:
+        found = {*_starting_with(users, normalized).values_list("pk", flat=True)[:MAX_PLAYERS], *_shown_as(text)}
+    return sorted(found)[:MAX_PLAYERS]
+
+
+def _shown_as(text: str, *, exact: bool = False) -> set[Any]:
+    economy = get_economy()
+    # The default searches the user names, as above.
+    if type(economy).search_players is Economy.search_players:
+        return set()
+    rows = economy.search_players(text, exact=exact)
+    return set() if rows is None else set(rows.values_list("pk", flat=True)[:MAX_PLAYERS])
 
 
 def address(text: str) -> str | None:

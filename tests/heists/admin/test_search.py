@@ -12,6 +12,7 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
+from gamification.economy import GamificationEconomy
 from heists.admin import search
 from heists.services import execute_heist
 from tests.factories import player
@@ -76,3 +77,17 @@ def test_a_list_says_that_there_is_no_such_player(client: Client, auditor: Any) 
         assert "No player has this name" in client.get(address, {"q": "nosuch"}).content.decode()
         assert "No player has this name" not in client.get(address, {"q": "idle"}).content.decode()
     assert "No player has this name" not in client.get(reverse(LIST), {"q": "192.0.2.9"}).content.decode()
+
+
+def test_players_are_found_by_the_name_that_players_see(monkeypatch: pytest.MonkeyPatch) -> None:
+    def search_players(self: Any, text: str, *, exact: bool = False) -> Any:
+        lookup = "first_name" if exact else "first_name__startswith"
+        return get_user_model().objects.filter(**{lookup: text})
+
+    monkeypatch.setattr(GamificationEconomy, "search_players", search_players, raising=False)
+    ann, anna, annex = player("u1", first_name="Ann"), player("u2", first_name="Anna"), player("Annex")
+
+    assert search.player_ids("Ann") == [ann.pk]
+    assert search.player_ids("An") == [ann.pk, anna.pk, annex.pk]
+    assert search.player_ids("u2") == [anna.pk]
+    assert search.player_ids("nobody") == []

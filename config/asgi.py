@@ -2,7 +2,10 @@
 
 import os
 
+# Under ASGI a request may get a thread of its own, which would leave its connection open for as long as it may be kept.
+os.environ.setdefault("DATABASE_CONN_MAX_AGE", "0")
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
 from django.core.asgi import get_asgi_application
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 application = get_asgi_application()

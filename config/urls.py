@@ -5,16 +5,20 @@ from django.urls import include, path
 from django.views.generic import TemplateView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from gamification.api.views import LoginView, SignupView
+from gamification.api.throttling import throttled
+from gamification.api.views import LoginView, LogoutView, PasswordView, SignupView
 
 from . import errors
 
 urlpatterns = [
     path("", TemplateView.as_view(template_name="start.html"), name="start"),
+    path("admin/login/", throttled(admin.site.login)),
     path("admin/", admin.site.urls),
     path("api/heists/", include("heists.urls")),
     path("api/signup/", SignupView.as_view(), name="signup"),
     path("api/auth/login/", LoginView.as_view(), name="login"),
+    path("api/auth/logout/", LogoutView.as_view(), name="logout"),
+    path("api/auth/password/", PasswordView.as_view(), name="password"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     # Last: a client of the API reads JSON, also where it mistyped.

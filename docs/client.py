@@ -34,6 +34,18 @@ class Problem(Exception):
         # Seconds; None where the server does not ask to repeat.
         self.retry_after = int(retry_after) if retry_after and retry_after.isdigit() else None
 
+    @property
+    def is_temporary(self) -> bool:
+        """Whether the same request may be repeated later.
+
+        429 and 503 may be, with Retry-After. Without it, `feature_disabled` does not pass soon, and `outcome_unknown`
+        needs a look at the history first. 409 is final, although it may have Retry-After: a rule failed.
+        """
+        if self.code is None:
+            # Not an answer of the API, but of a proxy that can't reach it.
+            return self.status in (502, 503, 504)
+        return self.status in (429, 503) and self.retry_after is not None
+
 
 class Client:
     """Sends JSON to one site for one player."""
@@ -60,11 +72,9 @@ class Client:
             try:
                 return self.send(method, path, body, key)
             except Problem as problem:
-                # 429 and 503 with Retry-After: repeat later. 409 also has Retry-After, but is final: a rule failed.
-                # 503 without it: `feature_disabled` does not pass soon, and `outcome_unknown` needs a look first.
-                if pause is None or problem.status not in (429, 503) or problem.retry_after is None:
+                if pause is None or not problem.is_temporary:
                     raise
-                pause = max(pause, min(problem.retry_after, MAX_PAUSE_SECONDS))
+                pause = max(pause, min(problem.retry_after or 0, MAX_PAUSE_SECONDS))
             except (OSError, http.client.HTTPException):
                 if pause is None:
                     raise
@@ -84,11 +94,18 @@ class Client:
             return self.read(request)
         except urllib.error.HTTPError as error:
             with error:
-                raise Problem(error.code, json.load(error), error.headers["Retry-After"]) from None
+                raise Problem(error.code, self.problem_body(error), error.headers["Retry-After"]) from None
 
     def read(self, request: urllib.request.Request) -> Any:
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - the same
             return json.load(answer)
+
+    def problem_body(self, error: urllib.error.HTTPError) -> dict[str, Any]:
+        try:
+            body = json.load(error)
+        except ValueError:
+            return {}
+        return body if isinstance(body, dict) else {}
 
     def all_results(self, path: str, **query: Any) -> Any:
         """Yield the results of all pages."""

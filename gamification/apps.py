@@ -1,5 +1,6 @@
 from django.apps import AppConfig
-from django.db.models.signals import post_migrate
+from django.conf import settings
+from django.db.models.signals import post_migrate, post_save
 from django.utils.translation import gettext_lazy as _
 
 
@@ -12,5 +13,7 @@ class GamificationConfig(AppConfig):
         # Imported, because drf-spectacular finds extensions that way.
         from .api import schema  # noqa: F401
         from .event_types import seed_after_flush
+        from .services import end_tokens
 
+        post_save.connect(end_tokens, sender=settings.AUTH_USER_MODEL, dispatch_uid="gamification.end_tokens")
         post_migrate.connect(seed_after_flush, sender=self, dispatch_uid="gamification.seed_event_types")

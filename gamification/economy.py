@@ -6,21 +6,21 @@ processor time of a heist (docs/performance.md); the economy of docs/integrating
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db import connections, router
-from django.db.models import F, QuerySet
+from django.db import connections
+from django.db.models import F, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
-from heists.economy import Economy, PointEventRow
+from heists.economy import Economy, PointEventRow, ShieldPayment
 from heists.errors import InsufficientCoins
 from heists.models import Heist
 
 from . import errors, services
-from .models import CoinReason, PlayerProfile, PointEvent
+from .models import CoinEntry, CoinReason, PlayerProfile, PointEvent
 
 MOVE_POINTS = """
     UPDATE gamification_playerprofile SET monthly_points = %s WHERE user_id = %s AND monthly_points = %s
@@ -64,10 +64,11 @@ class GamificationEconomy(Economy):
                 raise errors.StaleBalance
 
     def _connection(self) -> Any:
-        return connections[router.db_for_write(PlayerProfile)]
+        return connections[services.written_to()]
 
     def coins(self, player_id: Any) -> int:
-        return PlayerProfile.objects.filter(user_id=player_id).values_list("coins", flat=True).first() or 0
+        profiles = PlayerProfile.objects.using(services.written_to())
+        return profiles.filter(user_id=player_id).values_list("coins", flat=True).first() or 0
 
     def spend_coins(self, player_id: Any, amount: int, *, reference: str) -> None:
         try:
@@ -78,8 +79,28 @@ class GamificationEconomy(Economy):
     def point_events(self, heist_ids: Iterable[int]) -> Iterable[PointEventRow]:
         ids = iter(heist_ids)
         while references := [f"heist:{pk}" for pk in islice(ids, REFERENCES_PER_QUERY)]:
-            events = PointEvent.objects.filter(type__in=["HEIST_GAIN", "HEIST_LOSS"], reference__in=references)
+            events = PointEvent.objects.using(services.written_to()).filter(
+                type__in=["HEIST_GAIN", "HEIST_LOSS"], reference__in=references
+            )
             # The condition of the partial index, so that the database can use it.
             rows = events.exclude(reference="").values_list("reference", "user_id", "points")
             for reference, user_id, points in rows:
                 yield PointEventRow(int(reference.removeprefix("heist:")), user_id, points)
+
+    def all_point_events(self) -> Iterable[PointEventRow]:
+        events = PointEvent.objects.filter(type__in=["HEIST_GAIN", "HEIST_LOSS"])
+        for reference, user_id, points in events.values_list("reference", "user_id", "points").iterator():
+            heist_id = reference.removeprefix("heist:")
+            yield PointEventRow(int(heist_id) if heist_id.isdecimal() else 0, user_id, points)
+
+    def shield_payments(self, shield_ids: Iterable[int]) -> Iterable[ShieldPayment]:
+        ids = iter(shield_ids)
+        while references := [f"shield:{pk}" for pk in islice(ids, REFERENCES_PER_QUERY)]:
+            entries = CoinEntry.objects.filter(reason=CoinReason.SHIELD, reference__in=references)
+            rows = entries.exclude(reference="").values_list("reference", "user_id", "amount")
+            for reference, user_id, amount in rows:
+                yield ShieldPayment(int(reference.removeprefix("shield:")), user_id, -amount)
+
+    def ledger_balances(self, player_ids: Collection[Any]) -> Mapping[Any, int]:
+        events = PointEvent.objects.filter(user__in=player_ids).order_by()
+        return {user: int(points) for user, points in events.values_list("user").annotate(points=Sum("points"))}

@@ -69,7 +69,8 @@ class PlayerProfile(models.Model):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         # Not the field's default: migrations would import it from here.
-        self.referral_code = self.referral_code or new_referral_code()
+        if self._state.adding:
+            self.referral_code = self.referral_code or new_referral_code()
         super().save(*args, **kwargs)
 
 
@@ -202,6 +203,8 @@ class CoinEntry(LedgerRow):
         indexes = [
             # One player's entries, newest first, in the admin; and the cascade when the player is deleted.
             models.Index(fields=["user", "-id"], name="coin_entry_of_user"),
+            # The payments for some shields, for the audit (GamificationEconomy.shield_payments).
+            models.Index(fields=["reference"], condition=~Q(reference=""), name="coin_entry_reference"),
         ]
 
     def __str__(self) -> str:

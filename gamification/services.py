@@ -1,6 +1,7 @@
 """Points, coins and accounts: every change of them (docs/specification.md, "The two apps").
 
 Each public function is one durable transaction. Locks are on profiles, in the order of their users' primary keys.
+Everything is read from the database that is written (`written_to`): a replica may lag behind the locks.
 """
 
 from __future__ import annotations
@@ -8,12 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth import get_user_model, password_validation
-from django.contrib.auth.backends import AllowAllUsersModelBackend
 from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connections, router, transaction
+from django.db.models import Q
 from django.db.transaction import TransactionManagementError
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from knox.models import get_token_model
 
 import heists.conf
@@ -41,6 +43,7 @@ from .models import (
     PointEventTypeMaster,
     new_referral_code,
 )
+from .names import look_alikes, mixes_alphabets
 
 # Two equal codes are one chance in 2**60.
 CODE_ATTEMPTS = 5
@@ -49,12 +52,18 @@ CODE_ATTEMPTS = 5
 LOCK = "SELECT user_id FROM gamification_playerprofile WHERE user_id IN ({placeholders}) ORDER BY user_id"
 
 
+def written_to() -> str:
+    """Return the alias of the database that holds the balances, and is written."""
+    return router.db_for_write(PlayerProfile)
+
+
 def lock_profiles(*user_ids: Any) -> None:
     """Lock these users' profiles until the transaction ends, in the order of the users' primary keys.
 
     Missing profiles are created. The caller holds the transaction; raises TransactionManagementError without one.
     """
-    connection = connections[router.db_for_write(PlayerProfile)]
+    using = written_to()
+    connection = connections[using]
     if connection.get_autocommit():
         raise TransactionManagementError("lock_profiles() needs a transaction.")
     lock = LOCK.format(placeholders=", ".join(["%s"] * len(user_ids)))
@@ -67,7 +76,7 @@ def lock_profiles(*user_ids: Any) -> None:
         if not missing:
             return
         # Another transaction may create the same profile, or an equal referral code: both are ignored and tried again.
-        PlayerProfile.objects.bulk_create(
+        PlayerProfile.objects.using(using).bulk_create(
             [PlayerProfile(user_id=user_id, referral_code=new_referral_code()) for user_id in sorted(missing)],
             ignore_conflicts=True,
         )
@@ -79,8 +88,9 @@ def award_points(*, player: Any, type_name: str, points: int, reference: str = "
 
     Raises UnknownEventType, InsufficientPoints where a negative award exceeds the balance, BalanceTooLarge.
     """
-    with transaction.atomic(durable=True):
-        if not PointEventTypeMaster.objects.filter(name=type_name, active=True).exists():
+    using = written_to()
+    with transaction.atomic(using=using, durable=True):
+        if not PointEventTypeMaster.objects.using(using).filter(name=type_name, active=True).exists():
             raise UnknownEventType(type=type_name)
         lock_profiles(player.pk)
         return _add_points(player.pk, type_name, points, reference)
@@ -88,7 +98,7 @@ def award_points(*, player: Any, type_name: str, points: int, reference: str = "
 
 def award_coins(*, player: Any, amount: int, reason: CoinReason = CoinReason.AWARD, reference: str = "") -> CoinEntry:
     """Change a player's coins and return the ledger entry. Raises InsufficientCoins, BalanceTooLarge."""
-    with transaction.atomic(durable=True):
+    with transaction.atomic(using=written_to(), durable=True):
         lock_profiles(player.pk)
         return add_coins(player.pk, amount, reason, reference)
 
@@ -96,7 +106,8 @@ def award_coins(*, player: Any, amount: int, reason: CoinReason = CoinReason.AWA
 def sign_up(*, username: str, password: str, email: str = "", referral_code: str | None = None) -> Any:
     """Create an account, reward its referrer, and return the user.
 
-    1. Validate the name and the password, and hash it. Hashing is slow, so no lock is held yet.
+    1. Validate the name and the password, and hash it. A name that looks like an existing one is taken. Hashing is
+       slow, so no lock is held yet.
     2. Lock the referrer's profile: two sign-ups with one code at once run one after the other.
     3. Create the user; the unique username decides between two equal requests.
     4. Create the profile, with the points of the SIGNUP type.
@@ -110,19 +121,59 @@ def sign_up(*, username: str, password: str, email: str = "", referral_code: str
     _validate_account(user, password)
     user.set_password(password)
     code = _read_code(referral_code)
+    if _is_taken(user.username):
+        raise UsernameTaken
 
     for _attempt in range(CODE_ATTEMPTS):
         user.pk = None
         user._state.adding = True
         try:
-            with transaction.atomic(durable=True):
+            with transaction.atomic(using=written_to(), durable=True):
                 _create_account(user, code)
             return user
         except IntegrityError as exc:
-            if model.objects.filter(username=user.username).exists():
+            if _is_taken(user.username):
                 raise UsernameTaken from exc
             collision = exc
     raise collision
+
+
+def _is_taken(username: str) -> bool:
+    """Return whether an account has this name, in any case, or one that looks the same."""
+    alike = Q()
+    for name in look_alikes(username):
+        alike |= Q(username__iexact=name)
+    return get_user_model().objects.using(written_to()).filter(alike).exists()
+
+
+def sign_out(*, user: Any, token: Any = None) -> None:
+    """End one token of the user's; without one, all."""
+    tokens = get_token_model().objects.filter(user=user)
+    (tokens.filter(pk=token.pk) if token is not None else tokens).delete()
+
+
+def change_password(*, user: Any, password: str, new_password: str) -> None:
+    """Change the password of an account and end its tokens (see `end_tokens`).
+
+    Raises InvalidCredentials where `password` is not the present one, and Django's ValidationError for the new one.
+    """
+    with transaction.atomic(using=written_to(), durable=True):
+        account = get_user_model().objects.using(written_to()).select_for_update().get(pk=user.pk)
+        if not account.check_password(password):
+            raise InvalidCredentials
+        try:
+            password_validation.validate_password(new_password, account)
+        except ValidationError as exc:
+            raise ValidationError({"new_password": exc.error_list}) from exc
+        account.set_password(new_password)
+        account.save(update_fields=["password"])
+
+
+def end_tokens(*, instance: Any, created: bool, **kwargs: Any) -> None:
+    """End all tokens of an account whose password was changed, here or in the admin; a receiver of post_save."""
+    # Set by `set_password`, and not where Django only hashes the same password in a better way.
+    if not created and instance._password is not None:
+        sign_out(user=instance)
 
 
 def sign_in(*, username: str, password: str) -> str:
@@ -131,8 +182,12 @@ def sign_in(*, username: str, password: str) -> str:
     Raises InvalidCredentials, and InactiveAccount only where the password is right. Django's sign-in signals are sent
     with `request=None`: a service knows no request.
     """
-    user = AllowAllUsersModelBackend().authenticate(None, username=username, password=password)
+    model = get_user_model()
+    user = model.objects.using(written_to()).filter(username=model.normalize_username(username)).first()
     if user is None:
+        # Takes as long as a wrong password does, so that the time does not tell which names exist.
+        model().set_password(password)
+    if user is None or not user.check_password(password):
         user_login_failed.send(sender=__name__, credentials={"username": username}, request=None)
         raise InvalidCredentials
     if not user.is_active:
@@ -147,7 +202,7 @@ def sign_in(*, username: str, password: str) -> str:
 
 def add_coins(user_id: Any, amount: int, reason: CoinReason, reference: str) -> CoinEntry:
     """Change coins and write the ledger entry. The caller holds the transaction and the lock on the profile."""
-    profile = PlayerProfile.objects.only("coins").get(user_id=user_id)
+    profile = PlayerProfile.objects.using(written_to()).only("coins").get(user_id=user_id)
     if profile.coins + amount < 0:
         raise InsufficientCoins(required=-amount, available=profile.coins)
     if profile.coins + amount > MAX_BALANCE:
@@ -159,7 +214,7 @@ def add_coins(user_id: Any, amount: int, reason: CoinReason, reference: str) -> 
 
 def _add_points(user_id: Any, type_name: str, points: int, reference: str) -> PointEvent:
     """Change points and write the event. The caller holds the transaction and the lock on the profile."""
-    profile = PlayerProfile.objects.only("points", "monthly_points").get(user_id=user_id)
+    profile = PlayerProfile.objects.using(written_to()).only("points", "monthly_points").get(user_id=user_id)
     balances = (profile.points, profile.monthly_points)
     if min(balances) + points < 0:
         raise InsufficientPoints(required=-points, available=min(balances))
@@ -172,7 +227,9 @@ def _add_points(user_id: Any, type_name: str, points: int, reference: str) -> Po
 
 
 def _validate_account(user: Any, password: str) -> None:
-    problems = {}
+    problems: dict[str, Any] = {}
+    if mixes_alphabets(user.username):
+        problems["username"] = [ValidationError(_("Use letters of one alphabet."), code="mixed_alphabets")]
     try:
         user.clean_fields(exclude=["password"])
     except ValidationError as exc:
@@ -200,11 +257,8 @@ def _create_account(user: Any, code: str | None) -> None:
     referrer = _lock_referrer(code)
     user.save(force_insert=True)
     profile = PlayerProfile(user=user, referred_by=referrer)
-    worth = dict(
-        PointEventTypeMaster.objects.filter(name__in=["SIGNUP", "REFERRAL_BONUS"], active=True).values_list(
-            "name", "points"
-        )
-    )
+    types = PointEventTypeMaster.objects.using(written_to()).filter(active=True)
+    worth = dict(types.filter(name__in=["SIGNUP", "REFERRAL_BONUS"]).values_list("name", "points"))
     profile.points = profile.monthly_points = worth.get("SIGNUP", 0)
     profile.save(force_insert=True)
     if "SIGNUP" in worth:
@@ -226,9 +280,8 @@ def _create_account(user: Any, code: str | None) -> None:
 def _lock_referrer(code: str | None) -> Any:
     if code is None:
         return None
-    profile = (
-        PlayerProfile.objects.select_for_update(of=("self",)).select_related("user").filter(referral_code=code).first()
-    )
+    profiles = PlayerProfile.objects.using(written_to()).select_for_update(of=("self",)).select_related("user")
+    profile = profiles.filter(referral_code=code).first()
     if profile is None:
         raise UnknownReferralCode
     return profile.user

@@ -6,7 +6,7 @@ and names the class in `HEISTS["ECONOMY"]`. Each method below says what it must 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.contrib.auth import get_user_model
@@ -33,6 +33,14 @@ class PointEventRow(NamedTuple):
     heist_id: int
     player_id: PlayerId
     points: int
+
+
+class ShieldPayment(NamedTuple):
+    """What a player paid for a shield by the host's own records, as `audit_heists` compares it with the shield."""
+
+    shield_id: int
+    player_id: PlayerId
+    coins: int
 
 
 class Economy:
@@ -83,6 +91,26 @@ class Economy:
 
     def point_events(self, heist_ids: Iterable[int]) -> Iterable[PointEventRow] | None:
         """Return the point events of these heists, for the audit; None where the host keeps none."""
+        return None
+
+    def all_point_events(self) -> Iterable[PointEventRow] | None:
+        """Return the point events of all heists, for the audit; None where the host cannot list them.
+
+        It is also read once when the tables of heists are created, so that a heist never gets the id of one that an
+        earlier installation wrote events for. An event that names no heist has the id 0. A large site returns an
+        iterator.
+        """
+        return None
+
+    def shield_payments(self, shield_ids: Iterable[int]) -> Iterable[ShieldPayment] | None:
+        """Return what was paid for these shields (reference `shield:<id>`), for the audit; None where unknown."""
+        return None
+
+    def ledger_balances(self, player_ids: Collection[PlayerId]) -> Mapping[PlayerId, int] | None:
+        """Return the monthly points of these players by the host's own ledger; None where there is no ledger.
+
+        A player who is missing has 0. The audit compares them with `players()`.
+        """
         return None
 
     def name(self, player: Any) -> str:

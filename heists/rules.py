@@ -16,6 +16,8 @@ from zoneinfo import ZoneInfo
 from .choices import FailureCode
 
 DAY = dt.timedelta(days=1)
+# How far the clocks of two hosts may differ (docs/specification.md, "The rules").
+CLOCK_TOLERANCE = dt.timedelta(seconds=1)
 # The most points a player can have: the largest integer that every JSON client reads exactly.
 MAX_POINTS = 2**53 - 1
 
@@ -185,24 +187,51 @@ def daily_limit_ends_at(rules: Rules, attacker: Attacker, now: dt.datetime) -> d
     surplus = len(today) - rules.max_heists_per_day
     if surplus < 0:
         return None
-    # A limit of 0 rejects on an empty day too.
-    return (today[surplus] if today else now) + DAY
+    # A limit of 0 never has room.
+    return (today[surplus] if rules.max_heists_per_day else now) + DAY
 
 
 def month_start(rules: Rules, now: dt.datetime) -> dt.datetime:
-    """Return the first moment of this calendar month in the site's time zone."""
-    return _month_start(rules.time_zone, now)
-
-
-@lru_cache(maxsize=64)
-def _month_start(time_zone: str, now: dt.datetime) -> dt.datetime:
-    # Cached: several questions about one attempt ask for it.
-    return now.astimezone(ZoneInfo(time_zone)).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    """Return when this calendar month of the site's time zone began: the earliest instant whose date lies in it."""
+    return _month(rules.time_zone, now)[0]
 
 
 def next_month(rules: Rules, now: dt.datetime) -> dt.datetime:
-    """Return the first moment of the next calendar month in the site's time zone."""
-    return month_start(rules, month_start(rules, now) + dt.timedelta(days=32))
+    """Return when the next calendar month of the site's time zone begins."""
+    return _month(rules.time_zone, now)[1]
+
+
+@lru_cache(maxsize=1024)
+def day_start(time_zone: str, date: dt.date) -> dt.datetime:
+    """Return the earliest instant, in UTC, whose date in this time zone is `date` or later.
+
+    It is not always midnight: clocks are set forward over midnight in some zones, and back over it in others.
+    """
+    zone, midnight = ZoneInfo(time_zone), dt.datetime.combine(date, dt.time())
+    first = midnight.replace(tzinfo=zone, fold=0).astimezone(dt.UTC)
+    if first.astimezone(zone).replace(tzinfo=None) == midnight:
+        return first
+    # The clock skips this midnight: find the second in which it was set forward.
+    before, after = midnight.replace(tzinfo=zone, fold=1).astimezone(dt.UTC), first
+    while after - before > dt.timedelta(seconds=1):
+        middle = before + (after - before) // 2
+        if middle.astimezone(zone).replace(tzinfo=None) < midnight:
+            before = middle
+        else:
+            after = middle
+    return after.replace(microsecond=0)
+
+
+@lru_cache(maxsize=64)
+def _month(time_zone: str, now: dt.datetime) -> tuple[dt.datetime, dt.datetime]:
+    # Cached: several questions about one attempt ask for it.
+    first = now.astimezone(ZoneInfo(time_zone)).date().replace(day=1)
+    start, after = day_start(time_zone, first), (first + 32 * DAY).replace(day=1)
+    end = day_start(time_zone, after)
+    if now < end:
+        return start, end
+    # The new month has begun, and then the clock was set back into the old one.
+    return end, day_start(time_zone, (after + 32 * DAY).replace(day=1))
 
 
 def outcomes_since(rules: Rules, now: dt.datetime) -> dt.datetime:

@@ -21,6 +21,7 @@ from django.contrib.auth import get_user_model
 from django.db import DatabaseError, connections, router, transaction
 from django.utils import timezone
 
+from . import user_model
 from .choices import GrantReason, HeistStatus
 from .economy import Economy, get_economy
 from .errors import NoCoins
@@ -226,6 +227,26 @@ class EconomyConformance(Base):
         self.assertNotIn("@", name)
         self.assertNotIn("@", self.economy.name(self._with_address_as_name(player)))
 
+    def test_names_returns_the_name_of_each_player(self) -> None:
+        players = [self.make_player(0), self.make_player(0), self._without_balance()]
+
+        names = self.economy.names(players)
+
+        self.assertEqual(names, {player.pk: self.economy.name(player) for player in players})
+
+    def test_search_players_finds_a_player_by_name(self) -> None:
+        player = self.make_player(0)
+        name = self.economy.name(player)
+        default = type(self.economy).search_players is Economy.search_players
+        if default and name != user_model.username(player):
+            return  # The default searches user names, and this one is not shown.
+
+        for found in (self.economy.search_players(name, exact=True), self.economy.search_players(name[:2])):
+            if found is not None:
+                self.assertIn(player.pk, [row.pk for row in found])
+        if (found := self.economy.search_players(f"{name} and more", exact=True)) is not None:
+            self.assertEqual(list(found), [])
+
     def test_email_is_an_address_or_empty(self) -> None:
         address = self.economy.email(self.make_player(0))
 
@@ -275,8 +296,8 @@ class EconomyConformance(Base):
         return player
 
     def _with_address_as_name(self, player: Any) -> Any:
-        if isinstance(getattr(player, player.USERNAME_FIELD), str):
-            setattr(player, player.USERNAME_FIELD, "somebody@example.com")
+        if field := user_model.username_field():
+            setattr(player, field.attname, "somebody@example.com")
         return player
 
     def _saved_heist(self, attacker: Any, victim: Any, points: int, victim_points: int | None = None) -> Heist:

@@ -13,8 +13,12 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist, ValidationError
-from django.db.models import CharField, Field, TextField
+from django.db.models import CharField, Field, IntegerField, TextField
 
+from .errors import UnknownPlayer
+
+# The widest integer column of any database.
+MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 # Characters of a digest that stands for a player without a name.
 DIGEST_LENGTH = 8
 
@@ -69,6 +73,36 @@ def spellings(text: str) -> list[str]:
     normalize = getattr(get_user_model(), "normalize_username", None)
     stored = normalize(text) if callable(normalize) else unicodedata.normalize("NFKC", text)
     return list(dict.fromkeys([text, unicodedata.normalize("NFC", text), str(stored)]))
+
+
+def to_key(value: Any) -> Any:
+    """Return a primary key in the type of the key's column; None where no player can have this key.
+
+    A request or a token may have it as text: `"12"` is 12 where keys are integers.
+    """
+    field: Any = get_user_model()._meta.pk
+    while field.remote_field:
+        field = field.target_field
+    # The field itself reads everything that int() does, such as True and 1.5.
+    if isinstance(field, IntegerField) and (isinstance(value, bool) or not isinstance(value, int | str)):
+        return None
+    try:
+        key = field.clean(value, None)
+        if isinstance(key, str):
+            key.encode()
+    except (ValidationError, ValueError, TypeError, OverflowError):
+        return None
+    if isinstance(key, int) and not MIN_INTEGER <= key <= MAX_INTEGER:
+        return None
+    # PostgreSQL stores no NUL.
+    return None if isinstance(key, str) and "\x00" in key else key
+
+
+def player_key(value: Any) -> Any:
+    """Return `to_key`. Raises UnknownPlayer where no player can have this key."""
+    if (key := to_key(value)) is None:
+        raise UnknownPlayer
+    return key
 
 
 def key_of(text: str) -> Any:

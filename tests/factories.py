@@ -10,7 +10,7 @@ import factory
 from django.contrib.auth.models import User
 from django.db import connection, models
 
-from gamification.models import CoinEntry, CoinReason, PlayerProfile
+from gamification.models import CoinEntry, CoinReason, PlayerProfile, PointEvent
 from heists.choices import GrantReason
 from heists.models import HeistToken
 from heists.services import grant_tokens
@@ -42,6 +42,8 @@ def player(name: str | None = None, *, points: int = 0, tokens: int = 0, coins: 
         fields["username"] = name
     user = UserFactory.create(**fields)
     ProfileFactory.create(user=user, monthly_points=points, coins=coins)
+    if points:
+        PointEvent.objects.create(user=user, type_id="ACHIEVEMENT_UNLOCK", points=points)
     if coins:
         CoinEntry.objects.create(user=user, amount=coins, reason=CoinReason.AWARD)
     if tokens:

@@ -39,6 +39,13 @@ class LoginSerializer(serializers.Serializer[Any]):
     token = serializers.CharField(read_only=True)
 
 
+class PasswordSerializer(serializers.Serializer[Any]):
+    """The present password, and the one to come."""
+
+    password = serializers.CharField(**_PASSWORD)
+    new_password = serializers.CharField(**_PASSWORD)
+
+
 class ProblemSerializer(serializers.Serializer[Any]):
     """An error, as RFC 9457 has it."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.auth import logout
 from django.core.exceptions import ValidationError
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import exceptions, permissions, status
@@ -13,7 +14,7 @@ from rest_framework.serializers import as_serializer_error
 from rest_framework.views import APIView
 
 from .. import errors, services
-from .serializers import LoginSerializer, ProblemSerializer, SignupSerializer
+from .serializers import LoginSerializer, PasswordSerializer, ProblemSerializer, SignupSerializer
 from .throttling import LoginThrottle, SignupThrottle
 
 STATUS = {
@@ -121,3 +122,52 @@ class LoginView(PublicView):
         except errors.GamificationError as exc:
             raise ServiceError(exc) from exc
         return Response({"token": token})
+
+
+class LogoutView(APIView):
+    @extend_schema(
+        operation_id="logout",
+        summary="Sign out",
+        description="End the token of this request, or the session.",
+        tags=["account"],
+        request=None,
+        responses={204: None} | _problems({401: "Not signed in."}),
+    )
+    def post(self, request: Request) -> Response:
+        """End the token of this request, or the session."""
+        if request.auth is None:
+            logout(request._request)
+        else:
+            services.sign_out(user=request.user, token=request.auth)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class PasswordView(APIView):
+    throttle_classes = (LoginThrottle,)
+
+    @extend_schema(
+        operation_id="change_password",
+        summary="Change my password",
+        description="It ends all tokens of the account: sign in again with the new password.",
+        tags=["account"],
+        request=PasswordSerializer,
+        responses={204: None}
+        | _problems(
+            {
+                400: "A field is missing or malformed, or the new password is weak.",
+                401: "Not signed in, or the present password is wrong.",
+                429: "Too many requests.",
+            }
+        ),
+    )
+    def post(self, request: Request) -> Response:
+        """Change my password."""
+        form = PasswordSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        try:
+            services.change_password(user=request.user, **form.validated_data)
+        except ValidationError as exc:
+            raise exceptions.ValidationError(as_serializer_error(exc)) from exc
+        except errors.InvalidCredentials as exc:
+            raise exceptions.AuthenticationFailed(str(exc), exc.code) from exc
+        return Response(status=status.HTTP_204_NO_CONTENT)

@@ -13,6 +13,8 @@ from django.core.management.color import no_style
 from django.db import connection, models
 from django.db.models import Max
 
+from heists.models import AttemptLog, Heist
+
 EXECUTEMANY_ROWS = 5000
 
 # For each foreign key of a table, and each index that belongs to no constraint: the statement that drops it, and the
@@ -52,7 +54,11 @@ class Bulk:
     def next_id(self, model: type[models.Model]) -> int:
         """Return the first free id of a model whose ids the caller assigns; see `reset_sequences`."""
         self._numbered[model] = None
-        return (model._base_manager.aggregate(top=Max("pk"))["top"] or 0) + 1
+        top = model._base_manager.aggregate(top=Max("pk"))["top"] or 0
+        if model is Heist:
+            # An id that an earlier heist had is not used again.
+            top = max(top, AttemptLog.objects.aggregate(top=Max("pk"))["top"] or 0)
+        return top + 1
 
     def insert(self, model: type[models.Model], fields: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Insert rows whose values are in the order of `fields`."""

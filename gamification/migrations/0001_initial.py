@@ -84,7 +84,14 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "coin entry",
                 "verbose_name_plural": "coin entries",
-                "indexes": [models.Index(fields=["user", "-id"], name="coin_entry_of_user")],
+                "indexes": [
+                    models.Index(fields=["user", "-id"], name="coin_entry_of_user"),
+                    models.Index(
+                        condition=models.Q(("reference", ""), _negated=True),
+                        fields=["reference"],
+                        name="coin_entry_reference",
+                    ),
+                ],
                 "constraints": [
                     models.CheckConstraint(
                         condition=models.Q(("amount", 0), _negated=True), name="coin_entry_moves_something"

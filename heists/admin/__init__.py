@@ -4,16 +4,18 @@ The classes register themselves with the default admin site. A host with an Admi
 `site.register(Heist, HeistAdmin)`. Links and the dashboard then stay on that site.
 """
 
+from .attempts import AttemptLogAdmin
 from .emails import EmailPreferenceAdmin, OutboxEmailAdmin
 from .grants import TokenGrantAdmin
 from .heists import HeistAdmin
-from .links import HeistLinksMixin
 from .notifications import HeistNotificationAdmin
 from .rules import RuleSetAdmin
 from .shields import ShieldAdmin
 from .tokens import HeistTokenAdmin
+from .users import HeistLinksMixin
 
 __all__ = [
+    "AttemptLogAdmin",
     "EmailPreferenceAdmin",
     "HeistAdmin",
     "HeistLinksMixin",

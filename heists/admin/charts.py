@@ -1,20 +1,26 @@
 """Bar charts as inline SVG, drawn on the server: no script and no request.
 
-The colours of both themes are in `heists/admin.css`. Series differ by their pattern as well as by their colour.
+The colours of both themes are in `heists/admin.css`. Series differ by their pattern as well as by their colour. A chart
+is never drawn smaller than its size in pixels, so its texts stay readable on a phone, where it scrolls. The scroll
+starts at the right, so the axis of values is there, beside the newest day.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.utils.formats import number_format
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 
-WIDTH, HEIGHT = 960, 250
-LEFT, RIGHT, TOP, BOTTOM = 56, 8, 10, 26
+# Sizes in pixels. A chart of few columns fits a phone.
+WIDTH, NARROW_WIDTH, HEIGHT = 840, 340, 220
+NARROW_COLUMNS = 12
+LEFT, TOP, BOTTOM = 6, 10, 30
+# An estimate for the font size of the axis, which is in the style sheet.
+CHARACTER_WIDTH = 6.5
 # The pattern drawn over the colour of each series, as SVG paths. The first series is plain.
 PATTERNS = (
     "",
@@ -25,44 +31,61 @@ PATTERNS = (
     "M4 0V16M12 0V16",
     "M0 8H16M8 0V16",
 )
+# Distances of the grid's lines, times a power of ten.
+STEPS = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One column: its label on the axis, its values from the bottom up, its tooltip, and its link."""
+    """One column: its label on the axis, its values from the bottom up, its tooltip, and its link.
+
+    `partial` marks a day that is not over.
+    """
 
     label: str
     values: Sequence[int]
     title: str
-    url: str = ""
+    url: str | None = None
+    partial: bool = False
+
+
+class Scale(NamedTuple):
+    """Where columns and values are drawn, in pixels."""
+
+    right: float
+    width: int
+    step: float
+    per_value: float
 
 
 def bars(chart: str, title: Any, columns: Sequence[Bar]) -> SafeString:
     """Return a chart of stacked columns. `chart` becomes part of element ids and is unique on the page."""
     top = ceiling(max((sum(column.values) for column in columns), default=0))
-    step = (WIDTH - LEFT - RIGHT) / max(1, len(columns))
-    scale = (HEIGHT - TOP - BOTTOM) / top
-    # At most this many labels stand side by side.
-    every = -(-len(columns) // 12)
+    narrow = len(columns) <= NARROW_COLUMNS
+    width = NARROW_WIDTH if narrow else WIDTH
+    right = width - len(_number(top)) * CHARACTER_WIDTH - 14
+    scale = Scale(right, width, (right - LEFT) / max(1, len(columns)), (HEIGHT - TOP - BOTTOM) / top)
     drawn = format_html_join(
-        "\n",
-        "{}",
-        (
-            (_column(chart, column, LEFT + number * step, step, scale, labelled=number % every == 0),)
-            for number, column in enumerate(columns)
-        ),
+        "\n", "{}", ((_column(chart, column, number, scale),) for number, column in enumerate(columns))
     )
     series = max((len(column.values) for column in columns), default=1)
     return format_html(
-        '<svg class="heists-chart" viewBox="0 0 {} {}" role="img" aria-label="{}">'
-        "<title>{}</title><defs>{}</defs>{}{}</svg>",
-        WIDTH,
-        HEIGHT,
+        '<div class="heists-scroll" tabindex="0" role="region" aria-label="{}">'
+        '<svg class="heists-chart{}" width="{}" height="{}" viewBox="0 0 {} {}" role="{}" aria-label="{}">'
+        "<defs>{}</defs>{}{}{}</svg></div>",
         title,
+        " heists-narrow" if narrow else "",
+        width,
+        HEIGHT,
+        width,
+        HEIGHT,
+        # An image hides what is in it, so a chart with links is a group.
+        "group" if any(column.url for column in columns) else "img",
         title,
         _patterns(chart, series),
         _grid(top, scale),
         drawn,
+        _labels(columns, scale),
     )
 
 
@@ -78,12 +101,17 @@ def swatch(chart: str, number: int) -> SafeString:
 
 def ceiling(value: int) -> int:
     """Return the smallest round number that is not below the value; a multiple of four, for the grid lines."""
-    size = 4
+    size = 1
     while True:
-        for step in (1, 2, 3, 5):
-            if size * step >= value:
-                return size * step
+        for step in STEPS:
+            line = size * step
+            if line == int(line) and 4 * line >= value:
+                return 4 * int(line)
         size *= 10
+
+
+def _number(value: int) -> str:
+    return number_format(value, force_grouping=True)
 
 
 def _patterns(chart: str, series: int) -> SafeString:
@@ -95,41 +123,59 @@ def _patterns(chart: str, series: int) -> SafeString:
     )
 
 
-def _grid(top: int, scale: float) -> SafeString:
-    lines = [(TOP + (top - value) * scale, value) for value in range(0, top + 1, top // 4)]
+def _grid(top: int, scale: Scale) -> SafeString:
+    lines = [(TOP + (top - value) * scale.per_value, value) for value in range(0, top + 1, top // 4)]
     return format_html_join(
         "",
-        '<path class="heists-grid" d="M{} {}H{}"/><text class="heists-axis" x="{}" y="{}" text-anchor="end">{}</text>',
+        '<path class="heists-grid" d="M{} {}H{}"/><text class="heists-axis" x="{}" y="{}" aria-hidden="true">{}</text>',
         (
-            (LEFT, f"{y:.1f}", WIDTH - RIGHT, LEFT - 8, f"{y + 4:.1f}", number_format(value, force_grouping=True))
-            for y, value in lines
+            (LEFT, f"{y:.1f}", f"{scale.right:.1f}", f"{scale.right + 8:.1f}", f"{y + 4:.1f}", _number(v))
+            for y, v in lines
         ),
     )
 
 
-def _column(chart: str, column: Bar, x: float, step: float, scale: float, *, labelled: bool) -> SafeString:
-    y = float(HEIGHT - BOTTOM)
+def _column(chart: str, column: Bar, number: int, scale: Scale) -> SafeString:
+    x, y = LEFT + number * scale.step, float(HEIGHT - BOTTOM)
     rects = []
-    for number, value in enumerate(column.values):
+    for series, value in enumerate(column.values):
         if value:
-            y -= value * scale
+            height = value * scale.per_value
+            y -= height
             rects.append(
-                (f"{x + step * 0.1:.1f}", f"{y:.1f}", f"{step * 0.8:.1f}", f"{value * scale:.1f}", chart, number)
+                (
+                    " heists-partial" if column.partial else "",
+                    f"{x + scale.step * 0.1:.1f}",
+                    f"{y:.1f}",
+                    f"{scale.step * 0.8:.1f}",
+                    f"{height:.1f}",
+                    chart,
+                    series,
+                )
             )
     drawn = format_html_join(
-        "", '<rect class="heists-bar" x="{}" y="{}" width="{}" height="{}" fill="url(#heists-{}-{})"/>', rects
+        "",
+        '<rect class="heists-bar{}" x="{}" y="{}" width="{}" height="{}" fill="url(#heists-{}-{})"/>',
+        rects,
     )
     tooltip = format_html("<title>{}</title>", column.title)
-    if column.url:
-        drawn = format_html('<a href="{}">{}{}</a>', column.url, tooltip, drawn)
-    else:
-        drawn = format_html("<g>{}{}</g>", tooltip, drawn)
-    label: SafeString = mark_safe("")
-    if labelled:
-        label = format_html(
-            '<text class="heists-axis" x="{}" y="{}" text-anchor="middle">{}</text>',
-            f"{x + step / 2:.1f}",
-            HEIGHT - 8,
-            column.label,
-        )
-    return format_html("{}{}", drawn, label)
+    # A link without a bar would be a stop of the keyboard that nobody sees.
+    if column.url and rects:
+        name = "; ".join(column.title.splitlines())
+        return format_html('<a href="{}" aria-label="{}">{}{}</a>', column.url, name, tooltip, drawn)
+    return format_html("<g>{}{}</g>", tooltip, drawn)
+
+
+def _labels(columns: Sequence[Bar], scale: Scale) -> SafeString:
+    """Return as many labels as fit side by side, the last column's among them."""
+    longest = max((len(column.label) for column in columns), default=1) * CHARACTER_WIDTH
+    every = max(1, -int(-(longest + 8) // scale.step))
+    shown = []
+    for number, column in enumerate(columns):
+        if (len(columns) - 1 - number) % every == 0:
+            half = len(column.label) * CHARACTER_WIDTH / 2
+            middle = min(LEFT + (number + 0.5) * scale.step, scale.width - half)
+            shown.append((f"{max(middle, half):.1f}", HEIGHT - 6, column.label))
+    return format_html_join(
+        "", '<text class="heists-axis" x="{}" y="{}" text-anchor="middle" aria-hidden="true">{}</text>', shown
+    )

@@ -9,7 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
-from django.utils.formats import date_format, number_format
+from django.utils.formats import date_format, get_format, number_format
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -18,6 +18,7 @@ from ..choices import EmailState, HeistStatus
 from ..models import Heist, HeistToken, OutboxEmail
 from ..queries import dashboard
 from . import charts, links
+from .formats import number, when
 
 if TYPE_CHECKING:
     from .readonly import ReadOnlyAdmin
@@ -44,14 +45,18 @@ def view(model_admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
         "media": model_admin.media,
         "days": days,
         "periods": dashboard.PERIODS_DAYS,
-        "now": now,
+        "now": when(now),
         "tiles": _tiles(site, request, period, now),
-        "statuses": [(status.label, charts.swatch("heists", number)) for number, status in enumerate(STATUSES)],
+        "statuses": [(status.label, charts.swatch("heists", place)) for place, status in enumerate(STATUSES)],
         "heists_chart": charts.bars("heists", _("Heists a day by status"), _heist_columns(site, period)),
         "points_chart": charts.bars("points", _("Points moved a day"), _point_columns(site, period)),
-        "days_table": [(day, [day.counts.get(status, 0) for status in STATUSES]) for day in reversed(period.days)],
+        "days_table": [
+            (day.date, [number(day.counts.get(status, 0)) for status in STATUSES], number(day.points))
+            for day in reversed(period.days)
+        ],
+        "zone": timezone.get_default_timezone_name(),
         "tokens_chart": charts.bars("tokens", _("Players by tokens held"), tokens),
-        "tokens_table": [(column.label, column.values[0]) for column in tokens],
+        "tokens_table": [(column.label, number(column.values[0])) for column in tokens],
         "attackers": _ranks(site, period.attackers),
         "victims": _ranks(site, period.victims),
         "tokens_url": links.list_url(site, HeistToken) if links.may_view(site, request, HeistToken) else None,
@@ -73,56 +78,65 @@ def _tiles(site: Any, request: HttpRequest, period: dashboard.Period, now: dt.da
     late = _("the oldest for %(time)s") % {"time": timesince(since, now)} if since and since < now else ""
     rate = "-" if period.success_rate is None else f"{number_format(round(period.success_rate, 1))} %"
     return [
-        {"label": _("Attempts"), "value": _grouped(period.attempts)},
+        {"label": _("Attempts"), "value": number(period.attempts)},
         {"label": _("Success rate"), "value": rate},
-        {"label": _("Points moved"), "value": _grouped(period.points)},
-        {"label": _("Live shields"), "value": _grouped(dashboard.live_shields(now))},
+        {"label": _("Points moved"), "value": number(period.points)},
+        {"label": _("Live shields"), "value": number(dashboard.live_shields(now))},
         {
             "label": _("Emails waiting"),
-            "value": _grouped(outbox.waiting),
+            "value": number(outbox.waiting),
             "url": emails(EmailState.WAITING),
             "more": late,
         },
         {
             "label": _("Emails given up"),
-            "value": _grouped(outbox.failed),
+            "value": number(outbox.failed),
             "url": emails(EmailState.FAILED),
             "more": _("in 30 days"),
         },
     ]
 
 
-def _grouped(number: int) -> str:
-    return number_format(number, force_grouping=True)
-
-
 def _heist_columns(site: Any, period: dashboard.Period) -> list[charts.Bar]:
-    url = links.list_url(site, Heist)
     columns = []
     for day in period.days:
-        counts = [f"{status.label}: {_grouped(day.counts[status])}" for status in STATUSES if day.counts.get(status)]
+        counts = [f"{status.label}: {number(day.counts[status])}" for status in STATUSES if day.counts.get(status)]
         columns.append(
             charts.Bar(
-                label=date_format(day.date, "MONTH_DAY_FORMAT"),
+                label=_day_label(day, period),
                 values=[day.counts.get(status, 0) for status in STATUSES],
-                title="\n".join([date_format(day.date), *counts]),
-                url=f"{url}?period={day.date}",
+                title="\n".join([_day_title(day, period), *counts]),
+                url=links.list_url(site, Heist, period=day.date),
+                partial=day is period.days[-1],
             )
         )
     return columns
 
 
 def _point_columns(site: Any, period: dashboard.Period) -> list[charts.Bar]:
-    url = links.list_url(site, Heist, status=HeistStatus.SUCCESS.value)
     return [
         charts.Bar(
-            label=date_format(day.date, "MONTH_DAY_FORMAT"),
+            label=_day_label(day, period),
             values=[day.points],
-            title=f"{date_format(day.date)}: {_grouped(day.points)}",
-            url=f"{url}&period={day.date}",
+            title=f"{_day_title(day, period)}: {number(day.points)}",
+            url=links.list_url(site, Heist, status=HeistStatus.SUCCESS.value, period=day.date),
+            partial=day is period.days[-1],
         )
         for day in period.days
     ]
+
+
+def _day_label(day: dashboard.Day, period: dashboard.Period) -> str:
+    """Return a day as the axis names it: as short as the language allows."""
+    if day is period.days[-1]:
+        return _("today")
+    # The language's order of day and month, with the month's name abbreviated.
+    return date_format(day.date, get_format("MONTH_DAY_FORMAT").replace("F", "M"))
+
+
+def _day_title(day: dashboard.Day, period: dashboard.Period) -> str:
+    title = date_format(day.date)
+    return _("%(day)s (until now)") % {"day": title} if day is period.days[-1] else title
 
 
 def _token_columns() -> list[charts.Bar]:
@@ -134,18 +148,26 @@ def _token_columns() -> list[charts.Bar]:
         charts.Bar(
             label=label,
             values=[count],
-            title=ngettext("%(tokens)s tokens: %(count)s player", "%(tokens)s tokens: %(count)s players", count)
-            % {"tokens": label, "count": _grouped(count)},
+            title=ngettext(
+                "%(count)s player with tokens: %(tokens)s", "%(count)s players with tokens: %(tokens)s", count
+            )
+            % {"tokens": label, "count": number(count)},
         )
         for label, count in zip(labels, players, strict=True)
     ]
 
 
-def _ranks(site: Any, ranks: list[dashboard.Rank]) -> list[tuple[Any, int, int]]:
-    return [(links.player_link(site, rank.player), rank.heists, rank.points) for rank in ranks if rank.player]
-
-
-def _warnings(site: Any, warnings: list[dashboard.Warning]) -> list[tuple[Any, int]]:
+def _ranks(site: Any, ranks: list[dashboard.Rank]) -> list[tuple[Any, str, str]]:
     return [
-        (links.player_link(site, warning.player, period="7"), warning.count) for warning in warnings if warning.player
+        (links.player_link(site, rank.player), number(rank.heists), number(rank.points))
+        for rank in ranks
+        if rank.player
+    ]
+
+
+def _warnings(site: Any, warnings: list[dashboard.Warning]) -> list[tuple[Any, str]]:
+    return [
+        (links.player_link(site, warning.player, period="7"), number(warning.count))
+        for warning in warnings
+        if warning.player
     ]

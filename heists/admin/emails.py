@@ -2,22 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+from typing import Any, NamedTuple
 
 from django.contrib import admin, messages
+from django.db import router
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from ..choices import HeistNotificationType
+from ..economy import get_economy
+from ..emails.compose import compose, unsubscribe_link
 from ..models import EmailPreference, OutboxEmail
 from ..services import send_again
 from . import links
-from .filters import PeriodFilter, choice_filter
+from .filters import DateRangeFilter, PeriodFilter, choice_filter
 from .readonly import ReadOnlyAdmin
+
+logger = logging.getLogger("heists")
 
 # Emails that one action sends again; each takes statements of its own.
 MAX_EMAILS = 200
+
+
+class Rendered(NamedTuple):
+    """An email as its player would get it now; empty texts where it can't be rendered."""
+
+    to: str
+    subject: str
+    text: str
+
+
+def render(email: OutboxEmail) -> Rendered:
+    """Return the email in its player's language, without the unsubscribe link, which is the player's alone."""
+    economy, notification = get_economy(), email.notification
+    try:
+        to = economy.email(notification.user)
+        message = compose(email, to=to, economy=economy)
+        link = unsubscribe_link(notification)
+    except Exception:
+        # A host's template or economy may raise anything; the page still has to show the error of the outbox.
+        logger.exception("email %s can't be rendered", email.pk)
+        return Rendered("", "", gettext("This email can't be rendered. The error is in the server's log."))
+    text = str(message.body)
+    return Rendered(to, str(message.subject), text.replace(link, "[…]") if link else text)
 
 
 @admin.register(OutboxEmail)
@@ -34,8 +65,15 @@ class OutboxEmailAdmin(ReadOnlyAdmin):
         "attempts",
         "last_error",
     )
-    list_filter = (choice_filter("state", _("state")), PeriodFilter)
+    list_filter = (choice_filter("state", _("state")), PeriodFilter, DateRangeFilter)
     list_select_related = ("notification__user",)
+    page_select_related = ("notification__user", "notification__heist")
+    fieldsets = (
+        (None, {"fields": ("recipient", "subject", "text")}),
+        (_("Delivery"), {"fields": ("state", "due_at", "attempts", "leased_until", "last_error", "created_at")}),
+        (_("Notification"), {"fields": ("notification",)}),
+    )
+    readonly_fields = ("recipient", "subject", "text", "created_at")
     actions = ("send_again",)
 
     @admin.display(description=_("player"))
@@ -50,6 +88,25 @@ class OutboxEmailAdmin(ReadOnlyAdmin):
     def state_name(self, email: OutboxEmail) -> Any:
         return email.get_state_display()
 
+    @admin.display(description=_("recipient"))
+    def recipient(self, email: OutboxEmail) -> Any:
+        return self._message(email).to or None
+
+    @admin.display(description=_("subject"))
+    def subject(self, email: OutboxEmail) -> Any:
+        return self._message(email).subject
+
+    @admin.display(description=_("text, if it were sent now"))
+    def text(self, email: OutboxEmail) -> Any:
+        return format_html('<pre class="heists-email">{}</pre>', self._message(email).text)
+
+    def _message(self, email: OutboxEmail) -> Rendered:
+        # Three fields of one page show it.
+        found: Rendered | None = getattr(email, "rendered", None)
+        if found is None:
+            found = email.rendered = render(email)  # type: ignore[attr-defined]
+        return found
+
     def has_send_again_permission(self, request: HttpRequest) -> bool:
         """Return whether this member of staff may send emails again."""
         user: Any = request.user
@@ -58,6 +115,7 @@ class OutboxEmailAdmin(ReadOnlyAdmin):
     @admin.action(description=_("Send again"), permissions=["send_again"])
     def send_again(self, request: HttpRequest, queryset: QuerySet[OutboxEmail]) -> None:
         """Put the selected emails back into the outbox, also those that were sent, and log each."""
+        queryset = queryset.using(router.db_for_write(OutboxEmail))
         emails = list(queryset.order_by("pk")[: MAX_EMAILS + 1])
         if len(emails) > MAX_EMAILS:
             text = gettext("Select at most %(most)s emails.") % {"most": MAX_EMAILS}
@@ -83,11 +141,18 @@ class EmailPreferenceAdmin(ReadOnlyAdmin):
     """The list of email preferences."""
 
     player_paths = ("player",)
-    list_display = ("name", "muted", "muted_types", "updated_at")
-    list_select_related = ("player",)
+    list_display = ("updated_at", "name", "muted", "types")
+    list_select_related = page_select_related = ("player",)
+    fields = ("player", "muted", "types", "updated_at")
+    readonly_fields = ("types", "updated_at")
     ordering = ("-pk",)
     sortable_by = ()
 
     @admin.display(description=_("player"))
     def name(self, preference: EmailPreference) -> Any:
         return links.player_link(self.admin_site, preference.player)
+
+    @admin.display(description=_("no emails of these types"))
+    def types(self, preference: EmailPreference) -> str:
+        labels = dict(HeistNotificationType.choices)
+        return ", ".join(str(labels.get(type, type)) for type in preference.muted_types)

@@ -64,7 +64,7 @@ def view(model_admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponseBase:
     try:
         rows = model_admin.get_changelist_instance(request).queryset
     except IncorrectLookupParameters:
-        return HttpResponseRedirect(links.list_url(model_admin.admin_site, model_admin.model))
+        return HttpResponseRedirect(links.list_url(model_admin.admin_site, model_admin.model) or "")
     head = columns()
     values = rows.select_related(None).values_list(*head.values())
     logger.info("heists exported by user %s: %s", request.user.pk, query.urlencode() or "all")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from django.contrib import admin
 from django.contrib.admin import ModelAdmin, SimpleListFilter
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -13,11 +14,24 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
-from ..choices import HeistStatus
+from ..choices import HeistRole, HeistStatus
 from . import search
+from .formats import player_name
+
+# Before and after these years, converting the time zone overflows.
+FIRST_DATE, LAST_DATE = dt.date(1900, 1, 1), dt.date(9000, 12, 31)
 
 
-class ChoiceFilter(SimpleListFilter):
+class ListFilter(SimpleListFilter):
+    """A filter that names its query parameters before it is instantiated."""
+
+    @classmethod
+    def parameter_names(cls) -> tuple[str, ...]:
+        """Return the query parameters that the filter reads."""
+        return (str(cls.parameter_name),)
+
+
+class ChoiceFilter(ListFilter):
     """Filters by one of a field's `choices`; another value never reaches the database."""
 
     field_name: str
@@ -44,7 +58,7 @@ def choice_filter(name: str, label: Any) -> type[ChoiceFilter]:
     )
 
 
-class TokenSpentFilter(SimpleListFilter):
+class TokenSpentFilter(ListFilter):
     """Outcomes, which spent a token, or rejections. Where a status is chosen as well, the status decides it."""
 
     title = _("token spent")
@@ -66,7 +80,7 @@ class TokenSpentFilter(SimpleListFilter):
         return queryset if (status in HeistStatus.outcomes()) == spent else queryset.none()
 
 
-class PeriodFilter(SimpleListFilter):
+class PeriodFilter(ListFilter):
     """Today, the last days, or one date of the site's time zone, as the dashboard links to it."""
 
     title = _("date")
@@ -95,40 +109,105 @@ class PeriodFilter(SimpleListFilter):
         return self._between(queryset, day, day) if day else queryset.none()
 
     def _day(self) -> dt.date | None:
-        try:
-            day = dt.date.fromisoformat(self.value() or "")
-        except ValueError:
-            return None
-        # In the first and last years, converting the time zone overflows.
-        return day if 1900 <= day.year <= 9000 else None
+        return _date(self.value())
 
     def _between(self, queryset: QuerySet[Any], first: dt.date, last: dt.date) -> QuerySet[Any]:
-        zone = timezone.get_default_timezone()
-        return queryset.filter(
-            **{
-                f"{self.field_name}__gte": dt.datetime.combine(first, dt.time(), zone),
-                f"{self.field_name}__lt": dt.datetime.combine(last + dt.timedelta(days=1), dt.time(), zone),
-            }
-        )
+        return _between(queryset, self.field_name, first, last)
 
 
-class PlayerFilter(SimpleListFilter):
+class DateRangeFilter(admin.ListFilter):
+    """From one date to another, both included, of the site's time zone. Either may be missing."""
+
+    title = _("date range")
+    template = "admin/heists/date_range_filter.html"
+    field_name = "created_at"
+
+    def __init__(self, request: HttpRequest, params: dict[str, Any], model: Any, model_admin: Any) -> None:
+        super().__init__(request, params, model, model_admin)
+        # Django gives a list of values for each parameter.
+        self.values = {name: params.pop(name)[-1] for name in self.parameter_names() if name in params}
+
+    @classmethod
+    def parameter_names(cls) -> tuple[str, ...]:
+        """Return the query parameters that the filter reads."""
+        return ("from", "to")
+
+    def expected_parameters(self) -> list[str | None]:
+        return [*self.parameter_names()]
+
+    def has_output(self) -> bool:
+        return True
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        """Yield the one form of this filter: its values, and the other parameters that it keeps."""
+        kept = {key: value for key, value in changelist.params.items() if key not in self.parameter_names()}
+        yield {
+            "first": self.values.get("from", ""),
+            "last": self.values.get("to", ""),
+            "kept": kept,
+            "cancel": changelist.get_query_string(remove=[*self.parameter_names()]) if self.values else "",
+        }
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        first, last = self.values.get("from", ""), self.values.get("to", "")
+        if not first and not last:
+            return queryset
+        days = [_date(text) if text else default for text, default in ((first, FIRST_DATE), (last, LAST_DATE))]
+        if days[0] is None or days[1] is None:
+            return queryset.none()
+        return _between(queryset, self.field_name, days[0], days[1])
+
+
+class PlayerFilter(ListFilter):
     """The rows of one player, by primary key. Players' names link to it."""
 
     title = _("player")
     parameter_name = "player"
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Iterable[tuple[str, Any]]:
-        self.model_admin = model_admin
+        self.model_admin: Any = model_admin
         value = self.value()
         if value is None:
             return []
         self.player = search.player_by_id(value)
-        return [(value, self.player.get_username() if self.player else _("unknown player"))]
+        return [(value, player_name(self.player) if self.player else _("unknown player"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if self.value() is None:
             return queryset
         if self.player is None:
             return queryset.none()
-        return queryset.filter(search.of_players(self.model_admin, [self.player.pk]))
+        return queryset.filter(search.of_players(self.model_admin.paths_of_players(request), [self.player.pk]))
+
+
+class RoleFilter(ListFilter):
+    """Which role the players of a search or of the player filter have. `ReadOnlyAdmin.paths_of_players` applies it."""
+
+    title = _("role")
+    parameter_name = "role"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Iterable[tuple[str, Any]]:
+        if not (request.GET.get("q", "").strip() or PlayerFilter.parameter_name in request.GET):
+            return []
+        return [(str(role.value), role.label) for role in HeistRole]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset if self.value() in (None, *HeistRole.values) else queryset.none()
+
+
+def _date(text: str | None) -> dt.date | None:
+    try:
+        day = dt.date.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return day if FIRST_DATE <= day <= LAST_DATE else None
+
+
+def _between(queryset: QuerySet[Any], field: str, first: dt.date, last: dt.date) -> QuerySet[Any]:
+    zone = timezone.get_default_timezone()
+    return queryset.filter(
+        **{
+            f"{field}__gte": dt.datetime.combine(first, dt.time(), zone),
+            f"{field}__lt": dt.datetime.combine(last + dt.timedelta(days=1), dt.time(), zone),
+        }
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import path
 from django.utils.html import format_html
@@ -15,7 +14,8 @@ from ..economy import get_economy
 from ..models import Heist, HeistNotification, HeistToken
 from ..queries import evidence
 from . import dashboard, export, links
-from .filters import PeriodFilter, TokenSpentFilter, choice_filter
+from .filters import DateRangeFilter, PeriodFilter, TokenSpentFilter, choice_filter
+from .formats import number, player_name, when
 from .readonly import ReadOnlyAdmin
 
 
@@ -29,16 +29,17 @@ class HeistAdmin(ReadOnlyAdmin):
     address_path = "ip_address"
     search_help_text = _("A player's name (or its beginning), email address or id; or an IP address.")
     list_display = ("time", "attacker_name", "victim_name", "points", "outcome", "code", "address")
-    list_filter = (choice_filter("status", _("status")), PeriodFilter, TokenSpentFilter)
+    list_filter = (choice_filter("status", _("status")), PeriodFilter, DateRangeFilter, TokenSpentFilter)
     list_select_related = ("attacker", "victim")
+    page_select_related = ("attacker", "victim", "rule_set")
     fieldsets = (
         (
             _("What happened"),
-            {"fields": ("created_at", "outcome", "failure_code", "failure_reason", "points_stolen", "token_spent")},
+            {"fields": ("created_at", "outcome", "failure_code", "failure_reason", "points", "token_spent")},
         ),
         (_("Request"), {"fields": ("address", "idempotency_key", "retry_at")}),
     )
-    readonly_fields = ("created_at", "outcome", "address")
+    readonly_fields = ("created_at", "outcome", "points", "address")
 
     @admin.display(description=_("attacker"))
     def attacker_name(self, heist: Heist) -> Any:
@@ -49,8 +50,8 @@ class HeistAdmin(ReadOnlyAdmin):
         return links.player_link(self.admin_site, heist.victim)
 
     @admin.display(description=_("points"))
-    def points(self, heist: Heist) -> int:
-        return heist.points_stolen
+    def points(self, heist: Heist) -> str:
+        return number(heist.points_stolen)
 
     @admin.display(description=_("status"))
     def outcome(self, heist: Heist) -> Any:
@@ -59,17 +60,13 @@ class HeistAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("failure code"))
     def code(self, heist: Heist) -> Any:
-        return heist.failure_code
+        return heist.get_failure_code_display()
 
     @admin.display(description=_("address"))
     def address(self, heist: Heist) -> Any:
         if not heist.ip_address:
             return None
-        url = links.list_url(self.admin_site, Heist, q=heist.ip_address)
-        return format_html('<a href="{}">{}</a>', url, heist.ip_address)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Heist]:
-        return super().get_queryset(request).select_related("attacker", "victim")
+        return links.link(links.list_url(self.admin_site, Heist, q=heist.ip_address), heist.ip_address)
 
     def get_urls(self) -> list[Any]:
         site = self.admin_site
@@ -108,11 +105,12 @@ class HeistAdmin(ReadOnlyAdmin):
         }
         events = get_economy().point_events([heist.pk])
         names: dict[Any, str] = {
-            heist.attacker_id: heist.attacker.get_username(),
-            heist.victim_id: heist.victim.get_username(),
+            heist.attacker_id: player_name(heist.attacker),
+            heist.victim_id: player_name(heist.victim),
         }
         found = evidence.around(heist)
         rules = heist.rule_set.rules
+        full_share = evidence.full_share(heist)
         last_outcome, last_loss = found.attackers_last_outcome, found.victims_last_loss
         return {
             "players": [
@@ -130,24 +128,40 @@ class HeistAdmin(ReadOnlyAdmin):
             ],
             "rules": rules,
             "rules_link": links.row_link(site, request, heist.rule_set),
-            "full_share": evidence.full_share(heist) if heist.points_stolen else None,
-            "last_outcome": last_outcome,
-            "cooldown_ended": last_outcome and last_outcome.created_at + rules.cooldown,
-            "last_loss": last_loss,
-            "protection_ended": last_loss and last_loss.created_at + rules.protection,
+            "share": heist.points_stolen
+            and {
+                "percent": rules.steal_percentage,
+                "points": number(heist.victim_points_before),
+                "most": number(rules.max_steal_points),
+                "full": number(full_share),
+                "stolen": number(heist.points_stolen),
+                "limited": heist.points_stolen < full_share,
+            },
+            "last_outcome": last_outcome and when(last_outcome.created_at),
+            "cooldown_ended": last_outcome and when(last_outcome.created_at + rules.cooldown),
+            "last_loss": last_loss and when(last_loss.created_at),
+            "protection_ended": last_loss and when(last_loss.created_at + rules.protection),
             "notifications": [
-                {"row": row, "link": links.row_link(site, request, row, row.get_type_display())}
+                {
+                    "row": row,
+                    "link": links.row_link(site, request, row, row.get_type_display()),
+                    "player": player_name(row.user),
+                }
                 for row in heist.notifications.select_related("user").order_by("pk")
             ],
             "may_view_notifications": links.may_view(site, request, HeistNotification),
             "events": events
             if events is None
-            else [{"player": names.get(event.player_id, event.player_id), "points": event.points} for event in events],
+            else [
+                {"player": names.get(event.player_id, event.player_id), "points": _signed(event.points)}
+                for event in events
+            ],
             "timeline": [
                 {
-                    "row": row,
                     "here": row.pk == heist.pk,
+                    "time": when(row.created_at),
                     "link": links.page_url(site, row),
+                    "points": self.points(row),
                     "outcome": self.outcome(row),
                     "attacker": self.attacker_name(row),
                     "victim": self.victim_name(row),
@@ -163,10 +177,14 @@ class HeistAdmin(ReadOnlyAdmin):
         return {
             "role": role,
             "link": links.user_link(site, request, user),
-            "before": before,
-            "after": after,
-            "change": after - before,
+            "before": number(before),
+            "after": number(after),
+            "change": _signed(after - before),
             "heists_url": links.list_url(site, Heist, player=user.pk),
-            "token": token and links.row_link(site, request, token, token.balance),
+            "token": links.row_link(site, request, token, number(token.balance)) if token else number(0),
             "grant_url": links.grant_url(site, request, [user.pk]),
         }
+
+
+def _signed(points: int) -> str:
+    return f"+{number(points)}" if points > 0 else number(points)

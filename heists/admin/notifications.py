@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..models import HeistNotification
 from . import links
-from .filters import PeriodFilter, choice_filter
+from .filters import DateRangeFilter, PeriodFilter, choice_filter
 from .readonly import ReadOnlyAdmin
 
 
@@ -19,8 +19,11 @@ class HeistNotificationAdmin(ReadOnlyAdmin):
 
     player_paths = ("user",)
     list_display = ("time", "player", "kind", "message", "read", "email_sent")
-    list_filter = (choice_filter("type", _("type")), PeriodFilter)
+    list_filter = (choice_filter("type", _("type")), PeriodFilter, DateRangeFilter)
     list_select_related = ("user",)
+    page_select_related = ("user", "heist__attacker", "heist__victim")
+    fields = ("user", "type", "message", "heist", "created_at", "read", "email_sent", "email_sent_at", "metadata")
+    readonly_fields = ("created_at",)
 
     @admin.display(description=_("player"))
     def player(self, notification: HeistNotification) -> Any:

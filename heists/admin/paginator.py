@@ -11,6 +11,8 @@ from django.db.models import DateTimeField, ExpressionWrapper, F, OrderBy, Query
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
+from .formats import number
+
 # Rows that a list leads to; an older row is found by filter or search. Counting stops here, and so does OFFSET, which
 # reads every row it skips.
 MAX_ROWS = 5000
@@ -38,6 +40,18 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # not generic at r
 
 class BoundedChangeList(ChangeList):
     """Sorts only by columns of `sortable_by`; Django hides the other links and still obeys the query string."""
+
+    unknown_player = False
+
+    @property
+    def grouped_count(self) -> str:
+        """The number of rows as people read it."""
+        return number(self.result_count)
+
+    def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset(request, *args, **kwargs)
+        self.unknown_player = getattr(request, "heists_unknown_player", False)
+        return rows
 
     def get_ordering_field(self, field_name: Any) -> Any:
         return super().get_ordering_field(field_name) if field_name in (self.sortable_by or ()) else None

@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from . import search
-from .filters import PlayerFilter
+from .filters import PlayerFilter, RoleFilter
+from .formats import column, when
 from .paginator import BoundedChangeList, BoundedPaginator
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ class ReadOnlyAdmin(ModelAdmin):
     # The field of the client's IP address, where the search looks for one.
     address_path: str | None = None
 
+    # The relations whose names a row's page and title show.
+    page_select_related: tuple[str, ...] = ()
+
     actions: Any = ()
     list_per_page = 50
     list_max_show_all = 0
@@ -44,7 +48,7 @@ class ReadOnlyAdmin(ModelAdmin):
 
     @admin.display(description=gettext_lazy("time"), ordering="created_at")
     def time(self, row: Any) -> Any:
-        return row.created_at
+        return when(row.created_at)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -73,9 +77,35 @@ class ReadOnlyAdmin(ModelAdmin):
         actions: dict[str, Any] = super().get_actions(request, **extra)
         return {name: action for name, action in actions.items() if name in self.actions}
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        match = request.resolver_match
+        is_page = match is not None and (match.url_name or "").endswith("_change")
+        queryset = super().get_queryset(request)
+        return queryset.select_related(*self.page_select_related) if is_page else queryset
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return [self._shown(name) for name in super().get_list_display(request)]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        return [
+            (title, {**options, "fields": [self._shown(name) for name in options["fields"]]})
+            for title, options in super().get_fieldsets(request, obj)
+        ]
+
+    def _shown(self, name: Any) -> Any:
+        """Return how to show a column: the same for every time of the admin."""
+        fields = {field.name: field for field in self.opts.fields}
+        return column(fields[name]) if name in fields and not hasattr(self, name) else name
+
     def get_list_filter(self, request: HttpRequest) -> Any:
         players = (PlayerFilter,) if self.player_paths else ()
-        return [*super().get_list_filter(request), *players]
+        roles = (RoleFilter,) if len(self.player_paths) > 1 else ()
+        return [*super().get_list_filter(request), *players, *roles]
+
+    def paths_of_players(self, request: HttpRequest) -> tuple[str, ...]:
+        """Return the lookups of the players that a search or filter means: one where a role is chosen, else all."""
+        role = request.GET.get(RoleFilter.parameter_name)
+        return (role,) if role in self.player_paths else self.player_paths
 
     def get_search_fields(self, request: HttpRequest) -> Any:
         # Django shows the search box where this is not empty; `get_search_results` searches.
@@ -91,7 +121,11 @@ class ReadOnlyAdmin(ModelAdmin):
         if self.address_path and (address := search.address(text)):
             return queryset.filter(**{self.address_path: address}), False
         ids = search.player_ids(text)
-        return (queryset.filter(search.of_players(self, ids)) if ids else queryset.none()), False
+        if not ids:
+            # The list says so: no rows can also mean a player without any.
+            request.heists_unknown_player = True  # type: ignore[attr-defined]
+            return queryset.none(), False
+        return queryset.filter(search.of_players(self.paths_of_players(request), ids)), False
 
     def finds_by_player(self, request: HttpRequest) -> bool:
         """Return whether the list shows the rows of a few players, each in one of several roles."""
@@ -104,7 +138,7 @@ class ReadOnlyAdmin(ModelAdmin):
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         # Django lets the query string filter by any column, which would read the whole table.
-        return lookup in {known.parameter_name for known in self.get_list_filter(request)}
+        return lookup in {name for known in self.get_list_filter(request) for name in known.parameter_names()}
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any) -> Any:
         """Run an action, unless a selected value can't be a key: the database would raise an error."""

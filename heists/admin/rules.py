@@ -13,7 +13,6 @@ class RuleSetAdmin(ReadOnlyAdmin):
     """The list of rule sets that heists were judged by."""
 
     list_display = (
-        "pk",
         "time",
         "token_cost",
         "steal_percentage",

@@ -11,7 +11,11 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist, ValidationError
-from django.db.models import Q
+from django.db import connections, router
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Collate
+
+from ..models import TokenGrant
 
 # Players that one search finds at most.
 MAX_PLAYERS = 20
@@ -27,7 +31,9 @@ def players_by_id(texts: Iterable[str]) -> list[Any]:
         except (ValidationError, ValueError, TypeError, OverflowError):
             continue
     keys = [key for key in keys if "\x00" not in str(key)]
-    return list(User._default_manager.filter(pk__in=keys).order_by("pk")) if keys else []
+    # Where tokens are granted, so that a new player is found.
+    users = User._default_manager.using(router.db_for_write(TokenGrant))
+    return list(users.filter(pk__in=keys).order_by("pk")) if keys else []
 
 
 def player_by_id(text: str) -> Any:
@@ -43,14 +49,16 @@ def player_ids(text: str) -> list[Any]:
     User = get_user_model()
     if not text or "\x00" in text:
         return []
-    exact = Q(**{User.USERNAME_FIELD: text})
+    # Sign-up may have normalized the name, so both spellings are looked up.
+    normalized = getattr(User, "normalize_username", str)(text)
+    exact = Q(**{f"{User.USERNAME_FIELD}__in": {text, normalized}})
     if "@" in text and (email := _email_field()):
         exact |= Q(**{email: text})
-    users = User._default_manager.order_by("pk").values_list("pk", flat=True)
-    found = set(users.filter(exact)[:MAX_PLAYERS])
+    users = User._default_manager.order_by("pk")
+    found = set(users.filter(exact).values_list("pk", flat=True)[:MAX_PLAYERS])
     if by_id := player_by_id(text):
         found.add(by_id.pk)
-    return sorted(found) or list(users.filter(**{f"{User.USERNAME_FIELD}__startswith": text})[:MAX_PLAYERS])
+    return sorted(found) or list(_starting_with(users, normalized).values_list("pk", flat=True)[:MAX_PLAYERS])
 
 
 def address(text: str) -> str | None:
@@ -63,17 +71,28 @@ def address(text: str) -> str | None:
     return str(mapped or found)
 
 
-def of_players(model_admin: Any, ids: Collection[Any]) -> Q:
-    """Return the condition that a row belongs to one of these players by any of the admin's `player_paths`."""
+def of_players(paths: Iterable[str], ids: Collection[Any]) -> Q:
+    """Return the condition that a row belongs to one of these players by any of these lookups."""
     condition = Q()
-    for path in model_admin.player_paths:
+    for path in paths:
         condition |= Q(**{f"{path}__in": list(ids)})
     return condition
 
 
+def _starting_with(users: QuerySet[Any], start: str) -> QuerySet[Any]:
+    """Return the users whose name starts with this text."""
+    name = get_user_model().USERNAME_FIELD
+    if connections[users.db].vendor != "postgresql":
+        return users.filter(**{f"{name}__startswith": start})
+    # PostgreSQL before 18 rejects LIKE on a column with a nondeterministic collation. An index for LIKE serves both.
+    found: QuerySet[Any] = users.alias(name_in_c=Collate(name, "C")).filter(name_in_c__startswith=start)
+    return found
+
+
 def _email_field() -> str | None:
     User = get_user_model()
-    name = User.get_email_field_name()
+    # Only AbstractBaseUser has the method.
+    name = User.get_email_field_name() if hasattr(User, "get_email_field_name") else "email"
     try:
         User._meta.get_field(name)
     except FieldDoesNotExist:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..models import Shield
 from . import links
+from .formats import number, player_name
 from .readonly import ReadOnlyAdmin
 
 
@@ -18,16 +19,21 @@ class ShieldAdmin(ReadOnlyAdmin):
     """The list of shields, with their state."""
 
     player_paths = ("player",)
-    list_display = (
-        "player_name",
+    list_display = ("bought_at", "player_name", "state", "paid", "expires_at", "used_at", "blocked")
+    list_select_related = ("player", "used_by__attacker")
+    page_select_related = ("player", "used_by__attacker", "used_by__victim")
+    fields = (
+        "player",
         "state",
         "paid",
         "bought_at",
         "expires_at",
         "used_at",
-        "blocked",
+        "used_by",
+        "expired_at",
+        "idempotency_key",
     )
-    list_select_related = ("player",)
+    readonly_fields = ("state", "paid")
     # By primary key, which is the order of purchase.
     ordering = ("-pk",)
     sortable_by = ()
@@ -37,8 +43,8 @@ class ShieldAdmin(ReadOnlyAdmin):
         return links.player_link(self.admin_site, shield.player)
 
     @admin.display(description=_("coins"))
-    def paid(self, shield: Shield) -> int:
-        return shield.cost
+    def paid(self, shield: Shield) -> str:
+        return number(shield.cost)
 
     @admin.display(description=_("state"))
     def state(self, shield: Shield) -> Any:
@@ -48,6 +54,9 @@ class ShieldAdmin(ReadOnlyAdmin):
             return _("Expired")
         return _("Live")
 
-    @admin.display(description=_("blocked heist"))
+    @admin.display(description=_("blocked heist of"))
     def blocked(self, shield: Shield) -> Any:
-        return shield.used_by_id
+        heist = shield.used_by
+        if heist is None:
+            return None
+        return links.link(links.page_url(self.admin_site, heist), player_name(heist.attacker))

@@ -10,6 +10,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
+from django.db import router
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -24,6 +25,7 @@ from ..models import Heist, HeistToken, TokenGrant
 from ..services import grant_tokens
 from ..services.tokens import MAX_GRANT_TOKENS
 from . import links, search
+from .formats import number, player_name
 from .readonly import ReadOnlyAdmin
 
 # Players that one page grants to; their keys are in its URL.
@@ -51,19 +53,29 @@ class HeistTokenAdmin(ReadOnlyAdmin):
 
     change_form_template = "admin/heists/heisttoken/change_form.html"
     player_paths = ("user",)
-    list_display = ("player", "balance_now", "total_earned", "total_spent", "last_spent_at", "last_earned_at")
-    list_select_related = ("user",)
+    list_display = ("player", "balance_now", "earned", "spent", "last_spent_at", "last_earned_at")
+    list_select_related = page_select_related = ("user",)
+    fields = ("user", "balance_now", "earned", "spent", "last_spent_at", "last_earned_at", "created_at")
+    readonly_fields = ("balance_now", "earned", "spent", "created_at")
     ordering = ("-pk",)
     sortable_by = ("balance_now",)
     actions = ("grant_tokens",)
 
     @admin.display(description=gettext_lazy("player"))
     def player(self, token: HeistToken) -> Any:
-        return token.user.get_username()
+        return player_name(token.user)
 
     @admin.display(description=gettext_lazy("balance"), ordering="balance")
-    def balance_now(self, token: HeistToken) -> int:
-        return token.balance
+    def balance_now(self, token: HeistToken) -> str:
+        return number(token.balance)
+
+    @admin.display(description=gettext_lazy("total earned"))
+    def earned(self, token: HeistToken) -> str:
+        return number(token.total_earned)
+
+    @admin.display(description=gettext_lazy("total spent"))
+    def spent(self, token: HeistToken) -> str:
+        return number(token.total_spent)
 
     def has_grant_permission(self, request: HttpRequest) -> bool:
         """Return whether this member of staff may grant tokens; the view permission is not enough."""
@@ -92,6 +104,7 @@ class HeistTokenAdmin(ReadOnlyAdmin):
     @admin.action(description=gettext_lazy("Grant tokens"), permissions=["grant"])
     def grant_tokens(self, request: HttpRequest, queryset: QuerySet[HeistToken]) -> HttpResponse | None:
         """Redirect to the page that asks for amount and reason."""
+        queryset = queryset.using(router.db_for_write(HeistToken))
         ids = list(queryset.order_by("pk").values_list("user", flat=True)[: MAX_PLAYERS + 1])
         if len(ids) > MAX_PLAYERS:
             text = _("Select at most %(most)s players; the grant_tokens command takes more.") % {"most": MAX_PLAYERS}
@@ -106,7 +119,7 @@ class HeistTokenAdmin(ReadOnlyAdmin):
         players = search.players_by_id(request.GET.getlist("player")[:MAX_PLAYERS])
         if not players:
             self.message_user(request, _("Select the players who get tokens."), messages.WARNING)
-            return HttpResponseRedirect(links.list_url(self.admin_site, HeistToken))
+            return HttpResponseRedirect(self._list_url())
         form = GrantForm(request.POST if request.method == "POST" else None, initial={"nonce": uuid.uuid4()})
         # If a grant failed, show the page again with the same nonce: sending it then grants only what failed.
         if request.method == "POST" and form.is_valid() and self._grant(request, players, **form.cleaned_data):
@@ -117,13 +130,16 @@ class HeistTokenAdmin(ReadOnlyAdmin):
             "opts": self.opts,
             "media": self.media,
             "form": form,
-            "players": players,
+            "players": [(player, player_name(player)) for player in players],
         }
         return TemplateResponse(request, "admin/heists/heisttoken/grant.html", context)
 
     def _after(self, players: list[Any]) -> str:
         only = {"player": players[0].pk} if len(players) == 1 else {}
-        return links.list_url(self.admin_site, HeistToken, **only)
+        return self._list_url(**only)
+
+    def _list_url(self, **params: Any) -> str:
+        return links.list_url(self.admin_site, HeistToken, **params) or ""
 
     def _grant(self, request: HttpRequest, players: list[Any], *, nonce: uuid.UUID, amount: int, note: str) -> bool:
         """Grant to each player, report each result, and return whether nothing failed."""
@@ -141,21 +157,21 @@ class HeistTokenAdmin(ReadOnlyAdmin):
                     )
                 )
             except HeistError as error:
-                text = _("No tokens for %(player)s: %(error)s") % {"player": player.get_username(), "error": error}
+                text = _("No tokens for %(player)s: %(error)s") % {"player": player_name(player), "error": error}
                 self.message_user(request, text, messages.ERROR)
         new = self._log(request, done)
         if new:
             text = ngettext(
-                "%(amount)s tokens granted to %(count)s player.",
-                "%(amount)s tokens granted to each of %(count)s players.",
+                "Tokens granted to %(count)s player: %(amount)s.",
+                "Tokens granted to each of %(count)s players: %(amount)s.",
                 len(new),
-            ) % {"amount": amount, "count": len(new)}
+            ) % {"amount": number(amount), "count": number(len(new))}
             self.message_user(request, text, messages.SUCCESS)
         for grant in done:
             if grant not in new:
-                text = _("Nothing was granted to %(player)s: this page had already granted %(amount)s tokens.") % {
-                    "player": grant.player.get_username(),
-                    "amount": grant.amount,
+                text = _("Nothing was granted to %(player)s: this page was sent before (tokens: %(amount)s).") % {
+                    "player": player_name(grant.player),
+                    "amount": number(grant.amount),
                 }
                 self.message_user(request, text, messages.WARNING)
         return len(done) == len(players)
@@ -164,13 +180,13 @@ class HeistTokenAdmin(ReadOnlyAdmin):
         """Log each grant, for the grant and for the token row; return the grants that were not logged before."""
         kind = ContentType.objects.get_for_model(TokenGrant)
         keys = [str(grant.pk) for grant in grants]
-        logged = set(LogEntry.objects.filter(content_type=kind, object_id__in=keys).values_list("object_id", flat=True))
+        entries = LogEntry.objects.using(router.db_for_write(LogEntry)).filter(content_type=kind, object_id__in=keys)
+        logged = set(entries.values_list("object_id", flat=True))
         new = [grant for grant in grants if str(grant.pk) not in logged]
-        tokens = {
-            token.user_id: token for token in HeistToken.objects.filter(user__in=[grant.player_id for grant in new])
-        }
+        written = HeistToken.objects.using(router.db_for_write(HeistToken)).select_related("user")
+        tokens = {token.user_id: token for token in written.filter(user__in=[grant.player_id for grant in new])}
         for grant in new:
             for row, flag in ((grant, ADDITION), (tokens[grant.player_id], CHANGE)):
-                text = f"{grant.amount} tokens granted: {grant.note}"
+                text = f"Tokens granted: {grant.amount}. {grant.note}"
                 LogEntry.objects.log_actions(request.user.pk or 0, [row], flag, text, single_object=True)
         return new

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -13,7 +14,10 @@ from django.http import Http404
 from django.utils.decorators import classonlymethod
 from django.utils.functional import cached_property
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
+from rest_framework.metadata import SimpleMetadata
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.permissions import BasePermission
+from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -21,17 +25,17 @@ from rest_framework.views import APIView
 from ..db.atomic import outside_atomic_requests
 from ..errors import InactiveAccount, UnknownPlayer
 from ..models.base import IDEMPOTENCY_KEY_MAX_LENGTH
-from . import player_ids
+from ..user_model import MAX_INTEGER, to_key
 from .pagination import KeysetPagination
-from .parsers import StrictJSONParser
+from .parsers import StrictJSONParser, require_length
 from .problems import InvalidIdempotencyKey, from_exception
 from .throttling import AttemptThrottle, ReadThrottle
 
 logger = logging.getLogger("heists")
 
-# The primary key of a row in a path, at most the range of a BigAutoField.
+# The primary key of a row in a path.
 ROW_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
-MAX_ROW_ID = 2**63 - 1
+BROWSABLE_RENDERERS = [r for r in APIView.renderer_classes if issubclass(r, BrowsableAPIRenderer)]
 IDEMPOTENCY_KEY = re.compile(rf"[\x20-\x7e]{{1,{IDEMPOTENCY_KEY_MAX_LENGTH}}}")
 
 
@@ -66,6 +70,12 @@ def _account(player_id: Any) -> Any:
     return users.using(router.db_for_write(users.model)).filter(pk=player_id).first()
 
 
+class Negotiation(DefaultContentNegotiation):
+    """DRF's negotiation, with `format` as the query parameter, whatever the host's `URL_FORMAT_OVERRIDE` is."""
+
+    settings: Any = SimpleNamespace(URL_FORMAT_OVERRIDE="format")
+
+
 class PlayerView(APIView):
     """A view for the signed-in player. The host's settings choose the authentication classes.
 
@@ -77,6 +87,11 @@ class PlayerView(APIView):
     throttle_classes = [ReadThrottle]
     # Only lists use it.
     pagination_class: type[KeysetPagination] | None = None
+    # Set here, so that answers do not depend on the host's REST_FRAMEWORK. Only a browsable API is taken from there.
+    renderer_classes = [JSONRenderer, *BROWSABLE_RENDERERS]
+    content_negotiation_class = Negotiation
+    metadata_class = SimpleMetadata
+    versioning_class = None
 
     def handle_exception(self, exc: Exception) -> Response:
         missing_row = isinstance(exc, UnknownPlayer | IntegrityError)
@@ -88,6 +103,12 @@ class PlayerView(APIView):
     @classonlymethod
     def as_view(cls, **initkwargs: Any) -> Any:
         return outside_atomic_requests(super().as_view(**initkwargs))
+
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        vary = ("Authorization", "Cookie", "Accept-Language", *(("Accept",) if len(self.renderer_classes) > 1 else ()))
+        headers = {"Cache-Control": "private, no-store", "Vary": ", ".join(vary)}
+        return super().default_response_headers | headers
 
     def get_exception_handler(self) -> Callable[..., Any]:
         # Not `problems.handler`: these views run outside ATOMIC_REQUESTS, so there is no transaction to roll back.
@@ -108,14 +129,18 @@ class PlayerView(APIView):
     @cached_property
     def player_id(self) -> Any:
         """The signed-in player's primary key, as the key field has it. Raises AuthenticationFailed."""
-        try:
-            return player_ids.from_user(self.request.user)
-        except ValueError as error:
-            raise AuthenticationFailed from error
+        if (key := to_key(self.request.user.pk)) is None:
+            raise AuthenticationFailed
+        return key
+
+    def body(self) -> Any:
+        """Return the parsed request body. Raises APIException where it is not valid JSON or its length is unknown."""
+        require_length(self.request._request)
+        return self.request.data
 
     def row_id(self, text: str) -> int:
         """Return the primary key that a path segment contains. Raises Http404 where it contains none."""
-        if not ROW_ID.fullmatch(text) or int(text) > MAX_ROW_ID:
+        if not ROW_ID.fullmatch(text) or int(text) > MAX_INTEGER:
             raise Http404
         return int(text)
 

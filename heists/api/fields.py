@@ -8,7 +8,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.plumbing import ResolvedComponent
-from rest_framework import serializers
+from rest_framework import ISO_8601, serializers
 
 from . import player_ids
 
@@ -16,7 +16,7 @@ from . import player_ids
 class PlayerIdField(serializers.Field[Any, Any, Any, Any]):
     """A player's id, of the JSON type that the host's user key has."""
 
-    default_error_messages = {"invalid_player_id": _("This is no player's id.")}
+    default_error_messages = {"invalid_player_id": _("This is not a valid player id.")}
 
     def to_internal_value(self, data: Any) -> Any:
         try:
@@ -37,10 +37,10 @@ class EnumField(serializers.ChoiceField):
 
 
 class UTCDateTimeField(serializers.DateTimeField):
-    """A time in UTC, whatever the site's time zone."""
+    """A time in ISO 8601 and UTC, whatever the host's `DATETIME_FORMAT` and time zone are."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(default_timezone=dt.UTC, **kwargs)
+        super().__init__(format=ISO_8601, input_formats=[ISO_8601], default_timezone=dt.UTC, **kwargs)
 
 
 def utc_isoformat(value: dt.datetime | None) -> str | None:

@@ -120,7 +120,7 @@ class HeistsView(AttemptMixin, PlayerView):
     )
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         key = self.idempotency_key()
-        body = HeistRequestSerializer(data=request.data)
+        body = HeistRequestSerializer(data=self.body())
         body.is_valid(raise_exception=True)
         heist = execute_heist(
             attacker_id=self.player_id,

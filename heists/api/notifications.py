@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.db import router
 from django.db.models import Count, Subquery
 from django.http import Http404
 from drf_spectacular.utils import extend_schema
@@ -24,6 +25,11 @@ NOTIFICATIONS_TAG = ["notifications"]
 
 def notifications_of(player_id: Any) -> HeistNotificationQuerySet:
     return HeistNotification.objects.filter(user=player_id)
+
+
+def _written() -> str:
+    """Return the database that is written, for the answer to a write: a replica may lag behind it."""
+    return router.db_for_write(HeistNotification)
 
 
 def with_unread_count() -> HeistNotificationQuerySet:
@@ -95,7 +101,7 @@ class NotificationReadView(PlayerView):
         pk = self.row_id(notification_id)
         if not mark_read(player_id=self.player_id, notification_id=pk):
             raise Http404
-        notification = notifications_of(self.player_id).filter(pk=pk).first()
+        notification = notifications_of(self.player_id).using(_written()).filter(pk=pk).first()
         if notification is None:
             raise Http404
         return Response(NotificationSerializer(notification).data)
@@ -115,5 +121,5 @@ class NotificationsReadAllView(PlayerView):
     )
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         marked = mark_all_read(player_id=self.player_id)
-        unread = notifications_of(self.player_id).unread().count()
+        unread = notifications_of(self.player_id).using(_written()).unread().count()
         return Response(MarkedSerializer({"marked": marked, "unread_count": unread}).data)

@@ -9,7 +9,8 @@ import json
 from http import HTTPStatus
 from typing import Any, NoReturn
 
-from django.http import UnreadablePostError
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest, UnreadablePostError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from rest_framework.exceptions import APIException, ParseError
@@ -25,6 +26,24 @@ class PayloadTooLarge(APIException):
     status_code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     default_detail = gettext_lazy("The request body is too long.")
     default_code = "payload_too_large"
+
+
+class LengthRequired(APIException):
+    """The body has no `Content-Length`."""
+
+    status_code = HTTPStatus.LENGTH_REQUIRED
+    default_detail = gettext_lazy("The request needs a Content-Length header.")
+    default_code = "length_required"
+
+
+def require_length(request: HttpRequest) -> None:
+    """Raise LengthRequired for a body without Content-Length, which Django and DRF treat as empty."""
+    if request.META.get("CONTENT_LENGTH"):
+        return
+    # HTTP/2 under ASGI has neither header. ASGI bodies are read completely before the view; WSGI's would block.
+    is_asgi = isinstance(request, ASGIRequest)
+    if request.META.get("HTTP_TRANSFER_ENCODING") or (is_asgi and request.read(1)):
+        raise LengthRequired
 
 
 class StrictJSONParser(JSONParser):

@@ -10,9 +10,9 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db.models import Field, IntegerField, UUIDField
 
+from ..user_model import MAX_INTEGER, MIN_INTEGER
+
 INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}", re.ASCII)
-# The range of the widest integer column.
-MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 
 
 def key_field() -> Field[Any, Any]:
@@ -52,22 +52,6 @@ def from_path(text: str) -> Any:
             raise ValueError("not an integer")
         return from_json(int(text))
     return from_json(text)
-
-
-def from_user(user: Any) -> Any:
-    """Return the key of a signed-in user as the key field has it; a token's user may have it as text.
-
-    Raises ValueError where it is not a value of the field.
-    """
-    try:
-        key = key_field().to_python(user.pk)
-    except ValidationError as error:
-        raise ValueError("not a value of the key field") from error
-    if key is None or (isinstance(key, int) and not MIN_INTEGER <= key <= MAX_INTEGER) or "\x00" in str(key):
-        raise ValueError("not a value that the column can hold")
-    # Fails for a lone surrogate.
-    str(key).encode()
-    return key
 
 
 def to_json(key: Any) -> int | str:

@@ -75,7 +75,7 @@ class EmailPreferenceView(PlayerView):
         responses={200: EmailPreferenceSerializer} | schema.problems(*schema.WITH_BODY, "busy"),
     )
     def patch(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        body = EmailPreferenceSerializer(data=request.data)
+        body = EmailPreferenceSerializer(data=self.body())
         body.is_valid(raise_exception=True)
         email, types = body.validated_data.get("email"), body.validated_data.get("types", {})
         preference = set_email_preference(

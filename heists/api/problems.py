@@ -22,6 +22,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from rest_framework import exceptions
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
 
 from .. import errors
@@ -59,6 +60,8 @@ CONSTRAINT_CODES = {
     "heists_heist_idempotency_key": errors.IdempotencyKeyReused.code,
     "heists_shield_idempotency_key": errors.IdempotencyKeyReused.code,
 }
+# The `field` of an error about the whole body, whatever the host's NON_FIELD_ERRORS_KEY is.
+NON_FIELD_ERRORS = "non_field_errors"
 DATABASE_UNAVAILABLE = "database_unavailable"
 
 
@@ -112,9 +115,9 @@ def problem_body(status: int, code: str, detail: str, *, title: str | None = Non
 def rejection(heist: Heist) -> Problem:
     """Return the 409 of a rejected attempt, from its row alone, so that a replay is answered alike."""
     code = FailureCode(str(heist.failure_code))
-    numbers: dict[str, int] = {}
+    numbers: dict[str, int | None] = {}
     if code == FailureCode.INSUFFICIENT_TOKENS:
-        numbers = {"required": heist.rule_set.token_cost, "available": heist.attacker_token.balance}
+        numbers = {"required": heist.rule_set.token_cost, "available": heist.attacker_tokens}
     elif code == FailureCode.INSUFFICIENT_POINTS:
         numbers = {"required": points_needed(heist.rule_set.rules), "available": heist.victim_points_before}
     return problem(
@@ -245,6 +248,8 @@ def _flattened(details: Any, field: str = "") -> Iterator[dict[str, str]]:
         yield {"field": field, "code": str(details["code"]), "detail": _encodable(str(details["message"]))}
     elif isinstance(details, dict):
         for name, value in details.items():
+            if name == api_settings.NON_FIELD_ERRORS_KEY:
+                name = NON_FIELD_ERRORS
             yield from _flattened(value, f"{field}.{name}" if field else _encodable(str(name)))
     elif isinstance(details, list):
         for value in details:

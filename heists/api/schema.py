@@ -30,6 +30,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "no_coins": (409, "This site has no coins, so there are no shields to buy."),
     "insufficient_coins": (409, "You do not have enough coins."),
     "shield_already_live": (409, "You already have a live shield."),
+    "length_required": (411, "The request has a body and no `Content-Length`."),
     "payload_too_large": (413, "The body is too long."),
     "unsupported_media_type": (415, "The body is not `application/json`."),
     "idempotency_key_reused": (422, "This key was used before with another request."),
@@ -48,7 +49,7 @@ COMMON_CODES = (
     "throttled",
     "database_unavailable",
 )
-WITH_BODY = ("validation_error", "parse_error", "payload_too_large", "unsupported_media_type")
+WITH_BODY = ("validation_error", "parse_error", "length_required", "payload_too_large", "unsupported_media_type")
 # `required` and `available` in the examples.
 EXAMPLE_NUMBERS = {FailureCode.INSUFFICIENT_TOKENS: (1, 0), FailureCode.INSUFFICIENT_POINTS: (20, 15)}
 
@@ -128,7 +129,9 @@ def _members(code: FailureCode) -> dict[str, Any]:
 
 def _example(status: int, code: str, description: str, members: dict[str, Any]) -> OpenApiExample:
     if code == "validation_error":
-        members = {"errors": [{"field": "victim", "code": "invalid_player_id", "detail": "This is no player's id."}]}
+        members = {
+            "errors": [{"field": "victim", "code": "invalid_player_id", "detail": "This is not a valid player id."}]
+        }
     body = {"type": TYPE_PREFIX + code, "title": code, "status": status, "detail": description, "code": code, **members}
     return OpenApiExample(
         code, body, summary=description, response_only=True, status_codes=[str(status)], media_type=MEDIA_TYPE

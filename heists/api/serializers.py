@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, cast
 
 from django.utils import translation
 from drf_spectacular.utils import extend_schema_serializer
@@ -30,11 +30,27 @@ PREVIEW_CODES = [(FeatureDisabled.code, "Switched off"), *((code, code.label) fo
 
 
 class RowSerializer(serializers.Serializer[Any]):
-    """The base class for rows of a list; it creates the economy once for all rows."""
+    """The base class for rows of a list; it creates the economy, and reads all names, once for all rows."""
 
     @cached_property
     def economy(self) -> Economy:
         return get_economy()
+
+    @cached_property
+    def names(self) -> dict[Any, str]:
+        """The names of all players in these rows, by primary key."""
+        rows: Any = self.parent.instance if isinstance(self.parent, serializers.ListSerializer) else [self.instance]
+        players = {player.pk: player for row in rows for player in self.players_of(row)}
+        return self.economy.names(players.values())
+
+    def players_of(self, row: Any) -> tuple[Any, ...]:
+        """Return the players of a row whose names it shows."""
+        return ()
+
+    def player_data(self, player: Any) -> dict[str, Any]:
+        """Return a player as others may know them."""
+        name = self.names.get(player.pk) or self.economy.name(player)
+        return {"id": player_ids.to_json(player.pk), "name": name}
 
     @cached_property
     def gettext(self) -> Callable[[str], str]:
@@ -47,14 +63,6 @@ class PlayerSerializer(serializers.Serializer[Any]):
 
     id = PlayerIdField(source="pk", read_only=True)
     name = serializers.CharField(read_only=True)
-
-    def to_representation(self, player: Any) -> dict[str, Any]:
-        return player_data(player, get_economy())
-
-
-def player_data(player: Any, economy: Economy) -> dict[str, Any]:
-    """Return a player as `PlayerSerializer` represents them."""
-    return {"id": player_ids.to_json(player.pk), "name": economy.name(player)}
 
 
 class HeistRequestSerializer(serializers.Serializer[Any]):
@@ -94,14 +102,17 @@ class HeistSerializer(RowSerializer):
     my_points_after = serializers.IntegerField(read_only=True)
     created_at = UTCDateTimeField()
 
+    def players_of(self, heist: Heist) -> tuple[Any, ...]:
+        return heist.attacker, heist.victim
+
     def to_representation(self, heist: Heist) -> dict[str, Any]:
         code = heist.failure_code
         is_attacker = heist.attacker_id == self.context["player_id"]
         return {
             "id": heist.pk,
             "role": HeistRole.ATTACKER.value if is_attacker else HeistRole.VICTIM.value,
-            "attacker": player_data(heist.attacker, self.economy),
-            "victim": player_data(heist.victim, self.economy),
+            "attacker": self.player_data(heist.attacker),
+            "victim": self.player_data(heist.victim),
             "status": str(heist.status),
             "failure_code": str(code) if code else None,
             "failure_reason": failure_message(code, heist.retry_at, self.gettext) if code else None,
@@ -116,17 +127,19 @@ class HeistSerializer(RowSerializer):
 class NewHeistSerializer(HeistSerializer):
     """A new heist, with the attacker's tokens and cooldown."""
 
-    tokens_remaining = serializers.IntegerField(source="attacker_token.balance")
+    tokens_remaining = serializers.IntegerField(read_only=True)
     cooldown_ends_at = UTCDateTimeField(read_only=True, allow_null=True)
     message = serializers.CharField(read_only=True)
 
     def to_representation(self, heist: Heist) -> dict[str, Any]:
+        # From the row alone, so that a repeated request gets the first answer. `execute_heist` always sets it.
+        tokens_before = cast(int, heist.attacker_tokens)
         ends_at = cooldown_ends_at(heist.rule_set.rules, heist.created_at)
         return super().to_representation(heist) | {
-            "tokens_remaining": heist.attacker_token.balance,
+            "tokens_remaining": tokens_before - heist.rule_set.token_cost,
             "cooldown_ends_at": utc_isoformat(ends_at) if ends_at and ends_at > heist.created_at else None,
             "message": success_message(
-                heist.status, victim_name=self.economy.name(heist.victim), points=heist.points_stolen
+                heist.status, victim_name=self.player_data(heist.victim)["name"], points=heist.points_stolen
             ),
         }
 
@@ -187,9 +200,12 @@ class TargetSerializer(RowSerializer):
         allow_null=True, help_text="When the rule of `code` no longer fails, where time decides."
     )
 
+    def players_of(self, prospect: Prospect) -> tuple[Any, ...]:
+        return (prospect.player,)
+
     def to_representation(self, prospect: Prospect) -> dict[str, Any]:
         return {
-            "player": player_data(prospect.player, self.economy),
+            "player": self.player_data(prospect.player),
             "monthly_points": prospect.monthly_points,
             "eligible": prospect.eligible,
             "code": prospect.code,
@@ -280,7 +296,7 @@ class LeaderboardQuerySerializer(serializers.Serializer[Any]):
     )
 
 
-class LeaderSerializer(serializers.Serializer[Any]):
+class LeaderSerializer(RowSerializer):
     """One place on the leaderboard."""
 
     rank = serializers.IntegerField()
@@ -288,12 +304,29 @@ class LeaderSerializer(serializers.Serializer[Any]):
     heists = serializers.IntegerField(help_text="Successful heists this month.")
     points_stolen = serializers.IntegerField()
 
+    def players_of(self, leader: leaderboard.Leader) -> tuple[Any, ...]:
+        return (leader.player,)
+
+    def to_representation(self, leader: leaderboard.Leader) -> dict[str, Any]:
+        return {
+            "rank": leader.rank,
+            "player": self.player_data(leader.player),
+            "heists": leader.heists,
+            "points_stolen": leader.points_stolen,
+        }
+
 
 class LeaderboardSerializer(serializers.Serializer[Any]):
     """This month's most successful attackers."""
 
     since = UTCDateTimeField(help_text="When the month began, in the site's time zone.")
     results = LeaderSerializer(many=True)
+
+    def to_representation(self, board: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "since": utc_isoformat(board["since"]),
+            "results": LeaderSerializer(board["results"], many=True).data,
+        }
 
 
 # Generated clients depend on component names; these do not collide with a host's own.

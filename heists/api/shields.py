@@ -81,4 +81,6 @@ class ShieldsView(AttemptMixin, PlayerView):
     )
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         shield = buy_shield(player_id=self.player_id, idempotency_key=self.idempotency_key())
-        return Response(ShieldSerializer(shield).data, status=status.HTTP_201_CREATED)
+        # As bought, so that a repeated request gets the first answer, even if the shield was used since.
+        bought = {"state": "live", "used_at": None, "heist": None}
+        return Response(ShieldSerializer(shield).data | bought, status=status.HTTP_201_CREATED)

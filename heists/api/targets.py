@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from ..economy import get_economy
 from ..queries import facts, preview
+from ..user_model import MAX_INTEGER
 from . import player_ids, schema
 from .base import PlayerView
 from .pagination import KeysetPagination
@@ -28,7 +29,7 @@ class TargetPagination(KeysetPagination):
     @staticmethod
     def parse_key(value: Any) -> int:
         # A forged cursor may hold a number that no column can hold.
-        if type(value) is not int or not 0 <= value <= player_ids.MAX_INTEGER:
+        if type(value) is not int or not 0 <= value <= MAX_INTEGER:
             raise ValueError("not a number of points")
         return value
 

@@ -11,7 +11,8 @@ import logging
 import time
 from typing import Any
 
-from django.core.cache import caches
+from django.core.cache import BaseCache, InvalidCacheBackendError, caches
+from django.core.exceptions import ImproperlyConfigured
 from rest_framework.throttling import BaseThrottle
 
 from .. import conf
@@ -23,6 +24,7 @@ WINDOW_SECONDS = 60
 
 class MinuteThrottle(BaseThrottle):
     """Allows a client `limit()` requests in each minute of the clock. While the cache fails, it allows all requests.
+    Raises ImproperlyConfigured for a setting that is wrong.
 
     A subclass defines `scope`, `limit` and `client`. The limit is read at each request.
     """
@@ -38,21 +40,22 @@ class MinuteThrottle(BaseThrottle):
         raise NotImplementedError
 
     def allow_request(self, request: Any, view: Any) -> bool:
+        # Outside of the try: a wrong setting is not a failing cache.
+        limit, cache = self.limit(), _cache()
         now = time.time()
         self.seconds_left = WINDOW_SECONDS - now % WINDOW_SECONDS
         # A digest, because some caches limit the length and the characters of a key.
         client = hashlib.sha256(self.client(request).encode("utf-8", "replace")).hexdigest()[:32]
         try:
-            count = self.count(f"heists:{self.scope}:{client}:{int(now // WINDOW_SECONDS)}")
+            count = self.count(cache, f"heists:{self.scope}:{client}:{int(now // WINDOW_SECONDS)}")
         except Exception as error:  # the cache decides what it raises
             kind = type(error).__name__
             logger.warning("The throttle's cache fails, so the request is let through: %s: %s", kind, error)
             return True
-        return count <= self.limit()
+        return count <= limit
 
-    def count(self, key: str) -> int:
+    def count(self, cache: BaseCache, key: str) -> int:
         """Count one more request under this key, and return how many there are now."""
-        cache = caches[conf.throttle_cache()]
         try:
             # Enough for all but the first request of a minute.
             return int(cache.incr(key))
@@ -63,6 +66,13 @@ class MinuteThrottle(BaseThrottle):
 
     def wait(self) -> float:
         return self.seconds_left
+
+
+def _cache() -> BaseCache:
+    try:
+        return caches[conf.throttle_cache()]
+    except InvalidCacheBackendError as error:
+        raise ImproperlyConfigured(f'HEISTS["THROTTLE_CACHE"] can not be used: {error}') from error
 
 
 class PlayerThrottle(MinuteThrottle):

@@ -11,8 +11,11 @@ from typing import Any
 from django.db.models import Case, DurationField, QuerySet, Value, When
 
 from ..economy import Economy
-from ..models import Heist, HeistNotification, HeistToken, RuleSet, Shield
-from ..rules import Rules
+from ..models import AttemptLog, Heist, HeistNotification, HeistToken, RuleSet, Shield
+from ..rules import CLOCK_TOLERANCE, Rules
+
+# Rows read at once, so that memory does not grow with the number of heists.
+CHUNK_ROWS = 10_000
 
 # Rows that break a promise: querysets, or dictionaries with the keys that the check declares.
 Broken = Iterable["QuerySet[Any] | dict[str, Any]"]
@@ -63,6 +66,10 @@ class AuditData:
         return self.heists.filter(status="SUCCESS")
 
     @property
+    def attempt_log(self) -> QuerySet[AttemptLog]:
+        return self.rows(AttemptLog)
+
+    @property
     def tokens(self) -> QuerySet[HeistToken]:
         return self.rows(HeistToken)
 
@@ -86,8 +93,18 @@ class AuditData:
 
     @property
     def notifications_kept_since(self) -> dt.datetime:
-        """The time since which no notification can have been pruned."""
-        return dt.datetime.min.replace(tzinfo=dt.UTC) if self.retention is None else self.now - self.retention
+        """The time since which no notification can have been pruned, by a host whose clock is ahead."""
+        if self.retention is None:
+            return dt.datetime.min.replace(tzinfo=dt.UTC)
+        return self.now - self.retention + CLOCK_TOLERANCE
+
+    def heists_in_chunks(self, *fields: str, rows: QuerySet[Heist] | None = None) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield the values of these fields, after the primary key, of all heists or of `rows`; by primary key."""
+        heists = (self.heists if rows is None else rows).order_by("pk").values_list("pk", *fields)
+        last = -1
+        while chunk := list(heists.filter(pk__gt=last)[:CHUNK_ROWS]):
+            last = chunk[-1][0]
+            yield chunk
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Outcomes inside a cooldown, protection or daily limit, by the rules of the later one.
 
-See docs/specification.md, "The rules".
+See docs/specification.md, "The rules". Outcomes are taken in the order of their primary keys: an outcome is inserted
+while both players are locked, so this is the order in which they were judged, whatever the clocks of the hosts said.
 """
 
 from __future__ import annotations
@@ -13,17 +14,31 @@ from django.db.models import Case, DateTimeField, F, IntegerField, Max, Q, RowRa
 from django.db.models.functions import Lag
 
 from ..choices import HeistStatus
-from ..rules import DAY, Rules
+from ..rules import CLOCK_TOLERANCE, DAY, Rules
 from .base import AuditData, Broken, check
 
 
-def _too_soon(data: AuditData, rows: Any, per: tuple[str, ...], length: Callable[[Rules], dt.timedelta]) -> Any:
-    """Return the rows inside the window that the row before them opened."""
-    in_order: dict[str, Any] = {"partition_by": [F(name) for name in per], "order_by": ["created_at", "pk"]}
-    return rows.annotate(
-        previous=Window(Lag("created_at"), **in_order),
+def _opens(data: AuditData, length: Callable[[Rules], dt.timedelta]) -> Any:
+    """Return an expression for the time before which the previous outcome has to be."""
+    return F("created_at") - data.window(length) + Value(CLOCK_TOLERANCE)
+
+
+def _under(data: AuditData, length: Callable[[Rules], dt.timedelta]) -> list[int]:
+    """Return the rule sets in which this window is on."""
+    return [pk for pk, rules in data.rule_sets.items() if length(rules)]
+
+
+def _too_soon(data: AuditData, per: tuple[str, ...], length: Callable[[Rules], dt.timedelta]) -> Broken:
+    """Yield the outcomes inside the window that the outcome before them opened."""
+    if not (mine := _under(data, length)):
+        return
+    in_order: dict[str, Any] = {"partition_by": [F(name) for name in per], "order_by": "pk"}
+    # A filter on the rules beside the window would remove the outcomes under other rules from it.
+    previous = Window(Lag("created_at"), **in_order)
+    yield data.outcomes.annotate(
+        previous=Case(When(rule_set__in=mine, then=previous), output_field=DateTimeField()),
         previous_heist=Window(Lag("pk"), **in_order),
-        opens=F("created_at") - data.window(length),
+        opens=_opens(data, length),
     ).filter(previous__gt=F("opens"))
 
 
@@ -34,7 +49,7 @@ def _too_soon(data: AuditData, rows: Any, per: tuple[str, ...], length: Callable
 )
 def cooldown(data: AuditData) -> Broken:
     """No attacker has two outcomes inside the cooldown."""
-    yield _too_soon(data, data.outcomes, ("attacker",), lambda rules: rules.cooldown)
+    yield from _too_soon(data, ("attacker",), lambda rules: rules.cooldown)
 
 
 @check(
@@ -44,16 +59,19 @@ def cooldown(data: AuditData) -> Broken:
 )
 def protection(data: AuditData) -> Broken:
     """No outcome is inside the protection that a success against the same victim opened."""
+    if not (mine := _under(data, lambda rules: rules.protection)):
+        return
     before: dict[str, Any] = {
         "partition_by": [F("victim")],
-        "order_by": ["created_at", "pk"],
+        "order_by": "pk",
         "frame": RowRange(start=None, end=-1),
     }
     success = Q(status=HeistStatus.SUCCESS)
+    newest = Window(Max(Case(When(success, then="created_at"))), **before)
     yield data.outcomes.annotate(
-        previous=Window(Max(Case(When(success, then="created_at"))), **before),
+        previous=Case(When(rule_set__in=mine, then=newest), output_field=DateTimeField()),
         previous_heist=Window(Max(Case(When(success, then="pk"))), **before),
-        opens=F("created_at") - data.window(lambda rules: rules.protection),
+        opens=_opens(data, lambda rules: rules.protection),
     ).filter(previous__gt=F("opens"))
 
 
@@ -64,7 +82,7 @@ def protection(data: AuditData) -> Broken:
 )
 def pair_cooldown(data: AuditData) -> Broken:
     """No attacker has two outcomes against the same victim inside the pair cooldown."""
-    yield _too_soon(data, data.outcomes, ("attacker", "victim"), lambda rules: rules.pair_cooldown)
+    yield from _too_soon(data, ("attacker", "victim"), lambda rules: rules.pair_cooldown)
 
 
 @check("window_day", ids={"heist": "pk", "attacker": "attacker_id"}, numbers=("limit", "before", "created_at"))
@@ -73,12 +91,14 @@ def daily_limit(data: AuditData) -> Broken:
     limits = {rules.max_heists_per_day for rules in data.rule_sets.values()}
     for limit in sorted(limits):
         mine = [pk for pk, rules in data.rule_sets.items() if rules.max_heists_per_day == limit]
-        nth = Window(Lag("created_at", offset=limit), partition_by=[F("attacker")], order_by=["created_at", "pk"])
+        outcomes = data.outcomes.annotate(limit=Value(limit, IntegerField()), opens=_opens(data, lambda rules: DAY))
+        if not limit:
+            yield outcomes.filter(rule_set__in=mine).annotate(before=F("created_at"))
+            continue
+        nth = Window(Lag("created_at", offset=limit), partition_by=[F("attacker")], order_by="pk")
         # In the expression: a filter would remove the outcomes under other rules from the count.
-        yield data.outcomes.annotate(
-            limit=Value(limit, IntegerField()),
-            before=Case(When(rule_set__in=mine, then=nth), default=None, output_field=DateTimeField()),
-            opens=F("created_at") - Value(DAY),
+        yield outcomes.annotate(
+            before=Case(When(rule_set__in=mine, then=nth), default=None, output_field=DateTimeField())
         ).filter(before__gt=F("opens"))
 
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import datetime as dt
+from bisect import bisect_right
+from collections.abc import Iterator
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from django.db.models import BigIntegerField, Case, F, Q, RowRange, Sum, Value, When, Window
-from django.db.models.functions import Cast, Coalesce, Least, TruncMonth
+from django.contrib.auth import get_user_model
+from django.db.models import BigIntegerField, Case, Exists, F, Max, Min, OuterRef, Q, Value, When
+from django.db.models.functions import Cast, Least
 
 from ..choices import STATUS_OF_CODE, FailureCode, HeistNotificationType, HeistStatus
-from ..models import RuleSet
-from ..rules import DAY, month_start
+from ..rules import CLOCK_TOLERANCE, DAY, Rules, Victim, month_start, next_month, share
 from .base import AuditData, Broken, check
 
 # A rejection takes no lock, so its clock was read before its facts.
 MOMENT = dt.timedelta(minutes=1)
 LONGEST_MONTH = dt.timedelta(days=31, hours=2)  # with a clock that was set back
+
+# A victim's losses arrive in the order of judgement, so that one month back is enough.
+MONTHS_KEPT = 3
 
 BIG = BigIntegerField()
 POINTS = Cast("victim_points_before", BIG)
@@ -79,57 +83,113 @@ def retry_at(data: AuditData) -> Broken:
         yield data.heists.filter(failure_code=code).filter(retry_at__gt=F("created_at") + window + Value(MOMENT))
 
 
-def _with_loss_left(data: AuditData, zone: str) -> Any:
-    """Return the successes with what was left of the victim's loss limit, for those judged in this time zone.
-
-    Losses to attackers whose account was deleted are missing, so less may have been left, never more.
-    """
-    lost = Coalesce(
-        Window(
-            Sum("points_stolen"),
-            partition_by=[F("victim"), TruncMonth("created_at", tzinfo=ZoneInfo(zone))],
-            order_by=["created_at", "pk"],
-            frame=RowRange(start=None, end=-1),
-        ),
-        0,
-        output_field=BIG,
-    )
-    left = (POINTS + lost) * F("rule_set__monthly_loss_percent") / 100 - lost
-    # The zone is in the expression: a filter would remove the losses under other zones from the sum.
-    return data.successes.annotate(
-        share=SHARE, left=Case(When(rule_set__time_zone=zone, then=left), default=None, output_field=BIG)
-    )
-
-
-def _zones(data: AuditData) -> list[str]:
-    return sorted(set(data.rows(RuleSet).values_list("time_zone", flat=True)))
+@check("heist_attacker_tokens", ids={"heist": "pk", "attacker": "attacker_id"}, numbers=("attacker_tokens", "status"))
+def attacker_tokens(data: AuditData) -> Broken:
+    """The attacker of an outcome had the token cost of its rules; one rejected for too few tokens had not."""
+    enough = Q(attacker_tokens__gte=F("rule_set__token_cost"))
+    few = Q(attacker_tokens__lt=F("rule_set__token_cost"))
+    yield data.outcomes.filter(few)
+    yield data.heists.filter(enough, failure_code=FailureCode.INSUFFICIENT_TOKENS)
 
 
 @check("heist_loss_limit", ids={"heist": "pk", "victim": "victim_id"}, numbers=("points_stolen", "left", "created_at"))
 def loss_limit(data: AuditData) -> Broken:
     """A success takes no more than its rules' loss limit leaves of the calendar month."""
-    for zone in _zones(data):
-        yield _with_loss_left(data, zone).filter(points_stolen__gt=F("left"))
+    yield from (row for row in _judge_losses(data) if row["points_stolen"] > row["left"])
 
 
 @check("heist_amount_short", ids={"heist": "pk", "victim": "victim_id"}, numbers=("points_stolen", "share", "left"))
 def amount_short(data: AuditData) -> Broken:
     """A success takes the whole share, or all that the loss limit leaves."""
     deleted = data.notifications.filter(type=HeistNotificationType.HEIST_VICTIM, heist=None)
-    names = ("pk", "victim_id", "points_stolen", "share", "left", "created_at", "rule_set_id")
-    for zone in _zones(data):
-        short = _with_loss_left(data, zone).filter(points_stolen__lt=Least("share", "left"), left__isnull=False)
-        for row in short.values(*names):
-            since = month_start(data.rule_sets[row["rule_set_id"]], row["created_at"])
-            # Losses to deleted accounts explain a smaller amount; only their notifications are left of them.
-            explained = (
-                since < data.notifications_kept_since
-                or deleted.filter(
-                    user=row["victim_id"], created_at__gte=since, created_at__lte=row["created_at"]
-                ).exists()
-            )
-            if not explained:
-                yield row
+    for row in _judge_losses(data):
+        if row["points_stolen"] >= min(row["share"], row["left"]):
+            continue
+        # Losses to deleted accounts explain a smaller amount; only their notifications are left of them.
+        period = (row["since"], row["created_at"] + CLOCK_TOLERANCE)
+        explained = (
+            row["since"] < data.notifications_kept_since
+            or deleted.filter(user=row["victim_id"], created_at__range=period).exists()
+        )
+        if not explained:
+            yield row
 
 
-CHECKS = (failure_codes, self_targets, enough_points, amount, retry_at, loss_limit, amount_short)
+def _judge_losses(data: AuditData) -> Iterator[dict[str, Any]]:
+    """Yield the successes that took another amount than the rows before them allow, in the order of judgement.
+
+    The months of a zone are computed in Python, since only there the first instant of each is exact. Losses to deleted
+    accounts are missing, so less may have been left, never more.
+    """
+    months = {rules.time_zone: _Months(data, rules) for rules in data.rule_sets.values()}
+    # By victim and zone: the points lost in each of the last months.
+    lost: dict[tuple[Any, str], dict[int, int]] = {}
+    fields = ("victim_id", "points_stolen", "victim_points_before", "created_at", "rule_set_id")
+    for chunk in data.heists_in_chunks(*fields, rows=data.successes):
+        for pk, victim, points, before, at, rule_set in chunk:
+            rules = data.rule_sets[rule_set]
+            month = months[rules.time_zone].number(at)
+            # As the rules do: a loss that another host's clock put into the next month counts too.
+            known = lost.get((victim, rules.time_zone), {})
+            so_far = sum(sum_ for number, sum_ in known.items() if number >= month)
+            taken = share(rules, Victim(victim, True, before))
+            left = (before + so_far) * rules.monthly_loss_percent // 100 - so_far
+            if points != min(taken, left):
+                yield {
+                    "pk": pk,
+                    "victim_id": victim,
+                    "points_stolen": points,
+                    "share": taken,
+                    "left": left,
+                    "created_at": at,
+                    "since": months[rules.time_zone].start(month),
+                }
+            for zone, calendar in months.items():
+                sums = lost.setdefault((victim, zone), {})
+                number = calendar.number(at)
+                sums[number] = sums.get(number, 0) + points
+                if len(sums) > MONTHS_KEPT:
+                    del sums[min(sums)]
+
+
+class _Months:
+    """The months of a time zone in which the heists lie, numbered."""
+
+    def __init__(self, data: AuditData, rules: Rules) -> None:
+        period = data.heists.aggregate(first=Min("created_at"), last=Max("created_at"))
+        self._starts: list[dt.datetime] = []
+        if period["first"] is not None:
+            self._starts.append(month_start(rules, period["first"]))
+            while self._starts[-1] <= period["last"]:
+                self._starts.append(next_month(rules, self._starts[-1]))
+
+    def number(self, at: dt.datetime) -> int:
+        return bisect_right(self._starts, at) - 1
+
+    def start(self, number: int) -> dt.datetime:
+        return self._starts[number]
+
+
+@check("heist_deleted", ids={"heist": "pk", "attacker": "attacker_id", "victim": "victim_id"})
+def deleted_heists(data: AuditData) -> Broken:
+    """No heist was deleted while both its players exist."""
+    players = data.rows(get_user_model())
+    yield data.attempt_log.filter(
+        ~Exists(data.heists.filter(pk=OuterRef("pk"))),
+        Exists(players.filter(pk=OuterRef("attacker"))),
+        Exists(players.filter(pk=OuterRef("victim"))),
+        deleted=False,
+    )
+
+
+CHECKS = (
+    deleted_heists,
+    failure_codes,
+    self_targets,
+    enough_points,
+    attacker_tokens,
+    amount,
+    retry_at,
+    loss_limit,
+    amount_short,
+)

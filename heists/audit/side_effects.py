@@ -1,34 +1,27 @@
-"""Compares heists with their point events, notifications, used shields and emails (docs/specification.md, "Data")."""
+"""Compares heists with point events, balances, notifications and emails (docs/specification.md, "Data")."""
 
 from __future__ import annotations
 
 from collections import Counter
+from itertools import islice
 from typing import Any
 
-from django.db.models import Case, CharField, Count, Exists, F, Min, OuterRef, Q, Value, When
+from django.db.models import Case, CharField, Count, Exists, F, Max, OuterRef, Q, Value, When
 from django.db.models.fields.json import KT
-from django.db.models.functions import Cast, Coalesce, Least
+from django.db.models.functions import Cast, Coalesce
 
 from ..choices import EmailState, HeistNotificationType, HeistStatus
 from ..models import OutboxEmail, TokenGrant
 from .base import AuditData, Broken, Skipped, check
 
-CHUNK_ROWS = 10_000
+# Heist ids in one statement; SQLite takes no more than 32,766 parameters.
+IDS_PER_QUERY = 5_000
 
 
 @check("transfer_events", ids={"heist": "heist", "player": "player"}, numbers=("status", "expected", "found"))
 def transfer_events(data: AuditData) -> Broken:
     """A success has one point event for each side, of exactly the points stolen; a heist of another status has none."""
-    last = -1
-    while True:
-        chunk = list(
-            data.heists.filter(pk__gt=last)
-            .order_by("pk")
-            .values_list("pk", "attacker_id", "victim_id", "points_stolen", "status")[:CHUNK_ROWS]
-        )
-        if not chunk:
-            return
-        last = chunk[-1][0]
+    for chunk in data.heists_in_chunks("attacker_id", "victim_id", "points_stolen", "status"):
         events = data.economy.point_events([row[0] for row in chunk])
         if events is None:
             raise Skipped("the economy keeps no point events")
@@ -49,6 +42,38 @@ def transfer_events(data: AuditData) -> Broken:
                 "expected": [k[2] for k in expected.elements() if k[:2] == (heist, player)],
                 "found": [k[2] for k in found.elements() if k[:2] == (heist, player)],
             }
+
+
+@check("event_without_heist", ids={"heist": "heist", "player": "player"}, numbers=("points",))
+def events_without_heists(data: AuditData) -> Broken:
+    """Every point event of a heist names a heist that was once inserted."""
+    events = data.economy.all_point_events()
+    if events is None:
+        raise Skipped("the economy does not list all point events")
+    earlier = data.attempt_log.filter(attacker=None).aggregate(last=Max("pk"))["last"] or 0
+    rest = iter(events)
+    while chunk := list(islice(rest, IDS_PER_QUERY)):
+        ids = {event.heist_id for event in chunk if not 0 < event.heist_id <= earlier}
+        missing = ids - set(data.attempt_log.filter(pk__in=ids).values_list("pk", flat=True))
+        missing -= set(data.heists.filter(pk__in=missing).values_list("pk", flat=True))
+        for event in chunk:
+            if event.heist_id in missing:
+                yield {"heist": event.heist_id, "player": event.player_id, "points": event.points}
+
+
+@check("balance_ledger", ids={"player": "player"}, numbers=("monthly_points", "ledger"))
+def balances(data: AuditData) -> Broken:
+    """A player's monthly points are what the host's own ledger adds up to."""
+    players = data.economy.players().using(data.using).order_by("pk").values_list("pk", "monthly_points")
+    last = None
+    while chunk := list((players if last is None else players.filter(pk__gt=last))[:IDS_PER_QUERY]):
+        last = chunk[-1][0]
+        ledger = data.economy.ledger_balances([pk for pk, _points in chunk])
+        if ledger is None:
+            raise Skipped("the economy has no ledger of its own")
+        for pk, points in chunk:
+            if ledger.get(pk, 0) != points:
+                yield {"player": pk, "monthly_points": points, "ledger": ledger.get(pk, 0)}
 
 
 @check("notification_missing", ids={"heist": "pk", "player": "player"}, numbers=("type", "created_at"))
@@ -127,59 +152,6 @@ def grant_notifications(data: AuditData) -> Broken:
     )
 
 
-@check("shield_missing", ids={"heist": "pk", "victim": "victim_id"}, numbers=("created_at",))
-def blocks_have_a_shield(data: AuditData) -> Broken:
-    """A blocked attack used up a shield."""
-    yield data.heists.filter(~Exists(data.shields.filter(used_by=OuterRef("pk"))), status=HeistStatus.FAILED_SHIELD)
-
-
-@check(
-    "shield_used_wrongly",
-    ids={"shield": "pk", "player": "player_id", "heist": "used_by_id"},
-    numbers=("used_by__status", "bought_at", "used_at", "expires_at"),
-)
-def used_shields(data: AuditData) -> Broken:
-    """A used shield blocked an attack on its owner, at that moment, while it was live."""
-    right = Q(
-        used_by__status=HeistStatus.FAILED_SHIELD,
-        used_by__victim=F("player"),
-        used_by__created_at=F("used_at"),
-        bought_at__lte=F("used_at"),
-        expires_at__gt=F("used_at"),
-    )
-    used = data.shields.exclude(used_by=None)
-    yield used.annotate(right=Case(When(right, then=Value(1)), default=Value(0))).filter(right=0)
-    # The heist may have been deleted with its attacker; `used_at` stays.
-    yield data.shields.filter(used_by=None).filter(Q(used_at__lt=F("bought_at")) | Q(used_at__gte=F("expires_at")))
-
-
-@check("shield_expired_early", ids={"shield": "pk", "player": "player_id"}, numbers=("expires_at", "expired_at"))
-def expired_shields(data: AuditData) -> Broken:
-    """No shield was marked as expired before its end."""
-    yield data.shields.filter(expired_at__lt=F("expires_at"))
-
-
-@check(
-    "shield_ignored", ids={"shield": "pk", "player": "player_id", "heist": "heist"}, numbers=("bought_at", "expires_at")
-)
-def ignored_shields(data: AuditData) -> Broken:
-    """No success is against a player with a live shield."""
-    ended = Least(Coalesce("used_at", "expires_at"), Coalesce("expired_at", "expires_at"), F("expires_at"))
-    robbed = Q(
-        player__heists_as_victim__status=HeistStatus.SUCCESS,
-        player__heists_as_victim__token_spent=True,
-        player__heists_as_victim__created_at__gt=F("bought_at"),
-        player__heists_as_victim__created_at__lt=F("ended"),
-    )
-    yield (
-        data.shields.annotate(ended=ended)
-        .filter(robbed)
-        .order_by()
-        .values("pk")
-        .annotate(heist=Min("player__heists_as_victim__pk"))
-    )
-
-
 @check(
     "email_state",
     ids={"notification": "notification_id", "email": "pk"},
@@ -194,14 +166,12 @@ def email_states(data: AuditData) -> Broken:
 
 CHECKS = (
     transfer_events,
+    events_without_heists,
+    balances,
     notifications_exist,
     notifications_unique,
     notifications_match,
     notification_points,
     grant_notifications,
-    blocks_have_a_shield,
-    used_shields,
-    expired_shields,
-    ignored_shields,
     email_states,
 )

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Exists, F, IntegerField, Max, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Exists, F, IntegerField, Max, OuterRef, Q, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 
 from ..models import RuleSet, TokenGrant
+from ..rules import CLOCK_TOLERANCE
 from .base import AuditData, Broken, check
+
+# The last of two rows need not be the newest one where the clocks of two hosts differ.
+TOLERANCE = Value(CLOCK_TOLERANCE)
 
 
 def _total(rows: QuerySet[Any], owner: str, of: str) -> Coalesce:
@@ -62,23 +66,23 @@ def attackers_have_tokens(data: AuditData) -> Broken:
 
 @check("token_last_spent", ids={"player": "user_id"}, numbers=("last_spent_at", "newest", "spent_on_deleted"))
 def last_spent(data: AuditData) -> Broken:
-    """last_spent_at is the time of the newest outcome; later only where an outcome was deleted with its victim."""
+    """last_spent_at is the time of the last outcome; later only where an outcome was deleted with its victim."""
     rows = data.tokens.annotate(newest=_newest(data.outcomes, "attacker"))
-    broken = Q(newest__gt=F("last_spent_at")) | Q(newest__isnull=False, last_spent_at=None)
+    broken = Q(newest__gt=F("last_spent_at") + TOLERANCE) | Q(newest__isnull=False, last_spent_at=None)
     # A deleted outcome that cost nothing does not show in spent_on_deleted.
     if not data.rows(RuleSet).filter(token_cost=0).exists():
-        later = Q(newest__lt=F("last_spent_at")) | Q(newest=None, last_spent_at__isnull=False)
+        later = Q(newest__lt=F("last_spent_at") - TOLERANCE) | Q(newest=None, last_spent_at__isnull=False)
         broken |= later & Q(spent_on_deleted=0)
     yield rows.filter(broken)
 
 
 @check("token_last_earned", ids={"player": "user_id"}, numbers=("last_earned_at", "newest"))
 def last_earned(data: AuditData) -> Broken:
-    """last_earned_at is the time of the newest grant."""
+    """last_earned_at is the time of the last grant."""
     rows = data.tokens.annotate(newest=_newest(data.rows(TokenGrant), "player"))
     yield rows.filter(
-        Q(newest__lt=F("last_earned_at"))
-        | Q(newest__gt=F("last_earned_at"))
+        Q(newest__lt=F("last_earned_at") - TOLERANCE)
+        | Q(newest__gt=F("last_earned_at") + TOLERANCE)
         | Q(newest=None, last_earned_at__isnull=False)
         | Q(newest__isnull=False, last_earned_at=None)
     )

@@ -161,10 +161,12 @@ def _monthly_points(path: str, players: QuerySet[Any]) -> list[CheckMessage]:
 
 def _on_user_row(expression: Any) -> bool:
     """Whether an expression reads a column of the user model itself, and not of a related table."""
+    if isinstance(expression, Query):
+        # A subquery: it has rows of its own.
+        return False
     field = getattr(expression, "target", expression)
     if isinstance(field, Field):
         # The user model's own fields, and those of its parents if it inherits from another table.
         return field in get_user_model()._meta.concrete_fields
     nested: list[Any] = getattr(expression, "get_source_expressions", list)()
-    # A Subquery holds a Query, which has no source expressions.
-    return any(_on_user_row(part) for part in nested if part is not None and not isinstance(part, Query))
+    return any(_on_user_row(part) for part in nested if part is not None)

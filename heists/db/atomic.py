@@ -10,7 +10,7 @@ from typing import Any
 from django.db import connections, transaction
 
 from ..errors import OutcomeUnknown
-from .retry import is_connection_lost
+from .retry import in_callers_transaction, is_connection_lost
 
 logger = logging.getLogger("heists")
 
@@ -48,9 +48,7 @@ def require_outermost(using: str) -> None:
 
     Without it, a call that never opens its transaction, such as a rejected attempt, would depend on the caller's.
     """
-    blocks = connections[using].atomic_blocks
-    # Django's own condition: the transaction that a TestCase puts around a test does not count.
-    if blocks and not getattr(blocks[-1], "_from_testcase", False):
+    if in_callers_transaction(using):
         raise RuntimeError("A service call of heists is a durable transaction and can't be nested in another one.")
 
 

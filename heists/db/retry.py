@@ -68,9 +68,7 @@ def sqlstate(error: BaseException) -> str | None:
     None where the server could not send one: the connection broke or could not be opened. Empty for an error of another
     kind, and for SQLite, which has no such codes.
     """
-    if (cause := error.__cause__) is None:
-        # Django's own, of a connection that is closed already.
-        return None if isinstance(error, OperationalError | InterfaceError) else ""
+    cause = error.__cause__
     return getattr(cause, "sqlstate", getattr(cause, "pgcode", ""))
 
 
@@ -81,11 +79,11 @@ def is_transient(error: BaseException) -> bool:
 
 def is_connection_lost(error: BaseException) -> bool:
     """Return whether the connection broke, and any open transaction with it, or could not be opened."""
+    if (code := sqlstate(error)) is not None:
+        return code[:2] == CONNECTION_EXCEPTION_CLASS or code in SHUTDOWN_CODES
     # psycopg 2 raises a plain DatabaseError where a broken connection sends no result at all.
-    if not (isinstance(error, OperationalError | InterfaceError) or type(error) is DatabaseError) or _is_of_pool(error):
-        return False
-    code = sqlstate(error)
-    return code is None or code[:2] == CONNECTION_EXCEPTION_CLASS or code in SHUTDOWN_CODES
+    broken = isinstance(error, OperationalError | InterfaceError) or type(error) is DatabaseError
+    return broken and not _is_of_pool(error)
 
 
 def is_connection_useless(error: BaseException) -> bool:
@@ -107,6 +105,13 @@ def is_temporary(error: BaseException) -> bool:
 
 def _is_of_pool(error: BaseException) -> bool:
     return type(error.__cause__).__name__ in POOL_ERRORS
+
+
+def in_callers_transaction(using: str) -> bool:
+    """Return whether a transaction is open; the one that a TestCase puts around a test does not count."""
+    blocks = connections[using].atomic_blocks
+    # Django's own condition for a durable `atomic()`.
+    return bool(blocks) and not getattr(blocks[-1], "_from_testcase", False)
 
 
 def close_if_useless(error: BaseException, using: str | None = None) -> None:
@@ -153,6 +158,9 @@ def retry_transient(call: Callable[P, T]) -> Callable[P, T]:
                 raise
             except (DatabaseError, InterfaceError, StaleRead) as error:
                 close_if_useless(error, using)
+                if in_callers_transaction(using):
+                    # It is the caller's to roll back and to try again.
+                    raise
                 if attempt >= max_attempts(error):
                     if not is_temporary(error):
                         raise

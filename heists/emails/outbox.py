@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from .. import conf
 from ..choices import EmailState
-from ..db.retry import is_temporary
+from ..db.retry import is_temporary, retry_transient
 from ..economy import Economy, get_economy
 from ..models import EmailPreference, HeistNotification, OutboxEmail, OutboxEmailQuerySet
 from .compose import compose
@@ -85,6 +85,7 @@ def deliver_due_emails(*, batch: int = BATCH_SIZE, stop: Callable[[], bool] = la
     return total
 
 
+@retry_transient
 def send_again(email: OutboxEmail) -> bool:
     """Put an email back into the outbox as new, sent or not; return False where a worker holds it now.
 

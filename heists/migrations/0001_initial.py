@@ -450,40 +450,6 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="AttemptLog",
-            fields=[
-                ("heist_id", models.BigIntegerField(primary_key=True, serialize=False)),
-                (
-                    "attacker",
-                    models.ForeignKey(
-                        db_constraint=False,
-                        db_index=False,
-                        null=True,
-                        on_delete=django.db.models.deletion.DO_NOTHING,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-                (
-                    "victim",
-                    models.ForeignKey(
-                        db_constraint=False,
-                        db_index=False,
-                        null=True,
-                        on_delete=django.db.models.deletion.DO_NOTHING,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-                ("deleted", models.BooleanField(db_default=False, default=False)),
-            ],
-            options={
-                "verbose_name": "attempt log",
-                "verbose_name_plural": "attempt log",
-                "default_permissions": (),
-            },
-        ),
-        migrations.CreateModel(
             name="HeistNotification",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),

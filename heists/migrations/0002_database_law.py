@@ -4,7 +4,8 @@ SQLite drops the triggers of a table that a later migration rebuilds: that migra
 that a later migration adds to an append-only table belongs in the condition of its trigger.
 """
 
-from django.db import migrations
+from django.conf import settings
+from django.db import migrations, models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import StateApps
 
@@ -178,6 +179,7 @@ def forget_spent(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> No
 
 
 # PostgreSQL. At commit, so that the order in which a transaction deletes a player and the heists does not matter.
+# The function names the user table: a migration of the host that renames it has to replace the function.
 CHECK_DELETE = """
 CREATE OR REPLACE FUNCTION heists_check_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     IF EXISTS (SELECT FROM {user} WHERE {key} = OLD.attacker_id)
@@ -242,9 +244,42 @@ def stop_logging(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> No
 
 
 class Migration(migrations.Migration):
-    dependencies = [("heists", "0001_initial")]
+    dependencies = [("heists", "0001_initial"), migrations.swappable_dependency(settings.AUTH_USER_MODEL)]
 
     operations = [
+        migrations.CreateModel(
+            name="AttemptLog",
+            fields=[
+                ("heist_id", models.BigIntegerField(primary_key=True, serialize=False)),
+                (
+                    "attacker",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        null=True,
+                        on_delete=models.DO_NOTHING,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "victim",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        null=True,
+                        on_delete=models.DO_NOTHING,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                ("deleted", models.BooleanField(db_default=False, default=False)),
+            ],
+            options={
+                "verbose_name": "attempt log entry",
+                "verbose_name_plural": "attempt log",
+            },
+        ),
         migrations.RunPython(set_on_delete, unset_on_delete, elidable=False),
         migrations.RunPython(add_token_key, drop_token_key, elidable=False),
         migrations.RunPython(refuse_edits, allow_edits, elidable=False),

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from django.db import models
+from django.utils.translation import gettext
 
 IDEMPOTENCY_KEY_MAX_LENGTH = 255
+
+
+def player_name(row: models.Model, field: str) -> str:
+    """Return the name of a row's player for `__str__`; the primary key where the player is not loaded.
+
+    Takes no statement: a page or a log line may have thousands of rows.
+    """
+    if field in row._state.fields_cache:
+        return str(getattr(row, field))
+    return gettext("player %(id)s") % {"id": getattr(row, f"{field}_id")}
 
 
 class AppendOnlyError(TypeError):
     """Raised on an attempt to change or delete an append-only row through the ORM."""
 
 
-class AppendOnlyQuerySet(models.QuerySet[Any]):
+Row = TypeVar("Row", bound="AppendOnlyModel")
+
+
+class AppendOnlyQuerySet(models.QuerySet[Row]):
     """A queryset that does not delete, and updates `editable_fields` only. Cascades from a player do not use it."""
 
     def update(self, **kwargs: Any) -> int:

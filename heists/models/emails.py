@@ -9,9 +9,11 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ..choices import EmailState
+from .base import player_name
 from .notifications import HeistNotification
 
 
@@ -59,7 +61,12 @@ class OutboxEmail(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"email {self.pk}, {self.state}"
+        if "notification" not in self._state.fields_cache:
+            return gettext("email %(id)s") % {"id": self.pk}
+        return gettext("%(type)s (email for %(player)s)") % {
+            "type": self.notification.get_type_display(),
+            "player": player_name(self.notification, "user"),
+        }
 
 
 class EmailPreferenceQuerySet(models.QuerySet["EmailPreference"]):
@@ -88,7 +95,7 @@ class EmailPreference(models.Model):
         verbose_name_plural = _("email preferences")
 
     def __str__(self) -> str:
-        return f"email preference of player {self.player_id}"
+        return gettext("email preference of %(player)s") % {"player": player_name(self, "player")}
 
     def wants(self, type: str) -> bool:
         """Return whether the player wants emails about notifications of this type."""

@@ -9,15 +9,17 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from ..choices import FailureCode, HeistStatus
-from .base import IDEMPOTENCY_KEY_MAX_LENGTH, AppendOnlyModel, AppendOnlyQuerySet
+from .base import IDEMPOTENCY_KEY_MAX_LENGTH, AppendOnlyModel, AppendOnlyQuerySet, player_name
 from .rules import RuleSet
 from .tokens import HeistToken
 
 
-class HeistQuerySet(AppendOnlyQuerySet):
+class HeistQuerySet(AppendOnlyQuerySet["Heist"]):
     def outcomes(self) -> HeistQuerySet:
         """Return attempts that reached the victim and spent the token."""
         return self.filter(token_spent=True)
@@ -178,7 +180,18 @@ class Heist(AppendOnlyModel):
         ]
 
     def __str__(self) -> str:
-        return f"heist {self.pk}: {self.attacker_id} on {self.victim_id}, {self.status}"
+        names = {"attacker": player_name(self, "attacker"), "victim": player_name(self, "victim")}
+        if self.status != HeistStatus.SUCCESS:
+            return gettext("%(attacker)s attacked %(victim)s: %(status)s") % {
+                **names,
+                "status": self.get_status_display(),
+            }
+        text = ngettext(
+            "%(attacker)s robbed %(victim)s: %(points)s point",
+            "%(attacker)s robbed %(victim)s: %(points)s points",
+            self.points_stolen,
+        )
+        return text % {**names, "points": number_format(self.points_stolen, force_grouping=True)}
 
     @property
     def is_outcome(self) -> bool:
@@ -215,9 +228,8 @@ class AttemptLog(models.Model):
     deleted = models.BooleanField(default=False, db_default=False)
 
     class Meta:
-        verbose_name = "attempt log"
-        verbose_name_plural = "attempt log"
-        default_permissions = ()
+        verbose_name = _("attempt log entry")
+        verbose_name_plural = _("attempt log")
 
     def __str__(self) -> str:
         return f"heist {self.heist_id}"

@@ -8,9 +8,11 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ..choices import HeistNotificationType
+from .base import player_name
 from .heists import Heist
 
 
@@ -75,4 +77,7 @@ class HeistNotification(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.type} to player {self.user_id}"
+        return gettext("%(type)s (notification for %(player)s)") % {
+            "type": self.get_type_display(),
+            "player": player_name(self, "user"),
+        }

@@ -7,6 +7,8 @@ from typing import Any
 from django.db import connections, models
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ..db.identity import database_key, server_key
@@ -14,7 +16,7 @@ from ..rules import RULE_FIELDS, Rules
 from .base import AppendOnlyModel, AppendOnlyQuerySet
 
 
-class RuleSetQuerySet(AppendOnlyQuerySet):
+class RuleSetQuerySet(AppendOnlyQuerySet["RuleSet"]):
     # Committed rows by database, schema and rules, so that a rule set costs no statement after its first use.
     cache: dict[tuple[tuple[str, ...], Rules], RuleSet] = {}
 
@@ -69,7 +71,9 @@ class RuleSet(AppendOnlyModel):
         ]
 
     def __str__(self) -> str:
-        return f"rule set {self.pk}"
+        time = timezone.localtime(self.created_at)
+        text = f"{date_format(time, 'DATETIME_FORMAT')} {time.tzname()}"
+        return gettext("rules first used on %(time)s") % {"time": text}
 
     @property
     def rules(self) -> Rules:

@@ -9,9 +9,10 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from .base import IDEMPOTENCY_KEY_MAX_LENGTH
+from .base import IDEMPOTENCY_KEY_MAX_LENGTH, player_name
 from .heists import Heist
 
 # Neither used nor marked as expired. An open shield is live until `expires_at`, and due after it.
@@ -88,4 +89,4 @@ class Shield(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"shield {self.pk} of player {self.player_id}"
+        return gettext("shield of %(player)s") % {"player": player_name(self, "player")}

@@ -7,10 +7,12 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from ..choices import GrantReason
-from .base import AppendOnlyModel, AppendOnlyQuerySet
+from .base import AppendOnlyModel, AppendOnlyQuerySet, player_name
 
 GRANT_TEXT_MAX_LENGTH = 255
 
@@ -52,7 +54,11 @@ class HeistToken(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.balance} tokens of player {self.user_id}"
+        text = ngettext("%(tokens)s token of %(player)s", "%(tokens)s tokens of %(player)s", self.balance)
+        return text % {
+            "tokens": number_format(self.balance, force_grouping=True),
+            "player": player_name(self, "user"),
+        }
 
 
 class TokenGrant(AppendOnlyModel):
@@ -97,4 +103,8 @@ class TokenGrant(AppendOnlyModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.amount} tokens for player {self.player_id} ({self.source})"
+        text = ngettext("%(tokens)s token for %(player)s", "%(tokens)s tokens for %(player)s", self.amount)
+        return text % {
+            "tokens": number_format(self.amount, force_grouping=True),
+            "player": player_name(self, "player"),
+        }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db.models import Count, F, Min, Sum, Window
 from django.db.models.functions import Lag, TruncDate
@@ -97,10 +98,12 @@ def period(days: int, now: dt.datetime) -> Period:
     """Return the last `days` days of the site's time zone, today included."""
     zone = timezone.get_default_timezone()
     first = now.astimezone(zone).date() - (days - 1) * DAY
-    rollup, tally = Rollup.up_to(now, first, zone), partial(_tallies, zone)
+    rollup, tally = Rollup.up_to(now, first, settings.TIME_ZONE), partial(_tallies, zone)
     tallies = rollup.closed("days", tally) + rollup.open("days", tally)
     by_date: dict[str, tuple[dict[str, int], int]] = {}
     for date, status, count, points in tallies:
+        # A clock that is set back over midnight repeats the end of the day before.
+        date = max(date, first.isoformat())
         counts, moved = by_date.get(date, ({}, 0))
         by_date[date] = ({**counts, status: counts.get(status, 0) + count}, moved + points)
     dates = [first + number * DAY for number in range(days)]
@@ -124,12 +127,12 @@ def summarize(now: dt.datetime) -> None:
     until = (now - GRACE).astimezone(zone).date()
     for today in (until, until + DAY):
         for days in PERIODS_DAYS:
-            rollup = Rollup.since(today - (days - 1) * DAY, zone, closed_before=until)
+            rollup = Rollup.since(today - (days - 1) * DAY, settings.TIME_ZONE, closed_before=until)
             rollup.closed("days", partial(_tallies, zone))
             for role in HeistRole:
-                leaderboard.closed_best(rollup, role, PLACES)
-        month = Rollup.since(today.replace(day=1), zone, closed_before=until)
-        leaderboard.closed_best(month, HeistRole.ATTACKER, leaderboard.MAX_PLACES)
+                leaderboard.closed_best(rollup, role)
+        month = Rollup.since(today.replace(day=1), settings.TIME_ZONE, closed_before=until)
+        leaderboard.closed_best(month, HeistRole.ATTACKER)
 
 
 def token_distribution() -> list[tuple[int, int]]:

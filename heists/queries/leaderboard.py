@@ -19,8 +19,8 @@ from .rollups import Rollup
 
 # The most places that a client may ask for.
 MAX_PLACES = 100
-# Candidates read for each place: a player among the best of two parts together is among these of one part.
-CANDIDATES_PER_PLACE = 10
+# The most players whose sums of the closed days are cached.
+MAX_CANDIDATES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,8 @@ def leaders(*, now: dt.datetime, limit: int) -> list[Leader]:
     Where the sums are slow, the ranking is a minute old at most.
     """
     rules = conf.rules()
-    rollup = Rollup.up_to(now, month_start(rules, now).date(), ZoneInfo(rules.time_zone))
+    first = month_start(rules, now).astimezone(ZoneInfo(rules.time_zone)).date()
+    rollup = Rollup.up_to(now, first, rules.time_zone)
     rows = best(rollup, HeistRole.ATTACKER, MAX_PLACES)[:limit]
     players = get_user_model()._default_manager.in_bulk([key for key, _heists, _points in rows])
     # An account may have been deleted since the sums were cached.
@@ -94,25 +95,44 @@ def leaders(*, now: dt.datetime, limit: int) -> list[Leader]:
 def best(rollup: Rollup, role: HeistRole, places: int) -> list[tuple[Any, int, int]]:
     """Return the players with the most points of successes as (key, heists, points), in this role.
 
-    It merges the best of the closed days and the best of the open rest, each with their sums of the other part.
+    The ranking is exact. It is computed from the cached sums of the closed days where they decide it, and else from the
+    heists of the whole period.
     """
-    closed = closed_best(rollup, role, places)
-    opened = rollup.open(f"{role}-{places}", partial(_ranks, role, limit=CANDIDATES_PER_PLACE * places))
-    totals = {key: (heists, points) for key, heists, points in closed}
-    known = {key for key, _heists, _points in opened}
-    late = _ranks(role, rollup.start, rollup.until, only=[key for key in known if key not in totals])
-    rest = _ranks(role, rollup.until, None, only=[key for key in totals if key not in known]) if opened else []
-    for key, heists, points in (*opened, *late, *rest):
-        before = totals.get(key, (0, 0))
-        totals[key] = (before[0] + heists, before[1] + points)
+
+    def compute(since: dt.datetime, until: dt.datetime | None) -> list[list[Any]]:
+        ranked = _from_closed(rollup, role, places)
+        return ranked if ranked is not None else _ranks(role, rollup.start, None, limit=places)
+
     to_key = get_user_model()._meta.pk.to_python
-    players = [(to_key(key), heists, points) for key, (heists, points) in totals.items()]
+    players = [(to_key(key), heists, points) for key, heists, points in rollup.open(f"best-{role}-{places}", compute)]
     return sorted(players, key=lambda player: (-player[2], -player[1], player[0]))[:places]
 
 
-def closed_best(rollup: Rollup, role: HeistRole, places: int) -> list[Any]:
-    """Return the candidates of the closed days, as [key, heists, points]."""
-    return rollup.closed(f"{role}-{places}", partial(_ranks, role, limit=CANDIDATES_PER_PLACE * places))
+def closed_best(rollup: Rollup, role: HeistRole) -> list[list[Any]]:
+    """Return the players with the most points in the closed days, as [key, heists, points]."""
+    return rollup.closed(f"closed-{role}", partial(_ranks, role, limit=MAX_CANDIDATES))
+
+
+def _from_closed(rollup: Rollup, role: HeistRole, places: int) -> list[list[Any]] | None:
+    """Return the best players by closed and open sums; None where the candidates may leave one of them out.
+
+    No player adds more than `most` points in the open rest. So a player whose closed sum is more than `most` below the
+    last place of the closed days stays below that place.
+    """
+    closed = closed_best(rollup, role)
+    if len(closed) < places:
+        return None
+    opened = _ranks(role, rollup.until, None, limit=1)
+    most = opened[0][2] if opened else 0
+    last_place = closed[places - 1][2]
+    left_out = closed[-1][2] if len(closed) == MAX_CANDIDATES else 0
+    if left_out + most >= last_place and most:
+        return None
+    totals = {key: [key, heists, points] for key, heists, points in closed if points + most >= last_place}
+    rest = _ranks(role, rollup.until, None, only=list(totals)) if most else []
+    for key, heists, points in rest:
+        totals[key] = [key, totals[key][1] + heists, totals[key][2] + points]
+    return list(totals.values())
 
 
 def _ranks(
@@ -131,4 +151,5 @@ def _ranks(
         rows = rows.filter(**{f"{role}__in": only})
     summed = rows.order_by().values_list(role).annotate(heists=Count("*"), points=Sum("points_stolen"))
     ranked = summed.order_by("-points", "-heists", role)[:limit]
-    return [[str(key), heists, points] for key, heists, points in ranked]
+    # PostgreSQL adds up 64-bit integers as decimals.
+    return [[str(key), heists, int(points)] for key, heists, points in ranked]

@@ -18,6 +18,7 @@ from ..economy import Economy
 from ..errors import FeatureDisabled
 from ..messages import failure_message
 from ..models import Heist
+from ..user_model import player_key, to_key
 from . import facts
 
 
@@ -66,10 +67,11 @@ def prospects(*, attacker_id: Any, victim_ids: Collection[Any], economy: Economy
     While heists are switched off, that is the first reason of each, before the rules. Raises UnknownPlayer where the
     attacker's id is unknown.
     """
+    victim_ids = [key for key in map(to_key, victim_ids) if key is not None]
     if not victim_ids:
         return {}
     seen = facts.read(
-        attacker_id,
+        player_key(attacker_id),
         victim_ids,
         economy=economy,
         rules=conf.rules(),

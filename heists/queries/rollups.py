@@ -10,9 +10,10 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from ..models import Heist
-from ..rules import DAY
+from ..rules import DAY, day_start
 from .cached import cached
 
 # A day is closed an hour after its midnight, so that a heist that is committed late is counted.
@@ -39,24 +40,25 @@ class Rollup:
     newest: int | None
 
     @classmethod
-    def since(cls, first: dt.date, zone: dt.tzinfo, *, closed_before: dt.date) -> Rollup:
+    def since(cls, first: dt.date, time_zone: str, *, closed_before: dt.date) -> Rollup:
         """Return the period from the first day on, in days of this time zone."""
-        start = dt.datetime.combine(first, dt.time(), zone)
-        until = max(start, dt.datetime.combine(closed_before, dt.time(), zone))
+        start = day_start(time_zone, first)
+        until = max(start, day_start(time_zone, closed_before))
         older = Heist.objects.filter(created_at__lt=until).newest_first()
         return cls(start, until, older.values_list("pk", flat=True).first())
 
     @classmethod
-    def up_to(cls, now: dt.datetime, first: dt.date, zone: dt.tzinfo) -> Rollup:
+    def up_to(cls, now: dt.datetime, first: dt.date, time_zone: str) -> Rollup:
         """Return the period from the first day on, as pages use it at `now`."""
-        return cls.since(first, zone, closed_before=(now - GRACE - SUMMARIZE_WINDOW).astimezone(zone).date())
+        closed_before = (now - GRACE - SUMMARIZE_WINDOW).astimezone(ZoneInfo(time_zone)).date()
+        return cls.since(first, time_zone, closed_before=closed_before)
 
     def closed(self, name: str, compute: Compute) -> list[Any]:
         """Return the rows of the closed days, computed or cached under this name."""
-        key = f"{name}:{self.start:%Y%m%d%z}:{self.until:%Y%m%d%z}:{self.newest}"
+        key = f"{name}:{self.start:%Y%m%d%H%M}:{self.until:%Y%m%d%H%M}:{self.newest}"
         return cached(key, lambda: compute(self.start, self.until), 2 * DAY)
 
     def open(self, name: str, compute: Compute) -> list[Any]:
         """Return the rows of the open rest, computed or cached under this name."""
-        key = f"open-{name}:{self.until:%Y%m%d%z}:{self.newest}"
+        key = f"open-{name}:{self.start:%Y%m%d%H%M}:{self.until:%Y%m%d%H%M}:{self.newest}"
         return cached(key, lambda: compute(self.until, None), OPEN_TIMEOUT)

@@ -1,19 +1,24 @@
-"""Seed the two point event types of heists in the host's table (docs/specification.md, "Data")."""
+"""What heists seeds in a database after `migrate` and `flush` (docs/specification.md, "Data")."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.apps import apps
-from django.db import DEFAULT_DB_ALIAS
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, router, transaction
+from django.db.migrations.loader import MigrationLoader
 
 from .. import conf
+from ..economy import get_economy
+from ..models import AttemptLog, Heist
 
 # The same as in migration 0003, which imports no project code.
 EVENT_TYPES = {
     "HEIST_GAIN": "Points gained from successfully robbing another player",
     "HEIST_LOSS": "Points lost from being robbed by another player",
 }
+INITIAL_MIGRATION = ("heists", "0001_initial")
 
 
 def seed_event_types(*, using: str = DEFAULT_DB_ALIAS) -> dict[str, bool] | None:
@@ -35,9 +40,51 @@ def seed_event_types(*, using: str = DEFAULT_DB_ALIAS) -> dict[str, bool] | None
 
 
 def seed_after_flush(*, using: str, plan: Any = None, **kwargs: Any) -> None:
-    """Seed the types again after a flush; a receiver of post_migrate.
+    """Seed the types after a flush, or where the tables are made without migrations; a receiver of post_migrate.
 
-    A migration has a plan and is skipped: it may be undoing the types.
+    A migration has a plan and is skipped: it seeds them itself, and may be undoing them. So is a database that does not
+    have the table.
     """
-    if plan is None:
+    label = conf.point_event_type_model()
+    without_migrations = MigrationLoader.migrations_module("heists")[0] is None
+    if label is None or (plan is not None and not without_migrations):
+        return
+    if _has_table(apps.get_model(label), using):
         seed_event_types(using=using)
+
+
+def skip_used_ids(*, using: str, plan: Any = None, **kwargs: Any) -> None:
+    """Start the ids of heists after those in the host's point events; a receiver of post_migrate.
+
+    The host keeps its events when heists is removed. Installed again, a heist must not get the id of an earlier one.
+    """
+    applied = {(migration.app_label, migration.name) for migration, undone in plan or () if not undone}
+    if INITIAL_MIGRATION not in applied or not _has_table(Heist, using):
+        return
+    try:
+        with transaction.atomic(using=using):
+            last = max((event.heist_id for event in get_economy().all_point_events() or ()), default=0)
+    except (ImproperlyConfigured, ImportError, DatabaseError):
+        # The host is not set up yet, so it has no events of heists.
+        return
+    if last > 0:
+        AttemptLog.objects.using(using).create(heist_id=last, deleted=True)
+        _restart(last + 1, using)
+
+
+def _restart(first: int, using: str) -> None:
+    connection = connections[using]
+    table = Heist._meta.db_table
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SELECT setval(pg_get_serial_sequence(%s, 'id'), %s, FALSE)", [table, first])
+        else:
+            cursor.execute("DELETE FROM sqlite_sequence WHERE name = %s", [table])
+            cursor.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (%s, %s)", [table, first - 1])
+
+
+def _has_table(model: Any, using: str) -> bool:
+    """Return whether this database has the model's table: a site may keep it in another one."""
+    return router.allow_migrate_model(using, model) and (
+        model._meta.db_table in connections[using].introspection.table_names()
+    )

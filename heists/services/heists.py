@@ -19,6 +19,7 @@ from ..messages import failure_message
 from ..models import Heist, HeistToken, RuleSet, RuleSetQuerySet, Shield
 from ..queries import facts
 from ..rules import Failure
+from ..user_model import player_key
 from . import notifications
 
 logger = logging.getLogger("heists")
@@ -49,6 +50,7 @@ def execute_heist(
     """
     using = router.db_for_write(Heist)
     require_outermost(using)
+    attacker_id, victim_id = player_key(attacker_id), player_key(victim_id)
     if not conf.enabled():
         if replayed := _replay(attacker_id, victim_id, idempotency_key, using):
             return replayed

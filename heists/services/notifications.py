@@ -13,9 +13,11 @@ from django.utils.module_loading import import_string
 from .. import conf
 from ..choices import HeistNotificationType
 from ..db.insert import insert
+from ..db.retry import retry_transient
 from ..economy import Economy
 from ..messages import notification_message
 from ..models import HeistNotification, OutboxEmail
+from ..user_model import to_key
 
 
 def build(
@@ -46,11 +48,16 @@ def record(*notifications: HeistNotification, economy: Economy, using: str) -> l
     return [*notifications]
 
 
+@retry_transient
 def mark_read(*, player_id: Any, notification_id: int) -> bool:
-    """Mark one of the player's notifications as read; return whether it exists. Safe to repeat."""
-    return bool(HeistNotification.objects.filter(pk=notification_id, user=player_id).update(read=True))
+    """Mark one of the player's notifications as read; return whether it exists. Safe to repeat.
+
+    Raises Busy.
+    """
+    return bool(HeistNotification.objects.filter(pk=notification_id, user=to_key(player_id)).update(read=True))
 
 
+@retry_transient
 def mark_all_read(*, player_id: Any) -> int:
-    """Mark all of the player's notifications as read; return how many were unread."""
-    return HeistNotification.objects.filter(user=player_id).unread().update(read=True)
+    """Mark all of the player's notifications as read; return how many were unread. Raises Busy."""
+    return HeistNotification.objects.filter(user=to_key(player_id)).unread().update(read=True)

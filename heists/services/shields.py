@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.db import router, transaction
@@ -15,7 +15,9 @@ from ..db.atomic import durable_atomic, require_outermost
 from ..db.retry import StaleRead, retry_transient
 from ..economy import Economy, get_economy
 from ..errors import FeatureDisabled, InactiveAccount, InsufficientCoins, NoCoins, ShieldAlreadyLive, UnknownPlayer
-from ..models import Shield
+from ..models import RuleSet, Shield
+from ..rules import Rules
+from ..user_model import player_key
 from . import notifications
 
 # Shields in one transaction of `expire_shields`: few, so that it holds locks for a short time.
@@ -39,6 +41,7 @@ def buy_shield(*, player_id: Any, idempotency_key: str | None = None) -> Shield:
     """
     using = router.db_for_write(Shield)
     require_outermost(using)
+    player_id = player_key(player_id)
     if not conf.enabled():
         if replayed := _replay(player_id, idempotency_key, using):
             return replayed
@@ -54,6 +57,8 @@ def _buy(player_id: Any, key: str | None, using: str) -> Shield:
     # The host's lock may create a balance row, so an unknown id must not reach it.
     if not economy.players().using(using).filter(pk=player_id).exists():
         raise UnknownPlayer
+    # Outside the transaction, so that the rule set is cached. Its row lets the audit check the shield's terms.
+    rules = RuleSet.objects.using(using).in_force(conf.rules()).rules
     with durable_atomic(using, repeatable=key is not None):
         economy.lock(player_id)
         player = economy.players().using(using).filter(pk=player_id).first()
@@ -63,12 +68,12 @@ def _buy(player_id: Any, key: str | None, using: str) -> Shield:
             raise InactiveAccount
         if replayed := _replay(player_id, key, using):
             return replayed
-        return _sell(player, key, economy, using)
+        return _sell(player, key, rules, economy, using)
 
 
-def _sell(player: Any, key: str | None, economy: Economy, using: str) -> Shield:
+def _sell(player: Any, key: str | None, rules: Rules, economy: Economy, using: str) -> Shield:
     """Carry out steps 4 to 6 of `buy_shield`. The caller holds the transaction and the lock on the player."""
-    now, rules = timezone.now(), conf.rules()
+    now = timezone.now()
     shields = Shield.objects.using(using).filter(player=player.pk)
     _expire(shields.due(now).select_related("player"), now, economy, using)
     if live := shields.live(now).first():
@@ -96,11 +101,12 @@ def _replay(player_id: Any, key: str | None, using: str) -> Shield | None:
     return Shield.objects.using(using).filter(player=player_id, idempotency_key=key).first()
 
 
-def expire_shields(*, batch: int = BATCH_SIZE) -> int:
+def expire_shields(*, batch: int = BATCH_SIZE, on_batch: Callable[[int], None] = lambda marked: None) -> int:
     """Mark every shield whose time is over, notify its player once, and return how many there were.
 
     Each batch is a durable transaction: a process that is killed leaves whole batches, done or due. Two calls at once
-    share the work. Raises Busy where the database is not available.
+    share the work. `on_batch` is called with the number of each batch that is done. Raises Busy where the database is
+    not available.
     """
     using = router.db_for_write(Shield)
     require_outermost(using)
@@ -109,6 +115,7 @@ def expire_shields(*, batch: int = BATCH_SIZE) -> int:
     total = 0
     while marked := _expire_batch(now, batch, using):
         total += marked
+        on_batch(marked)
     return total
 
 

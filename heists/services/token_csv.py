@@ -11,13 +11,14 @@ from pathlib import PurePath
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db import DataError
+from django.db import DataError, router
 from django.utils.translation import gettext as _
 
 from .. import user_model
 from ..choices import GrantReason
 from ..economy import get_economy
 from ..errors import InvalidGrant, UnknownPlayer
+from ..models import TokenGrant
 from .tokens import validate_grant
 
 REQUIRED, OPTIONAL = ("player", "amount"), ("reason", "source", "note")
@@ -78,7 +79,7 @@ def find_player(text: str, *, by: str | None = None) -> Any:
     if by != BY_NAME and (key := user_model.key_of(text)) is not None:
         # A number may be beyond what the column holds.
         with suppress(DataError, OverflowError):
-            found |= {player.pk: player for player in get_user_model()._default_manager.filter(pk=key)}
+            found |= {player.pk: player for player in _users().filter(pk=key)}
     if not found:
         raise UnknownPlayer
     if len(found) > 1:
@@ -89,9 +90,13 @@ def find_player(text: str, *, by: str | None = None) -> Any:
 def _players_named(text: str) -> Iterator[Any]:
     spellings = user_model.spellings(text)
     if (field := user_model.username_field()) and spellings:
-        yield from get_user_model()._default_manager.filter(**{f"{field.name}__in": spellings})[:2]
+        yield from _users().filter(**{f"{field.name}__in": spellings})[:2]
     if spellings and (shown := get_economy().search_players(text, exact=True)) is not None:
-        yield from shown[:2]
+        yield from shown.using(router.db_for_write(TokenGrant))[:2]
+
+
+def _users() -> Any:
+    return get_user_model()._default_manager.using(router.db_for_write(TokenGrant))
 
 
 def read_lines(

@@ -85,16 +85,20 @@ def _grant(
     now = timezone.now()
     # Inserted first: a second grant of the same source waits on the unique index and finds this one.
     grant: TokenGrant
-    grant, created = TokenGrant.objects.using(using).get_or_create(
-        source=source,
-        defaults={
-            "player": player,
-            "amount": amount,
-            "reason": GrantReason(reason),
-            "granted_by": granted_by,
-            "note": note,
-            "created_at": now,
-        },
+    grant, created = (
+        TokenGrant.objects.using(using)
+        .select_related("player")
+        .get_or_create(
+            source=source,
+            defaults={
+                "player": player,
+                "amount": amount,
+                "reason": GrantReason(reason),
+                "granted_by": granted_by,
+                "note": note,
+                "created_at": now,
+            },
+        )
     )
     if not created:
         return grant

@@ -46,7 +46,7 @@ def test_a_heist_is_found_in_three_clicks(staff_page: Any, heist: Any) -> None:
     staff_page.click("#result_list tbody tr:first-child th a")
 
     text = staff_page.inner_text("#content")
-    for answer in ("alice", "bob", "1000", "-50", "950", "192.0.2.7", "5 % of 1000 points, at most 100, are 50"):
+    for answer in ("alice", "bob", "1,000", "-50", "950", "192.0.2.7", "5 % of 1,000 points, at most 100, are 50"):
         assert answer in text
     assert staff_page.locator("#heists-timeline tbody tr").count() == 2
     assert staff_page.locator("input[type=submit]:visible").count() == 0

@@ -20,11 +20,11 @@ from rest_framework.test import APIClient
 
 from gamification.models import PlayerProfile
 from gamification.services import award_coins, award_points, sign_up
-from heists import conf, rules
 from heists.choices import GrantReason, HeistStatus
 from heists.errors import InsufficientCoins, ShieldAlreadyLive
 from heists.models import Heist, HeistNotification, HeistToken, Shield
 from heists.services import buy_shield, expire_shields, grant_tokens, mark_all_read
+from tests import oracle
 
 START = dt.datetime(2026, 1, 27, 9, tzinfo=dt.UTC)
 # STATE_MACHINE_EXAMPLES=500 plays longer than an ordinary test run has time for.
@@ -37,9 +37,7 @@ class Model:
     def __init__(self, user: Any) -> None:
         self.user, self.active = user, True
         self.points, self.coins, self.tokens = 0, 0, 0
-        self.spent_at: dt.datetime | None = None
-        self.outcomes: list[rules.Outcome] = []
-        self.losses: list[rules.Loss] = []
+        self.lost = 0
         self.shield_until: dt.datetime | None = None
         self.untold = False
 
@@ -123,6 +121,7 @@ class Game(RuleBasedStateMachine):
     @rule(attacker=players, victim=players, key=st.none() | st.sampled_from("abcdef"))
     def rob(self, attacker: Any, victim: Any, key: str | None) -> None:
         one, other = self.models[attacker], self.models[victim]
+        expected, amount = oracle.questions(attacker, victim, self.now), oracle.amount(victim, self.now)
         client = APIClient()
         client.force_authenticate(get_user_model().objects.get(pk=attacker))
         headers = {"Idempotency-Key": f"{key}-{victim}"} if key else {}
@@ -138,34 +137,21 @@ class Game(RuleBasedStateMachine):
         if key:
             self.keys[attacker, f"{key}-{victim}"] = pk
 
-        expected = next(
-            rules.failures(
-                conf.rules(),
-                rules.Attacker(attacker, one.tokens, one.spent_at, tuple(one.outcomes)),
-                rules.Victim(victim, other.active, other.points, tuple(other.losses)),
-                self.now,
-            ),
-            None,
-        )
         heist = Heist.objects.get(pk=pk)
         if expected:
-            assert (answer.status_code, body["code"]) == (409, expected.code), body
+            assert (answer.status_code, body["code"]) == (409, expected[0].code), body
+            assert heist.retry_at == expected[0].retry_at
             return
         one.tokens -= 1
-        one.spent_at = self.now
-        one.outcomes.append(rules.Outcome(victim, self.now))
         if other.shield_until and self.now < other.shield_until:
             assert heist.status == HeistStatus.FAILED_SHIELD
             other.shield_until = None
             other.untold = False
             return
-        amount = rules.amount(
-            conf.rules(), rules.Victim(victim, other.active, other.points, tuple(other.losses)), self.now
-        )
         assert (answer.status_code, body["points_stolen"]) == (201, amount), body
         one.points += amount
         other.points -= amount
-        other.losses.append(rules.Loss(amount, self.now))
+        other.lost += amount
 
     @rule(pk=players)
     def shield(self, pk: Any) -> None:
@@ -209,7 +195,11 @@ class Game(RuleBasedStateMachine):
         client = APIClient()
         client.force_authenticate(get_user_model().objects.get(pk=attacker))
         before = Heist.objects.count()
-        assert client.get(f"/api/heists/targets/{victim}/").status_code == 200
+        body = client.get(f"/api/heists/targets/{victim}/").json()
+        assert [reason["code"] for reason in body["reasons"]] == [
+            no.code for no in oracle.questions(attacker, victim, self.now)
+        ]
+        assert body["potential_points"] == oracle.amount(victim, self.now)
         assert Heist.objects.count() == before
 
     @invariant()
@@ -228,7 +218,7 @@ class Game(RuleBasedStateMachine):
         for pk, model in self.models.items():
             assert (profiles[pk], coins[pk], tokens.get(pk, 0)) == (model.points, model.coins, model.tokens)
         moved = Heist.objects.aggregate(total=Sum("points_stolen"))["total"] or 0
-        assert moved == sum(loss.points for model in self.models.values() for loss in model.losses)
+        assert moved == sum(model.lost for model in self.models.values())
 
 
 Game.TestCase.settings = settings(

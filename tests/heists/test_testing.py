@@ -97,6 +97,26 @@ class Indiscreet(GamificationEconomy):
         return str(player.get_username())
 
 
+class NamesOfTheirOwn(GamificationEconomy):
+    def names(self, players: Any) -> Any:
+        return {player.pk: "somebody" for player in players}
+
+
+class NamesOfSome(GamificationEconomy):
+    def names(self, players: Any) -> Any:
+        return super().names(players[1:])
+
+
+class FindsNobody(GamificationEconomy):
+    def search_players(self, text: str, *, exact: bool = False) -> Any:
+        return get_user_model().objects.none()
+
+
+class FindsTooMany(GamificationEconomy):
+    def search_players(self, text: str, *, exact: bool = False) -> Any:
+        return get_user_model().objects.filter(username__startswith=text[:2])
+
+
 BROKEN = [
     (ActiveOnly, "players_returns_active_and_inactive_users"),
     (Null, "players_returns_zero_for_a_user_without_a_balance"),
@@ -108,6 +128,10 @@ BROKEN = [
     (OneSided, "transfer_writes_one_point_event_for_each_player"),
     (AllEvents, "transfer_writes_one_point_event_for_each_player"),
     (OnCredit, "spend_coins_raises_when_there_are_too_few"),
+    (NamesOfTheirOwn, "names_returns_the_name_of_each_player"),
+    (NamesOfSome, "names_returns_the_name_of_each_player"),
+    (FindsNobody, "search_players_finds_a_player_by_name"),
+    (FindsTooMany, "search_players_finds_a_player_by_name"),
     (Indiscreet, "name_is_never_an_email_address"),
     pytest.param(NoLock, "lock_blocks_other_transactions", marks=pytest.mark.postgresql, id="NoLock"),
     pytest.param(

@@ -65,20 +65,33 @@ def test_an_ordinary_checker_has_nothing_to_say(wheel: Path) -> None:
     assert "OK" in run(sys.executable, "-m", "check_wheel_contents", str(wheel), cwd=ROOT)
 
 
-def test_a_fresh_site_plays_a_heist_with_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
-    # Arrange: an empty environment with the wheel in it. What the wheel needs comes from the tests' own environment, so
-    # that no registry is asked.
-    environment = tmp_path / "venv"
+@pytest.fixture(scope="module")
+def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of a new environment with the wheel in it.
+
+    What the wheel needs comes from the tests' own environment, so that no registry is asked.
+    """
+    environment = tmp_path_factory.mktemp("environment") / "venv"
     venv.create(environment, with_pip=True)
     python = environment / "bin" / "python"
-    run(python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", str(wheel), cwd=tmp_path)
+    run(python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", str(wheel), cwd=environment)
     (site_packages,) = (environment / "lib").glob("python*/site-packages")
     (site_packages / "needed.pth").write_text(sysconfig.get_path("purelib"))
-    assert str(site_packages) in run(python, "-c", "import heists; print(heists.__file__)", cwd=tmp_path)
+    assert str(site_packages) in run(python, "-c", "import heists; print(heists.__file__)", cwd=environment)
+    return python
 
-    # Act: as the guide says.
+
+@pytest.mark.parametrize("admin", [True, False], ids=["with the admin", "without the admin"])
+def test_a_fresh_site_runs_the_guide_with_the_wheel_alone(python: Path, tmp_path: Path, admin: bool) -> None:
     run(python, "-m", "django", "startproject", "fresh", str(tmp_path), cwd=tmp_path)
     run(python, "manage.py", "startapp", "players", cwd=tmp_path)
+    if not admin:
+        remove_line(tmp_path / "fresh" / "settings.py", "django.contrib.admin")
+        remove_line(tmp_path / "fresh" / "urls.py", "admin.site.urls")
+        remove_line(tmp_path / "fresh" / "urls.py", "from django.contrib import admin")
+        (tmp_path / "players" / "admin.py").unlink()
+
+    # As the guide says.
     guide = guide_blocks()
     (tmp_path / "players" / "models.py").write_text(guide["players/models.py"])
     (tmp_path / "players" / "economy.py").write_text(guide["players/economy.py"])
@@ -93,9 +106,15 @@ def test_a_fresh_site_plays_a_heist_with_the_wheel_alone(wheel: Path, tmp_path: 
     run(python, "manage.py", "test", cwd=tmp_path)
     played = run(python, "manage.py", "shell", "-c", guide["shell"], cwd=tmp_path)
 
-    # Assert
     assert "SUCCESS 50" in played
     assert "Success! You pulled a heist" in played
+
+
+def remove_line(file: Path, part: str) -> None:
+    lines = file.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if part not in line]
+    assert len(kept) == len(lines) - 1
+    file.write_text("".join(kept))
 
 
 def guide_blocks() -> dict[str, str]:

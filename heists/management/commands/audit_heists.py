@@ -7,13 +7,14 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import router
+from django.db import connections, router
 from tqdm import tqdm
 
 from ... import audit
 from ...models import Heist
+from ..options import require_at_least
 
 
 class Command(BaseCommand):
@@ -28,11 +29,16 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         limit: int = options["limit"]
+        require_at_least(0, limit=limit)
+        database = options["database"] or router.db_for_write(Heist)
+        if database not in connections:
+            known = ", ".join(connections)
+            raise CommandError(f"There is no database {database!r} in DATABASES; there are: {known}.")
         counts: dict[str, int] = {}
         skipped: dict[str, str] = {}
         printed: list[audit.Difference] = []
         bar = tqdm(audit.CHECKS, desc="audit", unit="check", disable=None, file=sys.stderr)
-        with audit.open_snapshot(options["database"] or router.db_for_write(Heist)) as data:
+        with audit.open_snapshot(database) as data:
             heists = data.heists.count()
             for check in bar:
                 bar.set_postfix_str(check.code)
@@ -63,8 +69,8 @@ class Command(BaseCommand):
             for code, why in skipped.items():
                 self.stdout.write(f"{code}: skipped, {why}")
             self.stdout.write(
-                f"{heists} heists, {len(audit.CHECKS)} checks, {len(skipped)} skipped: "
-                + (f"{total} differences." if total else "no difference.")
+                f"{heists} {'heist' if heists == 1 else 'heists'}, {len(audit.CHECKS)} checks, {len(skipped)} skipped: "
+                + (f"{total} {'difference' if total == 1 else 'differences'}." if total else "no difference.")
             )
         if total:
             raise SystemExit(1)

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from heists.errors import Busy
+from heists.management.options import require_at_least
 from heists.services import expire_shields
+
+# Pauses while the database is not available, for instance during a fail-over.
+PAUSES_SECONDS = (1, 2, 4, 8, 16)
 
 
 class Command(BaseCommand):
@@ -16,5 +22,25 @@ class Command(BaseCommand):
         parser.add_argument("--batch", type=int, default=200, help=_("shields in one transaction (default: 200)"))
 
     def handle(self, *args: Any, batch: int, **options: Any) -> None:
-        total = expire_shields(batch=max(1, batch))
+        require_at_least(1, batch=batch)
+        total = self._expire(batch)
         self.stdout.write(ngettext("%(n)s shield expired.", "%(n)s shields expired.", total) % {"n": total})
+
+    def _expire(self, batch: int) -> int:
+        """Expire what is due. Raises Busy where the database stays unavailable."""
+        total = 0
+
+        def count(marked: int) -> None:
+            nonlocal total
+            total += marked
+
+        for pause in PAUSES_SECONDS:
+            try:
+                expire_shields(batch=batch, on_batch=count)
+            except Busy as error:
+                self.stderr.write(str(error))
+                time.sleep(pause)
+            else:
+                return total
+        expire_shields(batch=batch, on_batch=count)
+        return total

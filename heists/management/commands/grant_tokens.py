@@ -8,6 +8,7 @@ from collections import Counter
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import router
 
 from heists.choices import GrantReason
 from heists.errors import HeistError, InvalidGrant, UnknownPlayer
@@ -46,7 +47,7 @@ class Command(BaseCommand):
         if one == bool(options["csv"]) or (one and None in (options["player"], options["amount"])):
             raise CommandError("Give a player and an amount, or a file: grant_tokens alice 3, grant_tokens --csv FILE.")
         if options["csv"]:
-            if options["source"] or options["note"]:
+            if options["source"] is not None or options["note"]:
                 raise CommandError("In a file, source and note are columns of the file.")
             lines = self._lines_of(options["csv"], GrantReason(options["reason"]), options["by"])
         else:
@@ -54,7 +55,7 @@ class Command(BaseCommand):
         self._grant(lines, dry_run=options["dry_run"])
 
     def _line_of(self, options: dict[str, Any]) -> Line:
-        source = options["source"] or f"command:{uuid.uuid4()}"
+        source = f"command:{uuid.uuid4()}" if options["source"] is None else options["source"]
         try:
             player = token_csv.find_player(options["player"], by=options["by"])
             validate_grant(options["amount"], source, options["note"])
@@ -80,11 +81,12 @@ class Command(BaseCommand):
         """Grant each line in its own transaction, so that a bad line does not stop the others."""
         tally: Counter[str] = Counter()
         players, sources = set(), set()
+        granted = TokenGrant.objects.using(router.db_for_write(TokenGrant))
         for line in lines:
             if isinstance(line, InvalidLine):
                 self._report_bad(line.number, line.problem, tally)
                 continue
-            if line.source in sources or TokenGrant.objects.filter(source=line.source).exists():
+            if line.source in sources or granted.filter(source=line.source).exists():
                 tally["known"] += 1
                 continue
             if not dry_run:
@@ -100,12 +102,18 @@ class Command(BaseCommand):
             tally["granted"] += 1
             tally["tokens"] += line.amount
         self.stdout.write(
-            f"{'Would grant' if dry_run else 'Granted'} {tally['tokens']} tokens to {len(players)} players "
-            f"in {tally['granted']} grants; {tally['known']} were granted before, {tally['bad']} lines were bad."
+            f"{'Would grant' if dry_run else 'Granted'} {_counted(tally['tokens'], 'token')} "
+            f"to {_counted(len(players), 'player')} in {_counted(tally['granted'], 'grant')}; "
+            f"granted before: {tally['known']}; bad lines: {tally['bad']}."
         )
         if tally["bad"]:
-            raise CommandError(f"{tally['bad']} lines were not granted; correct them and run the file again.")
+            bad = _counted(tally["bad"], "line")
+            raise CommandError(f"{bad} could not be granted. Correct the file and run it again.")
 
     def _report_bad(self, number: int, problem: str, tally: Counter[str]) -> None:
         tally["bad"] += 1
         self.stderr.write(f"line {number}: {problem}")
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -5,8 +5,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from heists import conf
+from heists.management.options import require_at_least
 from heists.services import prune
 
 
@@ -30,16 +32,22 @@ class Command(BaseCommand):
         # 0 would delete what was just written; 36,600 days are a century.
         if not all(1 <= number <= 36_600 for number in (read_days, unread_days, address_days)):
             raise CommandError(_("Days are whole numbers from 1 to 36600."))
+        require_at_least(1, batch=batch)
         pruned = prune(
             read=dt.timedelta(days=read_days),
             unread=dt.timedelta(days=unread_days),
             address=dt.timedelta(days=address_days),
-            batch=max(1, batch),
+            batch=batch,
             dry_run=dry_run,
         )
+        parts = {
+            "notifications": ngettext("%(n)s notification", "%(n)s notifications", pruned.notifications)
+            % {"n": pruned.notifications},
+            "addresses": ngettext("%(n)s address", "%(n)s addresses", pruned.addresses) % {"n": pruned.addresses},
+        }
         text = (
-            _("%(n)s notifications and %(a)s addresses would be pruned; nothing was changed.")
+            _("%(notifications)s and %(addresses)s would be pruned; nothing was changed.")
             if dry_run
-            else _("%(n)s notifications and %(a)s addresses pruned.")
+            else _("%(notifications)s and %(addresses)s pruned.")
         )
-        self.stdout.write(text % {"n": pruned.notifications, "a": pruned.addresses})
+        self.stdout.write(text % parts)

@@ -8,14 +8,18 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError, close_old_connections
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from heists import conf
 from heists.db.retry import close_if_useless, is_temporary
 from heists.emails.outbox import Tally
+from heists.management.options import require_at_least
 from heists.services import deliver_due_emails
 
 logger = logging.getLogger("heists")
 
+# Between two passes of a worker.
+PAUSE_SECONDS = 5.0
 # The longest pause while the database or the mail server is not available.
 LONGEST_PAUSE_SECONDS = 60
 # How often a pause looks for a signal to stop.
@@ -29,17 +33,27 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--loop", action="store_true", help=_("run until SIGTERM or SIGINT"))
-        parser.add_argument("--pause", type=float, default=5, help=_("seconds between two passes (default: 5)"))
+        parser.add_argument("--pause", type=float, help=_("with --loop: seconds between two passes (default: 5)"))
         parser.add_argument("--batch", type=int, default=50, help=_("emails leased at once (default: 50)"))
 
-    def handle(self, *args: Any, loop: bool, pause: float, batch: int, **options: Any) -> None:
+    def handle(self, *args: Any, loop: bool, pause: float | None, batch: int, **options: Any) -> None:
+        require_at_least(1, batch=batch)
+        if pause is not None:
+            require_at_least(0, pause=pause)
+            if not loop:
+                raise CommandError(_("--pause is only for --loop."))
         if not conf.email_enabled():
             self.stdout.write(_("Email is switched off (HEISTS[%r]); nothing was sent.") % "EMAIL_ENABLED")
             return
-        batch = max(1, batch)
-        total = self._loop(pause, batch) if loop else deliver_due_emails(batch=batch)
+        total = (
+            self._loop(PAUSE_SECONDS if pause is None else pause, batch) if loop else deliver_due_emails(batch=batch)
+        )
         self.stdout.write(
-            _("%(sent)s emails sent, %(skipped)s not wanted, %(failed)s to be retried, %(given_up)s given up.")
+            ngettext(
+                "%(sent)s email sent, %(skipped)s not wanted, %(failed)s to be retried, %(given_up)s given up.",
+                "%(sent)s emails sent, %(skipped)s not wanted, %(failed)s to be retried, %(given_up)s given up.",
+                total.sent,
+            )
             % {"sent": total.sent, "skipped": total.skipped, "failed": total.failed, "given_up": total.given_up}
         )
         if total.unreachable and not loop:

@@ -20,7 +20,7 @@ from gamification.models import PlayerProfile, PointEventTypeMaster
 from heists.choices import HeistStatus
 from heists.models import RuleSet
 from heists.services import execute_heist
-from tests.factories import player
+from tests.factories import player, without_triggers
 from tests.replay import assert_replay_agrees
 
 pytestmark = pytest.mark.django_db
@@ -44,8 +44,9 @@ def rows() -> dict[Any, list[Any]]:
 
 def empty_tables() -> None:
     """Delete all rows, and let ids begin at 1 again."""
-    for model in reversed(tables()):
-        model._base_manager.all()._raw_delete(connection.alias)
+    with without_triggers():
+        for model in reversed(tables()):
+            model._base_manager.all()._raw_delete(connection.alias)
     written = {model._meta.db_table for model in tables()}
     sequences = [s for s in connection.introspection.sequence_list() if s["table"] in written]
     with connection.cursor() as cursor:

@@ -42,7 +42,7 @@ def test_the_page_shows_and_links_what_belongs_to_the_heist(client: Client, boss
     assert reverse("admin:heists_heisttoken_change", args=[token.pk]) in text
     assert reverse("admin:heists_ruleset_change", args=[heist.rule_set_id]) in text
     assert "?q=192.0.2.7" in text
-    assert "5 % of 1000 points, at most 100, are 50; 50 were stolen" in text
+    assert "5 % of 1,000 points, at most 100, are 50; 50 were stolen" in text
     assert "+50" in text and "-50" in text
 
 

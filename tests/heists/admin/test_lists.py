@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import Any
 
 import pytest
@@ -99,6 +100,51 @@ def test_the_filters_narrow_the_list(client: Client, auditor: Any) -> None:
     assert found(client, period="90", q=success.victim.username, status="SUCCESS") == {success.pk}
 
 
+def test_a_role_tells_who_robbed_from_who_was_robbed(client: Client, auditor: Any) -> None:
+    alice, bob = player("alice", tokens=1, points=1000), player("bob", tokens=1, points=1000)
+    by_alice = execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
+    by_bob = execute_heist(attacker_id=bob.pk, victim_id=alice.pk)
+
+    for query in ({"q": "alice"}, {"player": alice.pk}):
+        assert found(client, **query) == {by_alice.pk, by_bob.pk}
+        assert found(client, **query, role="attacker") == {by_alice.pk}
+        assert found(client, **query, role="victim") == {by_bob.pk}
+        assert found(client, **query, role="attacker__password") == set()
+    page = client.get(reverse(LIST), {"q": "alice"}).content.decode()
+    assert "role=attacker" in page
+    # Without a player there is nothing to choose.
+    assert "role=attacker" not in client.get(reverse(LIST)).content.decode()
+
+
+def test_a_date_range_includes_both_dates_of_the_sites_zone(client: Client, auditor: Any, settings: Any) -> None:
+    settings.TIME_ZONE = "Pacific/Auckland"
+    zone = timezone.get_default_timezone()
+    rows = {
+        day: robbery(created_at=dt.datetime(2026, 5, day, hour, minute, tzinfo=zone)).pk
+        for day, hour, minute in ((9, 23, 59), (10, 0, 0), (12, 23, 59), (13, 0, 0))
+    }
+
+    assert found(client, **{"from": "2026-05-10", "to": "2026-05-12"}) == {rows[10], rows[12]}
+    assert found(client, **{"from": "2026-05-13", "to": ""}) == {rows[13]}
+    assert found(client, **{"from": "", "to": "2026-05-09"}) == {rows[9]}
+    assert found(client, **{"from": "", "to": ""}) == set(rows.values())
+    assert found(client, **{"from": "2026-05-12", "to": "2026-05-10"}) == set()
+    assert found(client, **{"from": "12.5.2026"}) == set()
+    assert found(client, **{"from": "2026-05-10", "status": "SUCCESS"}) == {rows[10], rows[12], rows[13]}
+
+
+def test_the_form_of_the_date_range_keeps_the_other_filters(client: Client, auditor: Any) -> None:
+    robbery()
+    query = {"q": "player", "status": "SUCCESS", "role": "attacker", "from": "2020-01-01", "p": "1"}
+
+    page = client.get(reverse(LIST), query).content.decode()
+
+    form = page.partition('class="heists-range"')[2].partition("</form>")[0]
+    hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form))
+    assert hidden == {"q": "player", "status": "SUCCESS", "role": "attacker"}
+    assert 'name="from" value="2020-01-01"' in form and 'name="to" value=""' in form
+
+
 @pytest.mark.parametrize(
     "name", ["heist", "heisttoken", "tokengrant", "shield", "heistnotification", "outboxemail", "ruleset"]
 )
@@ -124,9 +170,11 @@ def test_no_crafted_id_is_a_server_error(client: Client, boss: Any, value: str) 
 @pytest.mark.parametrize("value", CRAFTED)
 def test_no_crafted_period_or_filter_breaks_dashboard_or_export(client: Client, boss: Any, value: str) -> None:
     assert client.get(reverse("admin:heists_dashboard"), {"days": value}).status_code == 200
-    for parameter in ("q", "p", "o", "status", "period", "player"):
+    for parameter in ("q", "p", "o", "status", "period", "player", "from", "to", "role"):
         response = client.get(reverse("admin:heists_heist_export"), {parameter: value})
         assert response.status_code in (200, 302)
+    for parameter in ("from", "to", "role"):
+        assert client.get(reverse(LIST), {parameter: value, "q": "player"}).status_code == 200
 
 
 @pytest.mark.parametrize("order", ["2", "-4", "3.5", "1.1.-1"])

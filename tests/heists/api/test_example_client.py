@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import subprocess
 import sys
+from email.message import Message
+from io import BytesIO
 from types import ModuleType
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 
@@ -75,3 +79,50 @@ def test_it_runs_as_a_script(live_server: Any) -> None:
     )
 
     assert (run.returncode, run.stdout) == (0, "Tokens: 1.\nThere is nobody to rob.\n"), run.stderr
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "retry_after", "sent"),
+    [
+        (503, "busy", "1", 4),
+        (503, "database_unavailable", "1", 4),
+        (503, "feature_disabled", None, 1),
+        (503, "outcome_unknown", None, 1),
+        (429, "throttled", "30", 4),
+        (409, "cooldown", "3600", 1),
+        (400, "validation_error", None, 1),
+        (500, "server_error", None, 1),
+        (502, None, None, 4),
+    ],
+)
+def test_it_repeats_only_what_passes_by_itself(
+    client_module: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    code: str | None,
+    retry_after: str | None,
+    sent: int,
+) -> None:
+    requests: list[Any] = []
+    pauses: list[float] = []
+    monkeypatch.setattr(client_module.time, "sleep", pauses.append)
+
+    def fail(self: Any, request: Any) -> None:
+        requests.append(request)
+        headers = Message()
+        if retry_after:
+            headers["Retry-After"] = retry_after
+        body = b"<html>" if code is None else json.dumps({"code": code}).encode()
+        raise HTTPError(request.full_url, status, "", headers, BytesIO(body))
+
+    monkeypatch.setattr(client_module.Client, "read", fail)
+    client = client_module.Client("http://game.example")
+
+    with pytest.raises(client_module.Problem):
+        client.rob(1)
+    assert len(requests) == sent
+    assert len({request.get_header("Idempotency-key") for request in requests}) == 1
+    assert all(pause >= int(retry_after or 0) for pause in pauses)
+    with pytest.raises(client_module.Problem):
+        client.post("/api/heists/", {"victim": 1})
+    assert len(requests) == sent + 1

@@ -226,6 +226,15 @@ def test_a_malformed_body_is_a_400(signed_in: Any, body: Any) -> None:
     assert not Heist.objects.exists()
 
 
+@pytest.mark.parametrize("body", [[], 1, "x", None])
+def test_an_error_of_the_whole_body_has_a_fixed_field_name(signed_in: Any, body: Any) -> None:
+    response = signed_in(player(tokens=1)).generic("POST", URL, json.dumps(body), content_type="application/json")
+
+    errors = problem(response, 400, "validation_error")["errors"]
+
+    assert [error["field"] for error in errors] == ["non_field_errors"]
+
+
 def test_a_body_in_another_charset_is_still_read_as_utf8(signed_in: Any) -> None:
     victim = player(points=1000)
 

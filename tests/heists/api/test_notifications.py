@@ -102,3 +102,20 @@ def test_the_list_takes_one_statement_and_an_empty_page_two(signed_in: Any) -> N
         with CaptureQueriesContext(connection) as queries:
             assert signed_in(me).get(URL, query).json()["unread_count"] == 1
         assert len(queries) == statements
+
+
+class NoReplica:
+    """A router whose replica does not answer: what reads from it fails."""
+
+    def db_for_read(self, model: Any, **hints: Any) -> str:
+        return "no such database"
+
+
+def test_the_answer_to_marking_is_read_from_the_written_database(signed_in: Any, settings: Any) -> None:
+    me = player(tokens=1)
+    pk = HeistNotification.objects.get(user=me).pk
+    client = signed_in(me)
+    settings.DATABASE_ROUTERS = [NoReplica()]
+
+    assert client.post(f"{URL}{pk}/read/").json()["read"] is True
+    assert client.post(f"{URL}read-all/").json() == {"marked": 0, "unread_count": 0}

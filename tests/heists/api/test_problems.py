@@ -29,6 +29,8 @@ from heists import errors
 from heists.api import problems
 from heists.api.base import PlayerView
 from heists.api.schema import PROBLEMS
+from heists.choices import HeistNotificationType
+from heists.emails import unsubscribe
 from heists.models import Heist
 from tests.factories import player
 
@@ -147,7 +149,6 @@ DEFECTS = {
     "no such column, PostgreSQL": database_error(ProgrammingError, psycopg.errors.UndefinedColumn("no")),
     "no permission": database_error(ProgrammingError, psycopg.errors.InsufficientPrivilege("no")),
     "a cursor used after its end": database_error(ProgrammingError, sqlite3.ProgrammingError("no")),
-    "an error without a cause": OperationalError("no"),
 }
 
 
@@ -289,3 +290,15 @@ def test_details_are_in_the_language_of_the_request(signed_in: Any) -> None:
 
     assert response["Content-Language"] == "es"
     assert response.json()["detail"] == 'Método "DELETE" no permitido.'
+
+
+def test_the_unsubscribe_page_of_a_busy_site_has_retry_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(**kwargs: Any) -> None:
+        raise errors.Busy
+
+    monkeypatch.setattr("heists.api.unsubscribe.set_email_preference", busy)
+    token = unsubscribe.token(player(), HeistNotificationType.HEIST_VICTIM)
+
+    response = Client().post(f"{URL}unsubscribe/{token}/")
+
+    assert (response.status_code, response["Retry-After"]) == (503, "1")

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
+from heists.api.pagination import KeysetPagination
 from heists.models import Heist, HeistToken
 from heists.services import execute_heist
 from tests.factories import player, rewrite
@@ -68,7 +69,9 @@ def test_each_side_reads_its_own_points(signed_in: Any) -> None:
         {"page_size": "0"},
         {"page_size": "-1"},
         {"page_size": "many"},
-        {"page_size": "9" * 5000},
+        {"page_size": ""},
+        {"page_size": "1.5"},
+        {"page_size": "-" + "9" * 5000},
     ],
     ids=lambda query: str(query)[:40],
 )
@@ -100,6 +103,28 @@ def test_paging_forwards_and_backwards_shows_each_heist_once(signed_in: Any) -> 
 
     assert forwards == expected == backwards
     assert page["previous"] is None
+
+
+@pytest.mark.parametrize("path", ["", "targets/", "notifications/", "shields/"])
+@pytest.mark.parametrize(
+    ("page_size", "rows"),
+    [("1", 1), ("9", 9), ("99", 99), ("100", 100), ("101", 100), ("200", 100), ("1000", 100), ("9" * 5000, 100)],
+    ids=lambda value: str(value)[:8],
+)
+def test_a_page_has_at_most_100_rows(
+    signed_in: Any, monkeypatch: pytest.MonkeyPatch, path: str, page_size: str, rows: int
+) -> None:
+    sizes: list[int] = []
+    read = KeysetPagination.page_size
+
+    def page_size_of(self: KeysetPagination) -> int:
+        sizes.append(read(self))
+        return sizes[-1]
+
+    monkeypatch.setattr(KeysetPagination, "page_size", page_size_of)
+
+    assert signed_in(player()).get(URL + path, {"page_size": page_size}).status_code == 200
+    assert sizes == [rows]
 
 
 @pytest.mark.parametrize(

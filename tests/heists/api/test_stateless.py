@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import uuid
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.db import models
 from rest_framework.test import APIClient
 
-from heists.api import player_ids
 from heists.models import Heist, HeistNotification
 from tests.factories import player
 from tests.heists.api.answers import URL, problem
@@ -113,32 +110,3 @@ def test_a_token_of_a_deleted_account_is_a_401() -> None:
     ):
         problem(response, 401, "authentication_failed")
     problem(client_of(str(victim.pk)).post(URL, {"victim": 987654321}), 400, "unknown_player")
-
-
-KEYS: list[tuple[models.Field[Any, Any], Any, Any]] = [
-    (models.BigAutoField(), "12", 12),
-    (models.BigAutoField(), 12, 12),
-    (models.UUIDField(), "6f1c2b3a-0000-4000-8000-000000000001", uuid.UUID("6f1c2b3a-0000-4000-8000-000000000001")),
-    (models.UUIDField(), uuid.UUID(int=1), uuid.UUID(int=1)),
-    (models.CharField(max_length=8), "alice", "alice"),
-    (models.CharField(max_length=8), 12, "12"),
-]
-
-
-@pytest.mark.parametrize(("field", "given", "key"), KEYS)
-def test_a_key_has_the_type_of_the_key_field(
-    monkeypatch: pytest.MonkeyPatch, field: models.Field[Any, Any], given: Any, key: Any
-) -> None:
-    monkeypatch.setattr(player_ids, "key_field", lambda: field)
-
-    found = player_ids.from_user(SimpleNamespace(pk=given))
-
-    assert (found, type(found)) == (key, type(key))
-
-
-@pytest.mark.parametrize("given", ["\x00", "\ud800", None])
-def test_a_text_key_that_cannot_be_stored_is_invalid(monkeypatch: pytest.MonkeyPatch, given: Any) -> None:
-    monkeypatch.setattr(player_ids, "key_field", lambda: models.CharField(max_length=8))
-
-    with pytest.raises(ValueError):
-        player_ids.from_user(SimpleNamespace(pk=given))

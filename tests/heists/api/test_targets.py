@@ -17,6 +17,7 @@ from rest_framework.test import APIClient
 from heists.choices import FailureCode
 from heists.models import Shield
 from heists.services import execute_heist
+from tests import oracle
 from tests.factories import player
 
 URL = "/api/heists/targets/"
@@ -162,8 +163,12 @@ world = st.fixed_dictionaries(
 )
 
 
+def moment(text: str | None) -> dt.datetime | None:
+    return dt.datetime.fromisoformat(text) if text else None
+
+
 class AgreementTest(TestCase):
-    """The list, the preview and the execution use the same rules, so they agree."""
+    """The list, the preview and the execution agree with one another, and with the specification."""
 
     @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(world)
@@ -195,7 +200,11 @@ class AgreementTest(TestCase):
                 assert listed.get(victim.pk, previewed) == previewed
                 assert previewed["eligible"] is (not reasons)
                 assert previewed["code"] == (reasons[0]["code"] if reasons else None)
-                assert FailureCode.SHIELD not in {reason["code"] for reason in reasons}
+                now = timezone.now()
+                assert [(reason["code"], moment(reason["retry_at"])) for reason in reasons] == [
+                    (no.code, no.retry_at) for no in oracle.questions(me.pk, victim.pk, now)
+                ]
+                assert previewed["potential_points"] == oracle.amount(victim.pk, now)
 
             victim, shielded = players[1], world["players"][1][2]
             expected = client.get(f"{URL}{victim.pk}/").json()
@@ -203,8 +212,7 @@ class AgreementTest(TestCase):
             heist = execute_heist(attacker_id=me.pk, victim_id=victim.pk)
             if not expected["eligible"]:
                 assert heist.failure_code == expected["code"]
-                retry_at = expected["retry_at"]
-                assert heist.retry_at == (retry_at and dt.datetime.fromisoformat(retry_at))
+                assert heist.retry_at == moment(expected["retry_at"])
             elif still_shielded:
                 assert heist.failure_code == FailureCode.SHIELD
             else:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from django.core.cache import caches
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -119,7 +120,7 @@ def test_a_counter_that_was_evicted_starts_at_zero(noon: Any, monkeypatch: pytes
 
     monkeypatch.setattr(cache, "incr", evicted_once)
 
-    assert throttling.AttemptThrottle().count("key") == 1
+    assert throttling.AttemptThrottle().count(cache, "key") == 1
 
 
 def test_a_failing_cache_allows_the_request_and_logs_a_warning(
@@ -134,6 +135,26 @@ def test_a_failing_cache_allows_the_request_and_logs_a_warning(
     assert [(record.levelname, "ConnectionError: gone" in record.getMessage()) for record in caplog.records] == [
         ("WARNING", True)
     ]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("RATE_LIMIT_PER_MINUTE", "1"),
+        ("RATE_LIMIT_PER_MINUTE", None),
+        ("RATE_LIMIT_PER_MINUTE", True),
+        ("THROTTLE_CACHE", 1),
+        ("THROTTLE_CACHE", "no such cache"),
+    ],
+)
+def test_a_wrong_setting_does_not_switch_throttling_off(
+    noon: Any, settings: Any, caplog: pytest.LogCaptureFixture, key: str, value: Any
+) -> None:
+    settings.HEISTS = {**settings.HEISTS, key: value}
+
+    with pytest.raises(ImproperlyConfigured, match=key):
+        allowed()
+    assert not caplog.records
 
 
 @pytest.mark.django_db

@@ -14,6 +14,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from gamification.models import CoinEntry, CoinReason
 from heists import audit
 from heists.models import Heist, HeistNotification, OutboxEmail, Shield
 from heists.rules import RULE_FIELDS
@@ -87,6 +88,8 @@ CORRUPTIONS: dict[str, str] = {
         " SELECT {frank}, victim_id, 90, 950, 860, 0, 90, token_spent, status, rule_set_id, '{later}'"
         " FROM heists_heist WHERE id = {success}"
     ),
+    "heist_attacker_tokens": "UPDATE heists_heist SET attacker_tokens = 0 WHERE id = {success}",
+    "heist_deleted": "DELETE FROM heists_heist WHERE id = {cooldown}",
     # windows
     "window_cooldown": "UPDATE heists_heist SET attacker_id = {alice} WHERE id = {blocked}",
     "window_protection": "UPDATE heists_heist SET victim_id = {bob} WHERE id = {blocked}",
@@ -94,6 +97,8 @@ CORRUPTIONS: dict[str, str] = {
     "window_day": "UPDATE heists_heist SET attacker_id = {alice} WHERE id = {blocked}",
     # traces
     "transfer_events": "DELETE FROM {events} WHERE reference = 'heist:{success}' AND points < 0",
+    "event_without_heist": "UPDATE {events} SET reference = 'heist:99999' WHERE reference = 'heist:{success}'",
+    "balance_ledger": "UPDATE gamification_playerprofile SET monthly_points = monthly_points + 1 {of_alice}",
     "notification_missing": "UPDATE heists_heistnotification SET heist_id = NULL WHERE id = {note}",
     "notification_twice": "UPDATE heists_heistnotification SET type = 'HEIST_VICTIM', user_id = {bob}",
     "notification_stray": "UPDATE heists_heistnotification SET heist_id = {cooldown} WHERE id = {note}",
@@ -103,6 +108,8 @@ CORRUPTIONS: dict[str, str] = {
     "shield_used_wrongly": "UPDATE heists_shield SET expires_at = used_at WHERE id = {used}",
     "shield_expired_early": "UPDATE heists_shield SET expired_at = bought_at WHERE id = {expired}",
     "shield_ignored": "UPDATE heists_shield SET player_id = {bob}, used_at = NULL, used_by_id = NULL WHERE id = {used}",
+    "shield_terms": "UPDATE heists_shield SET expires_at = '2036-01-01 00:00:00+00:00' WHERE id = {used}",
+    "shield_unpaid": "UPDATE heists_shield SET cost = cost + 1 WHERE id = {used}",
     "email_state": "UPDATE heists_outboxemail SET state = 'SENT' WHERE id = {email}",
 }
 # Unique columns, whose index SQLite builds into the table itself: there, only PostgreSQL can be corrupted.
@@ -112,7 +119,7 @@ BUILT_IN = {
     "heists_shield_used_by_unique": "UPDATE heists_shield SET used_by_id = {blocked}, used_at = bought_at",
     "heists_outboxemail_notification_unique": "UPDATE heists_outboxemail SET notification_id = {note}",
     "heists_ruleset_unique": (
-        "INSERT INTO heists_ruleset ({rules}, created_at) SELECT {rules}, created_at FROM heists_ruleset"
+        "INSERT INTO heists_ruleset ({numbers}, created_at) SELECT {numbers}, created_at FROM heists_ruleset"
     ),
 }
 
@@ -130,10 +137,15 @@ def world(db: Any, settings: Any) -> SimpleNamespace:
     poor = player("poor", points=5)
     now = timezone.now()
     hour = dt.timedelta(hours=1)
-    used = Shield.objects.create(player=dora, cost=50, bought_at=now - hour, expires_at=now + 24 * hour)
+    week = dt.timedelta(days=7)
+    used = Shield.objects.create(player=dora, cost=50, bought_at=now - hour, expires_at=now - hour + week)
     expired = Shield.objects.create(
-        player=bob, cost=50, bought_at=now - 9 * hour, expires_at=now - 2 * hour, expired_at=now - hour
+        player=bob, cost=50, bought_at=now - 2 * hour - week, expires_at=now - 2 * hour, expired_at=now - hour
     )
+    for shield in (used, expired):
+        CoinEntry.objects.create(
+            user=shield.player, amount=-50, reason=CoinReason.SHIELD, reference=f"shield:{shield.pk}"
+        )
 
     def rob(attacker: Any, victim: Any, **options: Any) -> Heist:
         return execute_heist(attacker_id=attacker.pk, victim_id=victim.pk, **options)
@@ -178,7 +190,7 @@ def unlock() -> None:
         if connection.vendor == "sqlite":
             cursor.execute("PRAGMA ignore_check_constraints = ON")
             cursor.execute(
-                "SELECT type, name FROM sqlite_master WHERE tbl_name LIKE 'heists_%' AND"
+                "SELECT type, name FROM sqlite_master WHERE"
                 " (type = 'trigger' OR type = 'index' AND sql LIKE 'CREATE UNIQUE%')"
             )
             for kind, name in cursor.fetchall():

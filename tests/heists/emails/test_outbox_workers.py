@@ -107,7 +107,7 @@ def test_every_email_arrives_and_is_marked_once() -> None:
         closing = [worker.communicate(timeout=TIMEOUT_SECONDS)[0] for worker in running]
         arrived = [message["Message-ID"] for message in server.arrived]
 
-    marked = sum([int(re.findall(r"^(\d+) emails sent", output)[0]) for output in closing])
+    marked = sum([int(re.findall(r"^(\d+) emails? sent", output)[0]) for output in closing])
     assert marked == EMAILS
     assert set(arrived) == {
         f"<heist-email-{pk}@game.example>" for pk in OutboxEmail.objects.values_list("pk", flat=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
@@ -77,6 +80,42 @@ def test_a_link_signed_by_another_key_is_not_found(browser: Client, settings: Se
     settings.SECRET_KEY = "another site's key, which is long enough to be one"
 
     assert browser.post(f"/api/heists/unsubscribe/{token}/").status_code == 404
+
+
+def test_a_link_of_another_tenant_is_not_found(browser: Client) -> None:
+    bob = player("bob")
+    url = link(bob)
+    assert browser.get(url).status_code == 200
+
+    with another_tenant():
+        status = browser.post(url).status_code
+
+    assert status == 404
+    assert not EmailPreference.objects.exists()
+
+
+@contextmanager
+def another_tenant() -> Iterator[None]:
+    """A second schema on PostgreSQL, another file on SQLite."""
+    if connection.vendor == "sqlite":
+        name = connection.settings_dict["NAME"]
+        connection.settings_dict["NAME"] = "other.sqlite3"
+        yield
+        connection.settings_dict["NAME"] = name
+    else:
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE SCHEMA other")
+            cursor.execute("SET LOCAL search_path TO other, public")
+            yield
+            cursor.execute("SET LOCAL search_path TO DEFAULT")
+
+
+@pytest.mark.parametrize(("name", "value"), [("HOST", "standby"), ("PORT", "6543"), ("USER", "other")])
+def test_a_link_outlives_a_failover(browser: Client, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    url = link(player("bob"))
+    monkeypatch.setitem(connection.settings_dict, name, value)
+
+    assert browser.get(url).status_code == 200
 
 
 def test_the_link_of_a_deleted_account_answers_like_any_other(browser: Client) -> None:

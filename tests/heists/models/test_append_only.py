@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.core import serializers
 from django.core.management import call_command
-from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db import IntegrityError, connection, transaction
 
 from heists.models import AppendOnlyError, AttemptLog, Heist
 from heists.services import execute_heist
@@ -34,18 +34,13 @@ def run(sql: str, *params: Any) -> int:
 @pytest.mark.parametrize("column", COLUMNS)
 def test_no_column_of_a_heist_can_be_edited_by_sql(column: str) -> None:
     heist = success()
-    before = Heist.objects.values().get()
-    for value in ("NULL", "1 - id", "'2001-01-01'", "'x'", "1 - points_stolen"):
-        # The value has to fit the column's type: the first that does must be rejected by the trigger.
-        try:
-            with transaction.atomic():
-                run(f"UPDATE heists_heist SET {column} = {value} WHERE id = %s", heist.pk)
-        except DatabaseError as error:
-            if "append-only" in str(error):
-                return
-        # A value that the column already has.
-        assert Heist.objects.values().get() == before
-    pytest.fail(f"no value fits {column}")
+    # NULL fits every type; the columns that are null already get a value.
+    value = {"id": "id + 1", "failure_code": "'shield'", "failure_reason": "'x'", "retry_at": "'2001-01-01'"}.get(
+        column, "NULL"
+    )
+
+    with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
+        run(f"UPDATE heists_heist SET {column} = {value} WHERE id = %s", heist.pk)
 
 
 @pytest.mark.django_db

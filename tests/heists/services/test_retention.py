@@ -70,7 +70,7 @@ def test_addresses_go_after_90_days_and_the_heists_stay_as_they_are() -> None:
     old, young = heist_with_address(91), heist_with_address(89)
     before = Heist.objects.filter(pk=old.pk).values().get()
 
-    assert pruned() == "0 notifications and 1 addresses pruned.\n"
+    assert pruned() == "0 notifications and 1 address pruned.\n"
 
     assert Heist.objects.filter(pk=old.pk).values().get() == {**before, "ip_address": None}
     young.refresh_from_db()
@@ -81,9 +81,9 @@ def test_a_dry_run_counts_and_changes_nothing(notified: Notified) -> None:
     notified(days=91, read=True)
     heist_with_address(91)
 
-    assert pruned(dry_run=True) == "1 notifications and 1 addresses would be pruned; nothing was changed.\n"
+    assert pruned(dry_run=True) == "1 notification and 1 address would be pruned; nothing was changed.\n"
 
-    assert pruned() == "1 notifications and 1 addresses pruned.\n"
+    assert pruned() == "1 notification and 1 address pruned.\n"
 
 
 def test_ages_are_settings_and_options(notified: Notified, heist_settings: HeistSettings) -> None:
@@ -91,8 +91,8 @@ def test_ages_are_settings_and_options(notified: Notified, heist_settings: Heist
     notified(days=11, read=True)
     notified(days=11, read=False)
 
-    assert pruned() == "1 notifications and 0 addresses pruned.\n"
-    assert pruned(unread_days=5) == "1 notifications and 0 addresses pruned.\n"
+    assert pruned() == "1 notification and 0 addresses pruned.\n"
+    assert pruned(unread_days=5) == "1 notification and 0 addresses pruned.\n"
 
 
 @pytest.mark.parametrize("age", ["read", "unread", "address"])

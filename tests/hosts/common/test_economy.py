@@ -7,6 +7,8 @@ from heists.testing import EconomyConformance
 
 
 class EconomyTests(EconomyConformance, TransactionTestCase):
+    databases = getattr(cast, "DATABASES", ["default"])
+
     def make_player(self, points, coins=0):
         return cast.make_player(points, coins)
 

@@ -22,6 +22,12 @@ class Player(AbstractBaseUser, PermissionsMixin):
     def __str__(self):
         return self.email
 
+    def save(self, *args, update_fields=None, **options):
+        # Forms save the whole row, and its points may be old by then; only the economy writes points.
+        if update_fields is None and not self._state.adding:
+            update_fields = [field.name for field in self._meta.concrete_fields if field.name not in ("id", "points")]
+        super().save(*args, update_fields=update_fields, **options)
+
 
 class PointLine(models.Model):
     player = models.ForeignKey(Player, on_delete=models.CASCADE)

@@ -1,0 +1,30 @@
+from django.conf import settings
+from django.db import migrations
+
+INDEX = "gamification_username_any_case"
+
+
+def create(apps, schema_editor):
+    """Make user names unique in any case: by ORM, admin or SQL nobody becomes "Alice" beside "alice"."""
+    user = apps.get_model(settings.AUTH_USER_MODEL)
+    quote = schema_editor.quote_name
+    column = quote(user._meta.get_field("username").column)
+    # Also the index of `iexact`, which compares upper case on PostgreSQL. SQLite knows the case of ASCII letters only.
+    key = f"UPPER({column})" if schema_editor.connection.vendor == "postgresql" else f"{column} COLLATE NOCASE"
+    schema_editor.execute(f"CREATE UNIQUE INDEX {INDEX} ON {quote(user._meta.db_table)} ({key})")
+
+
+def drop(apps, schema_editor):
+    """Drop the index again."""
+    schema_editor.execute(f"DROP INDEX {INDEX}")
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
+        # On SQLite, a later change of the table would lose the index.
+        ("auth", "0012_alter_user_first_name_max_length"),
+        ("gamification", "0004_ledgers_refuse_edits"),
+    ]
+
+    operations = [migrations.RunPython(create, drop)]

@@ -1,0 +1,48 @@
+"""How the admin shows times, numbers and players, the same on every page."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import DateTimeField, Field
+from django.utils import timezone
+from django.utils.formats import date_format, number_format
+
+
+def number(value: int | None) -> str:
+    """Return a number with its thousands grouped; "-" for none."""
+    return "-" if value is None else number_format(value, force_grouping=True)
+
+
+def when(value: dt.datetime | None) -> str:
+    """Return a time in the reader's time zone, with the zone's abbreviation; "-" for none."""
+    if value is None:
+        return "-"
+    local = timezone.localtime(value)
+    parts = (date_format(local, "DATE_FORMAT"), f"{date_format(local, 'TIME_FORMAT')} {local.tzname()}")
+    # No-break spaces: a narrow column shows date and time on two lines.
+    return " ".join(part.replace(" ", "\u00a0") for part in parts)
+
+
+def player_name(player: Any) -> str:
+    """Return the name by which staff know a player: the username, else the user's text."""
+    named = getattr(player, "get_username", None)
+    return str(named() if named else player)
+
+
+def column(field: Field[Any, Any]) -> str | Callable[[Any], str]:
+    """Return what `fields` and `list_display` take to show a model field: a function for times, else the name."""
+    if not isinstance(field, DateTimeField):
+        return field.name
+    name, order = field.name, field.name
+
+    @admin.display(description=field.verbose_name, ordering=order)
+    def shown(row: Any) -> str:
+        return when(getattr(row, name))
+
+    # Django takes the CSS class of the cell from it.
+    shown.__name__ = name
+    return shown

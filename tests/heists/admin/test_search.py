@@ -1,0 +1,78 @@
+"""Finding players, whatever the host's user model and database."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+
+from heists.admin import search
+from heists.services import execute_heist
+from tests.factories import player
+
+pytestmark = pytest.mark.django_db
+
+LIST = "admin:heists_heist_changelist"
+
+
+@pytest.fixture
+def nondeterministic() -> Iterator[None]:
+    """Give the username's column a collation for which PostgreSQL before 18 rejects LIKE."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_collation WHERE collprovider = 'i'")
+        if not cursor.fetchone()[0]:
+            pytest.skip("this PostgreSQL was built without ICU, which has the nondeterministic collations")
+        cursor.execute("CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
+        # The index for LIKE can't have such a collation.
+        cursor.execute(
+            "DO $$ DECLARE name text; BEGIN FOR name IN SELECT indexname FROM pg_indexes WHERE tablename = 'auth_user'"
+            " AND indexname LIKE '%_like' LOOP EXECUTE format('DROP INDEX %I', name); END LOOP; END $$"
+        )
+        cursor.execute("ALTER TABLE auth_user ALTER COLUMN username TYPE varchar(150) COLLATE ci")
+    yield
+
+
+@pytest.mark.postgresql
+def test_names_are_found_under_a_nondeterministic_collation(client: Client, boss: Any, nondeterministic: None) -> None:
+    alice = player("Alice")
+    execute_heist(attacker_id=alice.pk, victim_id=alice.pk)
+
+    assert search.player_ids("alice") == [alice.pk]
+    assert search.player_ids("Ali") == [alice.pk]
+    assert search.player_ids("zoe") == []
+    assert client.get(reverse(LIST), {"q": "Ali"}).context["cl"].result_count == 1
+
+
+@pytest.mark.parametrize("missing", ["method", "field"])
+def test_a_user_model_without_email_is_searched_by_name(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    User, alice = get_user_model(), player("alice", email="a@example.org")
+    if missing == "method":
+        monkeypatch.delattr("django.contrib.auth.base_user.AbstractBaseUser.get_email_field_name")
+    else:
+        monkeypatch.setattr(User, "get_email_field_name", lambda: "mailbox")
+
+    assert search.player_ids("alice") == [alice.pk]
+    assert search.player_ids("a@example.org") == ([alice.pk] if missing == "method" else [])
+
+
+def test_a_name_is_found_however_it_is_composed() -> None:
+    jose = player(unicodedata.normalize("NFKC", "José"))
+
+    assert search.player_ids(unicodedata.normalize("NFD", "José")) == [jose.pk]
+    assert search.player_ids(unicodedata.normalize("NFD", "José")[:-1]) == []
+
+
+def test_a_list_says_that_there_is_no_such_player(client: Client, auditor: Any) -> None:
+    player("idle")
+
+    for table in ("heist", "heisttoken", "shield", "outboxemail"):
+        address = reverse(f"admin:heists_{table}_changelist")
+        assert "No player has this name" in client.get(address, {"q": "nosuch"}).content.decode()
+        assert "No player has this name" not in client.get(address, {"q": "idle"}).content.decode()
+    assert "No player has this name" not in client.get(reverse(LIST), {"q": "192.0.2.9"}).content.decode()

@@ -1,0 +1,166 @@
+"""The audit names what the owner of the database can do after turning the triggers off, and nothing else."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from contextlib import suppress
+from io import StringIO
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.db import connection
+from django.utils import timezone
+
+from gamification.demo.build import seed_demo
+from gamification.models import PlayerProfile
+from heists.models import AttemptLog, Heist, HeistNotification, Shield
+from heists.services import buy_shield, execute_heist, prune
+from tests.factories import player, without_triggers
+
+
+def run(sql: str, *params: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+
+
+def audited() -> dict[str, int]:
+    """Return the differences that the command reports, counted by code."""
+    out = StringIO()
+    with suppress(SystemExit):
+        call_command("audit_heists", stdout=out)
+    counts: dict[str, int] = {}
+    for line in out.getvalue().splitlines()[:-1]:
+        code = line.split(":")[0]
+        counts[code] = counts.get(code, 0) + 1
+    return counts
+
+
+@pytest.fixture
+def world(db: None) -> SimpleNamespace:
+    alice, bob = player("alice", points=500, tokens=3), player("bob", points=1000, coins=500)
+    carol, dora = player("carol", points=100, tokens=1), player("dora", points=300, coins=500)
+    shield = buy_shield(player_id=dora.pk)
+    success = execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
+    blocked = execute_heist(attacker_id=carol.pk, victim_id=dora.pk)
+    rejection = execute_heist(attacker_id=alice.pk, victim_id=dora.pk)
+    spare = buy_shield(player_id=bob.pk)
+    assert audited() == {}
+    return SimpleNamespace(
+        alice=alice, bob=bob, success=success, blocked=blocked, rejection=rejection, shield=shield, spare=spare
+    )
+
+
+@pytest.mark.parametrize("kind", ["success", "blocked", "rejection"])
+@pytest.mark.parametrize("thorough", [False, True], ids=["heist alone", "with its notifications"])
+def test_a_deleted_heist_is_named(world: SimpleNamespace, kind: str, thorough: bool) -> None:
+    heist = getattr(world, kind)
+
+    with without_triggers():
+        run("UPDATE heists_shield SET used_by_id = NULL WHERE used_by_id = %s", heist.pk)
+        if thorough:
+            run("DELETE FROM heists_outboxemail")
+            run("DELETE FROM heists_heistnotification WHERE heist_id = %s", heist.pk)
+        run("UPDATE heists_heistnotification SET heist_id = NULL WHERE heist_id = %s", heist.pk)
+        run("DELETE FROM heists_heist WHERE id = %s", heist.pk)
+
+    assert audited()["heist_deleted"] == 1
+
+
+def test_a_heist_deleted_on_sqlite_with_its_triggers_on_is_named(world: SimpleNamespace) -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL rejects it")
+
+    run("DELETE FROM heists_heist WHERE id = %s", world.rejection.pk)
+
+    assert audited() == {"heist_deleted": 1}
+
+
+def insert_a_shield(world: SimpleNamespace) -> None:
+    Shield.objects.create(player=world.alice, cost=50, expires_at=timezone.now() + dt.timedelta(days=7))
+
+
+def insert_an_exact_shield(world: SimpleNamespace) -> None:
+    now = timezone.now()
+    Shield.objects.create(player=world.alice, cost=50, bought_at=now, expires_at=now + dt.timedelta(days=7))
+
+
+def lengthen_a_shield(world: SimpleNamespace) -> None:
+    Shield.objects.filter(pk=world.spare.pk).update(expires_at=world.spare.expires_at + dt.timedelta(days=1))
+
+
+def invent_an_event(world: SimpleNamespace) -> None:
+    run(
+        "INSERT INTO gamification_pointevent (user_id, type, points, reference, created_at)"
+        " VALUES (%s, 'HEIST_GAIN', 5, 'heist:987654', CURRENT_TIMESTAMP)",
+        world.alice.pk,
+    )
+
+
+def raise_a_balance(world: SimpleNamespace) -> None:
+    PlayerProfile.objects.filter(user=world.bob).update(monthly_points=100_000)
+
+
+TAMPERINGS: list[tuple[Callable[[SimpleNamespace], None], set[str]]] = [
+    (insert_a_shield, {"shield_terms", "shield_unpaid"}),
+    (insert_an_exact_shield, {"shield_unpaid"}),
+    (lengthen_a_shield, {"shield_terms"}),
+    (invent_an_event, {"event_without_heist", "balance_ledger"}),
+    (raise_a_balance, {"balance_ledger"}),
+]
+
+
+@pytest.mark.parametrize(("tamper", "codes"), TAMPERINGS, ids=[tamper.__name__ for tamper, _codes in TAMPERINGS])
+def test_a_tampering_is_named(
+    world: SimpleNamespace, tamper: Callable[[SimpleNamespace], None], codes: set[str]
+) -> None:
+    tamper(world)
+
+    assert audited().keys() == codes
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_honest_world_stays_honest_through_deletions_retention_and_a_flush(settings: Any) -> None:
+    settings.HEISTS = settings.HEISTS | {
+        "RETENTION_READ_DAYS": 20,
+        "RETENTION_UNREAD_DAYS": 25,
+        "RETENTION_ADDRESS_DAYS": 10,
+    }
+    seed_demo(players=60, heists=2000)
+    assert audited() == {}
+
+    for user in get_user_model().objects.filter(heists_as_victim__isnull=False).distinct().order_by("pk")[::7]:
+        user.delete()
+    assert audited() == {}
+
+    if connection.vendor == "postgresql":
+        run("DELETE FROM knox_authtoken")
+        run("DELETE FROM auth_user WHERE id = (SELECT min(attacker_id) FROM heists_heist)")
+        assert audited() == {}
+
+    pruned = prune()
+    assert pruned.notifications
+    assert pruned.addresses
+    assert Heist.objects.exists()
+    assert audited() == {}
+
+    call_command("flush", interactive=False, verbosity=0)
+    assert audited() == {}
+    assert not AttemptLog.objects.exists()
+
+
+def test_a_host_without_the_optional_hooks_is_reported_as_skipped(
+    world: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for hook in ("all_point_events", "shield_payments", "ledger_balances"):
+        monkeypatch.setattr(f"gamification.economy.GamificationEconomy.{hook}", lambda self, *args: None)
+    out = StringIO()
+
+    call_command("audit_heists", stdout=out)
+
+    for code in ("event_without_heist", "shield_unpaid", "balance_ledger"):
+        assert f"{code}: skipped, the economy " in out.getvalue()
+    assert HeistNotification.objects.exists()

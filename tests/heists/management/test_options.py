@@ -1,0 +1,36 @@
+"""Options out of range, or without effect, are errors that say what to type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "sentence"),
+    [
+        ("audit_heists", {"database": "nope"}, "no database 'nope'"),
+        ("audit_heists", {"limit": -1}, "--limit must be at least 0"),
+        ("expire_shields", {"batch": 0}, "--batch must be at least 1"),
+        ("expire_shields", {"batch": -5}, "--batch must be at least 1"),
+        ("prune_heists", {"batch": 0}, "--batch must be at least 1"),
+        ("send_heist_emails", {"batch": 0}, "--batch must be at least 1"),
+        ("send_heist_emails", {"pause": 3.0}, "--pause is only for --loop"),
+        ("send_heist_emails", {"pause": -1.0, "loop": True}, "--pause must be at least 0"),
+        ("send_heist_emails", {"pause": float("nan"), "loop": True}, "--pause must be at least 0"),
+        ("grant_tokens", {"csv": "gifts.csv", "source": ""}, "columns of the file"),
+    ],
+)
+def test_a_wrong_option_is_a_sentence(command: str, options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(CommandError, match=sentence):
+        call_command(command, **options)
+
+
+@pytest.mark.parametrize("option", [["--batch", "0"], ["--pause", "1"]])
+def test_the_command_line_is_checked_as_well(option: list[str]) -> None:
+    with pytest.raises(CommandError):
+        call_command("send_heist_emails", *option)

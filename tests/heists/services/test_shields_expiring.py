@@ -40,7 +40,7 @@ def test_a_due_shield_is_marked_and_its_owner_notified_with_an_email() -> None:
     notification = HeistNotification.objects.get()
     assert shield.expired_at is not None
     assert (notification.user, notification.type) == (shield.player, "SHIELD_EXPIRED")
-    assert notification.metadata == {"shield_id": shield.pk}
+    assert (notification.metadata or {})["shield_id"] == shield.pk
     assert OutboxEmail.objects.get().notification == notification
 
 

@@ -9,7 +9,7 @@ from django.contrib import admin, messages
 from django.db import router
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
+from django.utils.html import escape, format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -98,7 +98,8 @@ class OutboxEmailAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("text, if it were sent now"))
     def text(self, email: OutboxEmail) -> Any:
-        return format_html('<pre class="heists-email">{}</pre>', self._message(email).text)
+        # Escaped in any case: a rendered template is marked as safe, and a text template escapes nothing.
+        return format_html('<pre class="heists-email">{}</pre>', escape(self._message(email).text))
 
     def _message(self, email: OutboxEmail) -> Rendered:
         # Three fields of one page show it.

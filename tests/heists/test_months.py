@@ -94,7 +94,7 @@ def test_the_loss_limit_counts_both_of_a_repeated_hour_on_the_first() -> None:
 class Skipping(dt.tzinfo):
     """A clock that is set forward by an hour, from 23:40:07 over midnight."""
 
-    CHANGE = dt.datetime(2026, 3, 1, 23, 40, 7)
+    CHANGE = utc(2026, 3, 1, 23, 40).replace(tzinfo=None, second=7)
     HOUR = dt.timedelta(hours=1)
 
     def utcoffset(self, when: dt.datetime | None) -> dt.timedelta:

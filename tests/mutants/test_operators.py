@@ -23,7 +23,8 @@ def test_each_operator_makes_its_examples(operator: type[Rewrite]) -> None:
 
 
 def test_what_changes_nothing_is_no_mutant() -> None:
-    source = 'def a(b: int | None = None) -> int | None:\n    """Says nothing."""\n\n\n__all__ = ["a", "b"]\nc = lru_cache(maxsize=9)(a)\n'
+    source = 'def a(b: int | None = None) -> int | None:\n    """Says nothing."""\n\n\n__all__ = ["a", "b"]\n'
+    source += "c = lru_cache(maxsize=9)(a)\n"
 
     assert list(drawn("a.py", source)) == []
 

@@ -226,12 +226,16 @@ def day_start(time_zone: str, date: dt.date) -> dt.datetime:
 def _month(time_zone: str, now: dt.datetime) -> tuple[dt.datetime, dt.datetime]:
     # Cached: several questions about one attempt ask for it.
     first = now.astimezone(ZoneInfo(time_zone)).date().replace(day=1)
-    start, after = day_start(time_zone, first), (first + 32 * DAY).replace(day=1)
-    end = day_start(time_zone, after)
+    after = _month_after(first)
+    start, end = day_start(time_zone, first), day_start(time_zone, after)
     if now < end:
         return start, end
     # The new month has begun, and then the clock was set back into the old one.
-    return end, day_start(time_zone, (after + 32 * DAY).replace(day=1))
+    return end, day_start(time_zone, _month_after(after))
+
+
+def _month_after(first: dt.date) -> dt.date:
+    return (first + 31 * DAY).replace(day=1)
 
 
 def outcomes_since(rules: Rules, now: dt.datetime) -> dt.datetime:

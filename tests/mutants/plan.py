@@ -64,6 +64,7 @@ TESTS: dict[str, tuple[Stage, ...]] = {
         Stage("sqlite", ("tests/heists/queries/test_facts*.py", "tests/heists/api/test_targets.py", *HEISTS)),
         Stage("sqlite", COMMON),
     ),
+    "heists/services/": (Stage("sqlite", COMMON),),
     "heists/services/heists.py": (
         Stage("sqlite", (*HEISTS, "tests/heists/test_logs.py")),
         Stage("sqlite", (*COMMON, "tests/heists/api/test_heists.py", "tests/heists/api/test_idempotency.py")),
@@ -72,25 +73,31 @@ TESTS: dict[str, tuple[Stage, ...]] = {
     "heists/services/shields.py": (
         Stage("sqlite", (*SHIELDS, "tests/heists/management/test_expire_shields.py")),
         Stage("sqlite", (*COMMON, "tests/heists/api/test_shields.py")),
-        Stage("postgres", ("tests/races/test_shields.py",)),
+        Stage("postgres", ("tests/heists/services/test_shields_boundaries.py",)),
     ),
     "heists/services/tokens.py": (
-        Stage("sqlite", ("tests/heists/services/test_tokens.py", *COMMON)),
+        Stage("sqlite", ("tests/heists/services/test_tokens*.py", *COMMON)),
         Stage("sqlite", ("tests/heists/management/test_grant_tokens.py", "tests/heists/admin/test_tokens.py")),
     ),
     "heists/services/token_csv.py": (
-        Stage("sqlite", ("tests/heists/management/test_grant_tokens.py", "tests/heists/admin/test_tokens.py")),
+        Stage("sqlite", ("tests/heists/services/test_token_csv.py", "tests/heists/management/test_grant_tokens.py")),
     ),
     "heists/services/notifications.py": (
         Stage("sqlite", ("tests/heists/services/test_notifications.py", "tests/heists/api/test_notifications.py")),
         Stage("sqlite", (*COMMON, *HEISTS)),
     ),
-    "heists/services/preferences.py": (Stage("sqlite", ("tests/heists/api/test_preferences.py", *COMMON)),),
+    "heists/services/preferences.py": (
+        Stage(
+            "sqlite",
+            ("tests/heists/services/test_preferences.py", "tests/heists/api/test_preferences.py", *COMMON),
+        ),
+        Stage("postgres", ("tests/heists/services/test_preferences.py",)),
+    ),
     "heists/services/retention.py": (Stage("sqlite", ("tests/heists/services/test_retention.py",)),),
     "heists/services/event_types.py": (
-        Stage("sqlite", ("tests/heists/management/test_seed_heists.py", "tests/heists/test_after_migrate.py")),
+        Stage("sqlite", ("tests/heists/services/test_event_types.py", "tests/heists/management/test_seed_heists.py")),
+        Stage("postgres", ("tests/heists/services/test_event_types.py",)),
     ),
-    "heists/services/__init__.py": (Stage("sqlite", ("tests/heists/services/test_tokens.py",)),),
     "heists/emails/": (
         Stage("sqlite", ("tests/heists/emails", "tests/heists/management/test_send_heist_emails.py")),
         Stage("postgres", ("tests/heists/emails",)),

@@ -113,7 +113,7 @@ def failures(rules: Rules, attacker: Attacker, victim: Victim, now: dt.datetime)
         yield Failure(FailureCode.INSUFFICIENT_TOKENS, None, details)
     if (ends := cooldown_ends_at(rules, attacker.last_spent_at)) and now < ends:
         yield Failure(FailureCode.COOLDOWN, ends)
-    if (ends := daily_limit_ends_at(rules, attacker, now)) and now < ends:
+    if ends := daily_limit_ends_at(rules, attacker, now):
         yield Failure(FailureCode.DAILY_LIMIT, ends)
     if (ends := pair_cooldown_ends_at(rules, attacker, victim)) and now < ends:
         yield Failure(FailureCode.PAIR_COOLDOWN, ends)

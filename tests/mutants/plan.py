@@ -47,6 +47,8 @@ COMMON = (
     "tests/heists/services/test_nesting.py",
     "tests/heists/services/test_statements.py",
 )
+BOUNDARIES = "tests/heists/services/test_heists_boundaries.py"
+IN_ORDER = "test_both_balances_are_locked_in_primary_key_order_before_anything_is_written"
 # A few of the many, which take minutes together.
 STAGED = (
     "tests/races/test_staged.py::test_two_attackers_on_one_victim[read committed-before the lock]",
@@ -68,7 +70,7 @@ TESTS: dict[str, tuple[Stage, ...]] = {
     "heists/services/heists.py": (
         Stage("sqlite", (*HEISTS, "tests/heists/test_logs.py")),
         Stage("sqlite", (*COMMON, "tests/heists/api/test_heists.py", "tests/heists/api/test_idempotency.py")),
-        Stage("postgres", ("tests/heists/services/test_heists_boundaries.py", *STAGED)),
+        Stage("postgres", (f"{BOUNDARIES}::{IN_ORDER}", *STAGED)),
     ),
     "heists/services/shields.py": (
         Stage("sqlite", (*SHIELDS, "tests/heists/management/test_expire_shields.py")),
@@ -103,16 +105,14 @@ TESTS: dict[str, tuple[Stage, ...]] = {
         Stage("postgres", ("tests/heists/emails",)),
     ),
     "heists/db/": (
-        Stage("sqlite", ("tests/heists/db",)),
-        Stage("postgres", ("tests/heists/db",)),
+        Stage("sqlite", ("tests/heists/db/test_retry_policy.py", "tests/heists/db/test_errors.py", *COMMON)),
     ),
     "heists/db/compiled.py": (
         Stage("sqlite", ("tests/heists/db/test_compiled.py", "tests/heists/queries/test_facts*.py")),
         Stage("postgres", ("tests/heists/db/test_compiled.py",)),
     ),
     "heists/db/identity.py": (
-        Stage("sqlite", ("tests/heists/db/test_identity.py", "tests/heists/queries/test_facts.py")),
-        Stage("postgres", ("tests/heists/db/test_identity.py", "tests/heists/queries/test_facts.py")),
+        Stage("sqlite", ("tests/heists/db/test_identity*.py", "tests/heists/queries/test_facts.py")),
     ),
     "heists/db/insert.py": (Stage("sqlite", ("tests/heists/db/test_insert.py",)),),
     "heists/audit/": (Stage("sqlite", AUDIT), Stage("postgres", AUDIT)),

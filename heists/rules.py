@@ -208,11 +208,8 @@ def day_start(time_zone: str, date: dt.date) -> dt.datetime:
     It is not always midnight: clocks are set forward over midnight in some zones, and back over it in others.
     """
     zone, midnight = ZoneInfo(time_zone), dt.datetime.combine(date, dt.time())
-    first = midnight.replace(tzinfo=zone, fold=0).astimezone(dt.UTC)
-    if first.astimezone(zone).replace(tzinfo=None) == midnight:
-        return first
-    # The clock skips this midnight: find the second in which it was set forward.
-    before, after = midnight.replace(tzinfo=zone, fold=1).astimezone(dt.UTC), first
+    before, after = (midnight.replace(tzinfo=zone, fold=fold).astimezone(dt.UTC) for fold in (1, 0))
+    # Only where the clock skips this midnight is one later: find the second in which it was set forward.
     while after - before > dt.timedelta(seconds=1):
         middle = before + (after - before) // 2
         if middle.astimezone(zone).replace(tzinfo=None) < midnight:

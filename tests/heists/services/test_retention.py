@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Callable
 from io import StringIO
@@ -16,7 +17,12 @@ from heists.services import execute_heist, prune, retention
 from tests.conftest import HeistSettings
 from tests.factories import player, rewrite
 
+from .elsewhere import Elsewhere
+
 pytestmark = pytest.mark.django_db
+
+NOW = dt.datetime(2026, 5, 20, 12, tzinfo=dt.UTC)
+HOUR, INSTANT = dt.timedelta(hours=1), dt.timedelta(microseconds=1)
 
 
 def days_ago(days: int) -> dt.datetime:
@@ -150,3 +156,79 @@ def test_a_notification_that_changes_between_reading_and_deleting_stays(
     assert prune().notifications == 0
 
     assert HeistNotification.objects.get() == spared
+
+
+def notification(read: bool, age: dt.timedelta) -> HeistNotification:
+    user = player()
+    return HeistNotification.objects.create(
+        user=user, type="SHIELD_EXPIRED", message="…", read=read, created_at=NOW - age
+    )
+
+
+@pytest.fixture
+def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timezone, "now", lambda: NOW)
+
+
+def test_what_is_exactly_as_old_as_the_age_stays(frozen: None) -> None:
+    ages = {"read": 2 * HOUR, "unread": 3 * HOUR, "address": 4 * HOUR}
+    stay = [notification(True, 2 * HOUR), notification(False, 3 * HOUR)]
+    notification(True, 2 * HOUR + INSTANT)
+    notification(False, 3 * HOUR + INSTANT)
+    heists = [heist_with_address(1), heist_with_address(1), heist_with_address(1)]
+    for heist, age in zip(heists, (4 * HOUR, 4 * HOUR + INSTANT, 5 * HOUR), strict=True):
+        rewrite(heist, created_at=NOW - age)
+    # Those of the heists are read and young.
+    HeistNotification.objects.filter(heist__isnull=False).update(read=True, created_at=NOW)
+    HeistNotification.objects.filter(type="TOKEN_EARNED").update(created_at=NOW)
+
+    for dry_run in (True, False):
+        assert prune(dry_run=dry_run, **ages) == retention.Pruned(2, 2)
+
+    assert set(stay) <= set(HeistNotification.objects.all())
+    assert HeistNotification.objects.filter(type="SHIELD_EXPIRED").count() == 2
+    assert [Heist.objects.get(pk=heist.pk).ip_address for heist in heists] == ["192.0.2.7", None, None]
+    assert prune(**ages) == retention.Pruned(0, 0)
+
+
+def test_a_call_that_removes_nothing_ends_because_another_one_does_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, calls = Heist.objects.all(), []
+    heist_with_address(1)
+
+    def change(pks: list[int]) -> int:
+        calls.append(pks)
+        assert len(calls) < 3
+        return 0
+
+    assert retention._in_batches(rows, change, 10) == 0
+    assert len(calls) == 1
+
+
+def test_the_oldest_notifications_go_first_and_addresses_in_the_order_of_their_index(frozen: None) -> None:
+    for hours in (5, 7, 6):
+        notification(True, hours * HOUR)
+    heist_with_address(1)
+
+    with CaptureQueriesContext(connection) as queries:
+        prune(read=HOUR, address=HOUR)
+
+    reads = [q["sql"] for q in queries if q["sql"].startswith("SELECT") and "LIMIT 50000" in q["sql"]]
+    assert 'ORDER BY "heists_heistnotification"."created_at" ASC LIMIT 50000' in reads[0]
+    assert any(
+        'ORDER BY "heists_heist"."ip_address" ASC, "heists_heist"."created_at" ASC LIMIT' in sql for sql in reads
+    )
+    changes = [q["sql"] for q in queries if q["sql"].startswith("UPDATE")]
+    assert changes and not any("ORDER BY" in sql for sql in changes)
+
+
+def test_every_statement_goes_to_the_database_of_the_heists(settings: Any) -> None:
+    notification(True, 100 * 24 * HOUR)
+    rewrite(heist_with_address(1), created_at=NOW - 100 * 24 * HOUR)
+    settings.DATABASE_ROUTERS = [Elsewhere(Heist)]
+
+    assert prune(dry_run=True) == prune() == retention.Pruned(1, 1)
+
+
+def test_what_was_pruned_is_a_value() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        retention.Pruned(1, 2).addresses = 3  # type: ignore[misc]

@@ -102,6 +102,9 @@ class Skipping(dt.tzinfo):
         later = local >= self.CHANGE + self.HOUR or (local >= self.CHANGE and bool(when and when.fold))
         return self.HOUR if later else dt.timedelta()
 
+    def tzname(self, when: dt.datetime | None) -> str:
+        return "Skipping"
+
     def dst(self, when: dt.datetime | None) -> dt.timedelta:
         return self.utcoffset(when)
 

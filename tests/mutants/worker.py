@@ -58,7 +58,6 @@ def preload() -> None:
     import pytest_django.plugin  # noqa: F401
     import redis  # noqa: F401
     import requests  # noqa: F401
-    import xdist.remote  # noqa: F401
     import yaml  # noqa: F401
 
     gc.collect()

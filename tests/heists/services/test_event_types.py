@@ -8,7 +8,7 @@ from unittest import mock
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError
+from django.db import DatabaseError, connection, router
 
 from gamification.economy import GamificationEconomy
 from gamification.models import PointEventTypeMaster
@@ -66,7 +66,7 @@ def test_only_columns_that_the_hosts_table_has_are_filled(monkeypatch: pytest.Mo
     model._meta.concrete_fields = [SimpleNamespace(name=name) for name in ("id", "name", "points")]
     create = model._default_manager.using("default").get_or_create
     create.return_value = (object(), True)
-    monkeypatch.setattr(event_types.apps, "get_model", lambda label: model)
+    monkeypatch.setattr("django.apps.apps.get_model", lambda label: model)
 
     event_types.seed_event_types(using="default")
 
@@ -95,9 +95,9 @@ def test_a_database_without_the_table_is_left_alone(monkeypatch: pytest.MonkeyPa
     PointEventTypeMaster.objects.all().delete()
     monkeypatch.setattr(GamificationEconomy, "all_point_events", lambda self: [SimpleNamespace(heist_id=41)])
     if missing == "table":
-        monkeypatch.setattr(event_types.connections["default"].introspection, "table_names", lambda: ["other"])
+        monkeypatch.setattr(connection.introspection, "table_names", lambda: ["other"])
     else:
-        monkeypatch.setattr(event_types.router, "allow_migrate_model", lambda db, model: False)
+        monkeypatch.setattr(router, "allow_migrate_model", lambda db, model: False)
 
     event_types.seed_after_flush(using="default")
     event_types.skip_used_ids(using="default", plan=INSTALL)

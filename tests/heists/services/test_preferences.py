@@ -43,7 +43,7 @@ def test_each_call_changes_what_it_names_alone() -> None:
         ({"mute": [SUCCESS], "unmute": [VICTIM]}, (True, {"HEIST_SUCCESS", "TOKEN_EARNED"})),
         ({"muted": False, "unmute": [SUCCESS, VICTIM]}, (False, {"TOKEN_EARNED"})),
     ):
-        returned = set_email_preference(player_id=str(alice.pk), **change)  # type: ignore[arg-type]
+        returned = set_email_preference(player_id=str(alice.pk), **change)
         assert (returned.player_id, returned.muted, set(returned.muted_types)) == (alice.pk, *expected)
         assert stored(alice) == expected
     assert stored(bob) == (False, set())

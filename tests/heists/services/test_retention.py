@@ -171,7 +171,7 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_exactly_as_old_as_the_age_stays(frozen: None) -> None:
-    ages = {"read": 2 * HOUR, "unread": 3 * HOUR, "address": 4 * HOUR}
+    ages: dict[str, Any] = {"read": 2 * HOUR, "unread": 3 * HOUR, "address": 4 * HOUR}
     stay = [notification(True, 2 * HOUR), notification(False, 3 * HOUR)]
     notification(True, 2 * HOUR + INSTANT)
     notification(False, 3 * HOUR + INSTANT)

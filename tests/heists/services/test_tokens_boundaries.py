@@ -59,7 +59,7 @@ def test_a_grant_without_more_has_an_empty_note_and_no_author() -> None:
     with transaction.atomic():
         add_tokens(player=bob, amount=1, reason=GrantReason.STAFF, source="b")
 
-    assert list(TokenGrant.objects.values_list("note", "granted_by")) == [("", None)] * 2
+    assert [(grant.note, grant.granted_by) for grant in TokenGrant.objects.all()] == [("", None)] * 2
 
 
 def test_tokens_added_in_a_transaction_keep_note_and_author(frozen: None) -> None:

@@ -85,7 +85,7 @@ TESTS: dict[str, tuple[Stage, ...]] = {
         Stage("sqlite", ("tests/heists/services/test_token_csv.py", "tests/heists/management/test_grant_tokens.py")),
     ),
     "heists/services/notifications.py": (
-        Stage("sqlite", ("tests/heists/services/test_notifications.py", "tests/heists/api/test_notifications.py")),
+        Stage("sqlite", ("tests/heists/services/test_notifications*.py", "tests/heists/api/test_notifications.py")),
         Stage("sqlite", (*COMMON, *HEISTS)),
     ),
     "heists/services/preferences.py": (

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import connection
+from django.db import connection, connections
 from django.db.models import F, JSONField, Value
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from gamification.economy import GamificationEconomy
+from gamification.models import PointEvent
 from heists.conf import rules
 from heists.economy import Economy, get_economy
 from heists.errors import UnknownPlayer
@@ -99,6 +100,28 @@ def test_a_host_whose_values_have_no_hash_is_asked_anew() -> None:
     for names in (["a" * 100 + "b"], ["a" * 100 + "c"]):
         economy.badges = names
         assert read(alice, bob, economy=economy).attacker.user.names == names
+
+
+def test_a_statement_is_shared_only_for_one_database_model_sql_and_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connections.settings, "other", connections.settings["default"])
+    rows = get_economy().players()
+    another_model = rows.all()
+    another_model.model = PointEvent
+    one = facts._Players(rows.filter(pk=1), "default")
+
+    assert one == facts._Players(rows.filter(pk=1), "default") and one != "players"
+    assert hash(one) == hash(facts._Players(rows.filter(pk=1), "default"))
+    for different in (
+        facts._Players(rows.filter(pk=1), "other"),
+        facts._Players(another_model.filter(pk=1), "default"),
+        facts._Players(rows.exclude(pk=1), "default"),
+        facts._Players(rows.filter(pk=2), "default"),
+        facts._Players(rows.annotate(n=Value(1)), "default"),
+    ):
+        assert one != different
+    numbers = [facts._Players(rows.annotate(n=Value(n)), "default") for n in (1, 1.0)]
+    assert numbers[0] != numbers[1]
+    del connections["other"]
 
 
 def test_a_host_without_players_knows_nobody() -> None:

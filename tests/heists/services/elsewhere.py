@@ -8,13 +8,13 @@ from django.db import models
 
 
 class Elsewhere:
-    """Names the database of one model, and one that does not exist for all other questions about tables of heists."""
+    """Names the database of one model, and one that does not exist for all other questions about heists and users."""
 
     def __init__(self, home: type[models.Model]) -> None:
         self.home = home
 
     def db_for_read(self, model: type[models.Model], **hints: Any) -> str | None:
-        return "nowhere" if model._meta.app_label == "heists" else None
+        return "nowhere" if model._meta.app_label in ("heists", "auth") else None
 
     def db_for_write(self, model: type[models.Model], **hints: Any) -> str | None:
         if model._meta.app_label != "heists":

@@ -232,3 +232,12 @@ def test_every_statement_goes_to_the_database_of_the_heists(settings: Any) -> No
 def test_what_was_pruned_is_a_value() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         retention.Pruned(1, 2).addresses = 3  # type: ignore[misc]
+
+
+def test_a_statement_changes_500_rows_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    monkeypatch.setattr(retention, "_in_batches", lambda rows, change, batch: sizes.append(batch) or 0)
+
+    prune()
+
+    assert sizes == [500, 500]

@@ -276,3 +276,10 @@ def test_an_expiry_locks_the_shields_alone_and_waits_for_none(frozen: None) -> N
     [lock, again] = [one["sql"] for one in statements if "FOR UPDATE" in one["sql"]]
     assert lock == again
     assert lock.endswith('LIMIT 7 FOR UPDATE OF "heists_shield" SKIP LOCKED')
+
+
+def test_a_transaction_marks_200_shields_at_most() -> None:
+    with CaptureQueriesContext(connection) as statements:
+        assert expire_shields() == 0
+
+    assert [one["sql"] for one in statements if "LIMIT 200" in one["sql"]]

@@ -99,7 +99,7 @@ def test_coins_are_spent_with_a_ledger_line(alice: Any) -> None:
     assert (entry.amount, entry.reason, entry.reference) == (-50, "SHIELD", "shield:3")
 
 
-def test_coins_that_are_not_there_are_refused_in_the_words_of_heists(alice: Any) -> None:
+def test_too_few_coins_raise_the_error_of_heists(alice: Any) -> None:
     with pytest.raises(InsufficientCoins) as refused, transaction.atomic():
         GamificationEconomy().spend_coins(alice.pk, 50, reference="shield:3")
 

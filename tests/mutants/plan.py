@@ -90,7 +90,7 @@ TESTS: dict[str, tuple[Stage, ...]] = {
     ),
 }
 # Slow and of no help here; and the crowds, since both workers share a server that takes a hundred connections.
-LEFT_OUT = ("tests/heists/api/test_fuzzing.py", "tests/gamification/demo", "tests/races/test_crowds.py")
+LEFT_OUT = ("tests/heists/api/test_fuzzing.py", "tests/gamification/demo", "tests/races/test_simultaneous.py")
 
 
 def modules(root: Path, patterns: tuple[str, ...] = MODULES) -> list[str]:

@@ -16,7 +16,7 @@ from heists.models import HeistNotification, HeistToken
 from heists.queries import facts
 
 
-def test_the_crowd_has_every_kind_of_player(now: dt.datetime) -> None:
+def test_the_random_players_are_of_every_kind(now: dt.datetime) -> None:
     players = invent_players(500, rules=rules(), start=now, random=Random(1))
     crowd = players[len(CAST) :]
 

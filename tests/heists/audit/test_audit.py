@@ -235,7 +235,7 @@ def found_by(code: str) -> list[audit.Difference]:
         return list(check.differences(data))
 
 
-def test_an_honest_world_has_no_difference(world: SimpleNamespace) -> None:
+def test_correct_rows_have_no_difference(world: SimpleNamespace) -> None:
     out = StringIO()
 
     call_command("audit_heists", stdout=out)
@@ -299,7 +299,7 @@ def test_machines_read_the_differences_as_json(corrupted: Any) -> None:
     assert document["differences"][0]["ids"] == {"heist": world.blocked, "victim": world.dora}
 
 
-def test_only_so_many_of_a_kind_are_printed_but_all_are_counted(corrupted: Any) -> None:
+def test_at_most_limit_of_a_kind_are_printed_but_all_are_counted(corrupted: Any) -> None:
     corrupted("UPDATE heists_heisttoken SET last_earned_at = NULL WHERE last_earned_at IS NOT NULL")
     out = StringIO()
 
@@ -312,7 +312,7 @@ def test_only_so_many_of_a_kind_are_printed_but_all_are_counted(corrupted: Any) 
     assert lines[-1].endswith(": 4 differences.")
 
 
-def test_the_books_stay_right_when_either_side_deletes_the_account(world: SimpleNamespace) -> None:
+def test_the_audit_finds_nothing_after_either_side_deletes_the_account(world: SimpleNamespace) -> None:
     from django.contrib.auth import get_user_model
 
     get_user_model().objects.get(pk=world.bob).delete()
@@ -326,7 +326,7 @@ def test_the_books_stay_right_when_either_side_deletes_the_account(world: Simple
     assert "no difference" in out.getvalue()
 
 
-def test_a_host_without_point_events_is_told_that_they_were_skipped(world: SimpleNamespace, monkeypatch: Any) -> None:
+def test_a_host_without_point_events_is_reported_as_skipped(world: SimpleNamespace, monkeypatch: Any) -> None:
     monkeypatch.setattr("gamification.economy.GamificationEconomy.point_events", lambda self, ids: None)
     out = StringIO()
 

@@ -61,7 +61,7 @@ def rejection(success: Heist) -> Heist:
         ("victim_id = attacker_id", "heists_heist_not_oneself"),
     ],
 )
-def test_a_success_can_not_be_bent(success: Heist, assignment: str, constraint: str) -> None:
+def test_an_inconsistent_success_is_rejected(success: Heist, assignment: str, constraint: str) -> None:
     assert constraint in refused_without_triggers(f"UPDATE heists_heist SET {assignment} WHERE id = %s", success.pk)
 
 
@@ -79,7 +79,7 @@ def test_a_success_can_not_be_bent(success: Heist, assignment: str, constraint: 
         ("attacker_id = victim_id", "heists_heist_not_oneself"),
     ],
 )
-def test_a_rejection_can_not_be_bent(rejection: Heist, assignment: str, constraint: str) -> None:
+def test_an_inconsistent_rejection_is_rejected(rejection: Heist, assignment: str, constraint: str) -> None:
     HeistToken.objects.create(user_id=rejection.victim_id)
 
     assert constraint in refused_without_triggers(f"UPDATE heists_heist SET {assignment} WHERE id = %s", rejection.pk)
@@ -104,7 +104,7 @@ def test_robbing_oneself_is_written_only_as_an_invalid_target() -> None:
         ("total_spent = total_spent - 1", "heists_token_balance_adds_up"),
     ],
 )
-def test_a_token_balance_can_not_be_bent(success: Heist, assignment: str, constraint: str) -> None:
+def test_an_inconsistent_token_balance_is_rejected(success: Heist, assignment: str, constraint: str) -> None:
     statement = f"UPDATE heists_heisttoken SET {assignment} WHERE user_id = %s"
 
     assert constraint in refused(statement, success.attacker_id)
@@ -185,7 +185,7 @@ def test_a_player_is_the_attacker_of_one_heist_for_each_key() -> None:
     )
 
 
-def test_nobody_has_no_tokens() -> None:
+def test_a_token_row_needs_a_user() -> None:
     words = refused("INSERT INTO heists_heisttoken (user_id, balance, total_earned) VALUES (999999, 1, 1)")
 
     assert "auth_user" in words
@@ -204,7 +204,7 @@ class TestPlainSqlOnPostgreSQL:
 
         assert refused(statement, stranger.pk, success.pk) == "heists_heist_attacker_token_fk"
 
-    def test_deleting_the_attacker_takes_their_rows_and_keeps_the_victims_news(self, success: Heist) -> None:
+    def test_deleting_the_attacker_takes_their_rows_and_keeps_the_victims_notifications(self, success: Heist) -> None:
         with connection.cursor() as cursor:
             cursor.execute("DELETE FROM auth_user WHERE id = %s", [success.attacker_id])
             connection.check_constraints()
@@ -215,7 +215,7 @@ class TestPlainSqlOnPostgreSQL:
         told = HeistNotification.objects.get()
         assert (told.user_id, told.heist_id) == (success.victim_id, None)
 
-    def test_deleting_the_victim_takes_the_heist_and_remembers_the_token(self, success: Heist) -> None:
+    def test_deleting_the_victim_takes_the_heist_and_keeps_the_spent_token(self, success: Heist) -> None:
         with connection.cursor() as cursor:
             cursor.execute("DELETE FROM auth_user WHERE id = %s", [success.victim_id])
             connection.check_constraints()
@@ -230,13 +230,13 @@ class TestPlainSqlOnPostgreSQL:
         assert "append-only while both players exist" in refused(statement, success.attacker_id)
 
 
-def test_deleting_the_victim_through_django_remembers_the_token_too(success: Heist) -> None:
+def test_deleting_the_victim_through_django_keeps_the_spent_token_too(success: Heist) -> None:
     success.victim.delete()
 
     token = HeistToken.objects.get()
     assert (token.balance, token.total_spent, token.spent_on_deleted) == (2, 1, 1)
 
 
-def test_a_text_that_is_no_number_moves_nothing(success: Heist) -> None:
+def test_a_text_that_is_no_number_is_rejected(success: Heist) -> None:
     with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("UPDATE heists_heist SET points_stolen = 'many'")

@@ -1,6 +1,6 @@
 """Settings of the example site, from the environment or a `.env` file; `.env.example` lists every name.
 
-Secure by default: without DEBUG the site wants a SECRET_KEY and HTTPS, and INSECURE_HTTP gives the latter up.
+Secure by default: without DEBUG the site needs a SECRET_KEY and HTTPS; INSECURE_HTTP turns HTTPS off.
 """
 
 import os
@@ -31,7 +31,7 @@ VAR_DIR = Path(os.environ.get("VAR_DIR") or BASE_DIR / "var")
 # Running
 
 DEBUG = env.bool("DEBUG", default=False)
-# Gives up HTTPS: for a demo on the loopback interface, or behind something that already refuses plain HTTP.
+# Turns HTTPS off: for a demo on the loopback interface, or behind a proxy that already rejects plain HTTP.
 INSECURE_HTTP = env.bool("INSECURE_HTTP", default=DEBUG)
 
 # Read past django-environ, which would take a key that begins with "$" for another variable's name.
@@ -103,7 +103,7 @@ DATABASES: dict[str, dict[str, Any]] = {
     "default": dict(env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'db.sqlite3'}")),
 }
 _database = DATABASES["default"]
-# A service opens its own durable transaction, which a transaction around the request would refuse.
+# A service opens a durable transaction of its own, which raises inside a transaction around the request.
 _database["ATOMIC_REQUESTS"] = False
 if _database["ENGINE"].endswith("sqlite3"):
     if _database["NAME"] != ":memory:":
@@ -116,7 +116,7 @@ if _database["ENGINE"].endswith("sqlite3"):
     }
 else:
     _pool = env.bool("DATABASE_POOL", default=False)
-    # A pool keeps the connections itself and refuses to have Django keep them too.
+    # A pool keeps the connections itself; Django raises if it is to keep them too.
     _database["CONN_MAX_AGE"] = 0 if _pool else env.int("DATABASE_CONN_MAX_AGE", default=60)
     _database["CONN_HEALTH_CHECKS"] = True
     # For PgBouncer in transaction mode.
@@ -205,7 +205,7 @@ STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    # Without a manifest: Swagger UI's files refer to maps that were never shipped, and a manifest would refuse them.
+    # Without a manifest: Swagger UI's files refer to maps that were never shipped, and a manifest would fail on them.
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
 

@@ -27,7 +27,7 @@ class SignupSerializer(serializers.Serializer[Any]):
         max_length=64,
         required=False,
         allow_null=True,
-        help_text="Sent: the code of whoever referred you. Received: your own.",
+        help_text="In a request: the code of the player who referred you. In the answer: your own.",
     )
 
 

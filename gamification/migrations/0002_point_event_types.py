@@ -1,4 +1,4 @@
-"""The seven original point event types (spec section 2)."""
+"""The seven original point event types (docs/specification.md, "The two apps")."""
 
 from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor

@@ -1,4 +1,4 @@
-"""The site counts in Redis by CACHE_URL, and works while that Redis is down or silent."""
+"""With CACHE_URL the site counts requests in that Redis, and works while it is down or does not answer."""
 
 from __future__ import annotations
 

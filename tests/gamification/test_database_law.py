@@ -1,4 +1,4 @@
-"""The database says no by itself: every constraint attacked by plain SQL (spec section 2)."""
+"""Every constraint and trigger of the example host rejects plain SQL (docs/specification.md, "The two apps")."""
 
 from __future__ import annotations
 

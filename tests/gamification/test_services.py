@@ -1,4 +1,4 @@
-"""Signing up, points and coins (spec section 2)."""
+"""Signing up, points and coins (docs/specification.md, "The two apps")."""
 
 from __future__ import annotations
 
@@ -107,10 +107,10 @@ def test_an_unknown_referral_code_opens_no_account(code: str) -> None:
     ],
 )
 def test_a_malformed_account_is_rejected_by_field(field: str, account: dict[str, str]) -> None:
-    with pytest.raises(ValidationError) as refused:
+    with pytest.raises(ValidationError) as caught:
         services.sign_up(**{"username": "bob", "password": PASSWORD} | account)
 
-    assert list(refused.value.error_dict) == [field]
+    assert list(caught.value.error_dict) == [field]
 
 
 def test_a_username_is_unique(alice: Any) -> None:
@@ -169,10 +169,10 @@ def test_coins_move_with_their_entry(alice: Any, profile: Any) -> None:
 
 
 def test_coins_never_fall_below_zero(alice: Any, profile: Any) -> None:
-    with pytest.raises(errors.InsufficientCoins) as refused:
+    with pytest.raises(errors.InsufficientCoins) as caught:
         services.award_coins(player=alice, amount=-1)
 
-    assert refused.value.details == {"required": 1, "available": 0}
+    assert caught.value.details == {"required": 1, "available": 0}
     assert not CoinEntry.objects.exists()
 
 

@@ -59,9 +59,9 @@ def test_no_address_key_or_token_is_in_the_log(api: Any, caplog: Any) -> None:
 
     assert answer.status_code == 201
     assert Heist.objects.get().ip_address == "203.0.113.77"
-    told = " ".join(f"{record.getMessage()} {vars(record)}" for record in caplog.records)
+    logged = " ".join(f"{record.getMessage()} {vars(record)}" for record in caplog.records)
     for private in ("203.0.113.77", "a-secret-key", secret, "alice@example.com"):
-        assert private not in told
+        assert private not in logged
 
 
 def test_a_receiver_runs_after_the_commit_and_its_exception_undoes_nothing(caplog: Any) -> None:

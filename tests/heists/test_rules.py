@@ -1,4 +1,4 @@
-"""The rules of spec section 4, question by question, without a database."""
+"""docs/specification.md, "The rules", question by question, without a database."""
 
 from __future__ import annotations
 
@@ -81,12 +81,12 @@ def test_too_few_tokens_name_the_price_and_the_balance() -> None:
 
 
 @pytest.mark.parametrize(
-    ("waited", "refused"), [(24 * HOUR - MOMENT, True), (24 * HOUR, False), (24 * HOUR + MOMENT, False)]
+    ("waited", "rejected"), [(24 * HOUR - MOMENT, True), (24 * HOUR, False), (24 * HOUR + MOMENT, False)]
 )
-def test_the_cooldown_is_over_exactly_at_its_end(waited: dt.timedelta, refused: bool) -> None:
+def test_the_cooldown_is_over_exactly_at_its_end(waited: dt.timedelta, rejected: bool) -> None:
     failure = first(RULES, attacker(spent=NOW - waited), victim())
 
-    assert (failure is not None) is refused
+    assert (failure is not None) is rejected
     if failure:
         assert failure.code == FailureCode.COOLDOWN
         assert failure.retry_at == NOW - waited + 24 * HOUR
@@ -131,11 +131,11 @@ def test_the_pair_cooldown_looks_at_this_victim_alone_and_is_off_by_default() ->
     assert first(Rules(pair_cooldown_hours=30), met, victim()) is None
 
 
-@pytest.mark.parametrize(("waited", "refused"), [(48 * HOUR - MOMENT, True), (48 * HOUR, False)])
-def test_protection_is_over_exactly_at_its_end(waited: dt.timedelta, refused: bool) -> None:
+@pytest.mark.parametrize(("waited", "rejected"), [(48 * HOUR - MOMENT, True), (48 * HOUR, False)])
+def test_protection_is_over_exactly_at_its_end(waited: dt.timedelta, rejected: bool) -> None:
     failure = first(RULES, attacker(), victim(1000, (Loss(1, NOW - waited), Loss(1, NOW - 300 * HOUR))))
 
-    assert (failure is not None) is refused
+    assert (failure is not None) is rejected
     if failure:
         assert failure.code == FailureCode.PROTECTED
         assert failure.retry_at == NOW - waited + 48 * HOUR

@@ -89,7 +89,7 @@ TESTS: dict[str, tuple[Stage, ...]] = {
         Stage("sqlite", (*SERVICES, *PLAYED)),
     ),
 }
-# Slow and of no help here; and the crowds, since both workers share a server that takes a hundred connections.
+# Slow and of no help here; the last needs fifty connections, and both workers share a server that allows a hundred.
 LEFT_OUT = ("tests/heists/api/test_fuzzing.py", "tests/gamification/demo", "tests/races/test_simultaneous.py")
 
 

@@ -1,4 +1,4 @@
-"""The audit names every row that was corrupted, whoever did it, and nothing in an honest world."""
+"""The audit reports every corrupted row, and nothing where all rows are correct."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ TABLES: tuple[str, ...] = (
 )
 TABLES += ("heists_outboxemail", "heists_ruleset")
 
-# What is corrupted, by the check that has to name it. The names in braces are those of `world`.
+# What is corrupted, by the check that has to name it. The names in braces are attributes of `world`.
 CORRUPTIONS: dict[str, str] = {
-    # the law
+    # constraints
     "heists_token_never_negative": (
         "UPDATE heists_heisttoken SET balance = -1, total_spent = total_earned + 1 {of_alice}"
     ),
@@ -90,12 +90,12 @@ CORRUPTIONS: dict[str, str] = {
     ),
     "heist_attacker_tokens": "UPDATE heists_heist SET attacker_tokens = 0 WHERE id = {success}",
     "heist_deleted": "DELETE FROM heists_heist WHERE id = {cooldown}",
-    # windows
+    # cooldowns
     "window_cooldown": "UPDATE heists_heist SET attacker_id = {alice} WHERE id = {blocked}",
     "window_protection": "UPDATE heists_heist SET victim_id = {bob} WHERE id = {blocked}",
     "window_pair": "UPDATE heists_heist SET attacker_id = {alice}, victim_id = {bob} WHERE id = {blocked}",
     "window_day": "UPDATE heists_heist SET attacker_id = {alice} WHERE id = {blocked}",
-    # traces
+    # side effects
     "transfer_events": "DELETE FROM {events} WHERE reference = 'heist:{success}' AND points < 0",
     "event_without_heist": "UPDATE {events} SET reference = 'heist:99999' WHERE reference = 'heist:{success}'",
     "balance_ledger": "UPDATE gamification_playerprofile SET monthly_points = monthly_points + 1 {of_alice}",
@@ -126,7 +126,7 @@ BUILT_IN = {
 
 @pytest.fixture
 def world(db: Any, settings: Any) -> SimpleNamespace:
-    """An honest world with one of everything: a success, a block, rejections, shields, emails."""
+    """Correct rows with one of everything: a success, a block, rejections, shields, emails."""
     settings.HEISTS = settings.HEISTS | {"PAIR_COOLDOWN_HOURS": 48, "MAX_HEISTS_PER_DAY": 1}
     settings.TIME_ZONE = "Pacific/Auckland"
     alice = player("alice", points=500, tokens=3, email="alice@example.com")
@@ -185,7 +185,7 @@ def world(db: Any, settings: Any) -> SimpleNamespace:
 
 
 def unlock() -> None:
-    """Take the law out of the database, until the test's transaction is rolled back."""
+    """Drop constraints and triggers, until the test's transaction is rolled back."""
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute("PRAGMA ignore_check_constraints = ON")
@@ -197,7 +197,7 @@ def unlock() -> None:
                 cursor.execute(f'DROP {kind} "{name}"')
             return
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        # Neither foreign keys nor triggers are asked from here on.
+        # Turns foreign keys and triggers off.
         cursor.execute("SET LOCAL session_replication_role = replica")
         cursor.execute(
             "SELECT conrelid::regclass::text, conname FROM pg_constraint"

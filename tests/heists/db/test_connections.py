@@ -1,4 +1,4 @@
-"""Connections that are of no more use, each met on a real PostgreSQL: closed, and used no second time."""
+"""Connections that are of no more use, on a real PostgreSQL: each is closed and not used again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Emails over a real SMTP connection that works, refuses, drops or hangs."""
+"""Emails over a real SMTP connection that works, is rejected, drops or hangs."""
 
 from __future__ import annotations
 

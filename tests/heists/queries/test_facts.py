@@ -1,4 +1,4 @@
-"""The facts come from a statement that is compiled once; its values never outlive the question (spec section 4)."""
+"""The facts are read by a statement that is compiled once; no value of one call reaches the next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The deed, from the service down to every row it writes (spec sections 3, 4 and 5)."""
+"""execute_heist, and every row it writes (docs/specification.md, "The rules")."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def rules_in_force(settings: Any, **numbers: Any) -> None:
 
 
 def backdate(heist: Heist, by: dt.timedelta) -> None:
-    """Let the heist, and the spending that went with it, have happened earlier."""
+    """Move the heist, and the time when its token was spent, into the past."""
     rewrite(heist, created_at=heist.created_at - by)
     if heist.is_outcome:
         HeistToken.objects.filter(user=heist.attacker_id).update(last_spent_at=heist.created_at - by)
@@ -63,10 +63,10 @@ def test_the_metadata_says_who_how_many_and_until_when_the_victim_is_safe() -> N
 
     heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
 
-    told = bob.heist_notifications.get().metadata
-    safe_until = dt.datetime.fromisoformat(told.pop("protection_until"))
+    notification = bob.heist_notifications.get().metadata
+    safe_until = dt.datetime.fromisoformat(notification.pop("protection_until"))
     assert abs(safe_until - heist.created_at - 48 * HOUR) < dt.timedelta(milliseconds=1)
-    assert told == {
+    assert notification == {
         "attacker_id": alice.pk,
         "attacker_name": "alice",
         "victim_id": bob.pk,
@@ -80,9 +80,9 @@ def test_a_name_that_is_an_address_is_shown_to_nobody() -> None:
 
     execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
 
-    told = bob.heist_notifications.get()
-    assert "@" not in told.message + str(told.metadata)
-    assert f"Player {alice.pk}" in told.message
+    notification = bob.heist_notifications.get()
+    assert "@" not in notification.message + str(notification.metadata)
+    assert f"Player {alice.pk}" in notification.message
 
 
 def rejected(heist: Heist, code: FailureCode) -> None:
@@ -203,9 +203,9 @@ def test_a_live_shield_takes_the_token_and_no_points() -> None:
     assert (shield.used_by, shield.used_at) == (heist, heist.created_at)
     token = tokens_of(alice)
     assert (token.balance, token.last_spent_at) == (0, heist.created_at)
-    told = HeistNotification.objects.get(heist=heist)
-    assert (told.user, told.type) == (bob, HeistNotificationType.SHIELD_ACTIVATED)
-    assert "alice" in told.message
+    notification = HeistNotification.objects.get(heist=heist)
+    assert (notification.user, notification.type) == (bob, HeistNotificationType.SHIELD_ACTIVATED)
+    assert "alice" in notification.message
 
 
 def test_a_shield_blocks_one_attack_and_protects_from_no_other() -> None:
@@ -345,7 +345,7 @@ def test_a_heist_inside_a_transaction_is_an_error(transactional_db: None) -> Non
 
 
 def test_points_and_tokens_add_up_after_a_day_of_heists(settings: Any) -> None:
-    """Three players, a day of heists, and not a point or token lost or made."""
+    """Three players and a day of heists: no point or token is lost or created."""
     rules_in_force(settings, COOLDOWN_HOURS=0, TARGET_COOLDOWN_HOURS=0)
     cast = [player(points=points, tokens=4) for points in (300, 1000, 2500)]
     total = sum(map(points_of, cast))

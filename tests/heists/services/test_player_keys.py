@@ -1,4 +1,4 @@
-"""Services take a player's key as it comes: in the type of its column, as text, or as what no player can have."""
+"""Services take a player's key in the type of its column or as text, and reject what can't be a key."""
 
 from __future__ import annotations
 

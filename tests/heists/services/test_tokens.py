@@ -1,4 +1,4 @@
-"""Tokens are gained by grants, and a grant's source makes it happen once (spec section 3)."""
+"""Tokens are gained by grants, and a grant's source makes it happen once (docs/specification.md, "Data")."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def test_a_referral_names_who_joined() -> None:
 
     grant_tokens(player=alice, amount=1, reason=GrantReason.REFERRAL, source="referral:9", referred=bob)
 
-    told = alice.heist_notifications.get()
-    assert told.message == "You earned a Heist Token! bob joined using your referral code."
-    assert told.metadata["referred_id"] == bob.pk
+    notification = alice.heist_notifications.get()
+    assert notification.message == "You earned a Heist Token! bob joined using your referral code."
+    assert notification.metadata["referred_id"] == bob.pk
 
 
 @pytest.mark.parametrize("reason", GrantReason)
@@ -90,13 +90,13 @@ def test_what_is_earned_is_the_sum_of_the_grants() -> None:
 
 def test_tokens_inside_a_hosts_transaction_are_earned_exactly_if_it_commits() -> None:
     alice, bob = player("alice"), player("bob")
-    told: dict[str, Any] = {"reason": GrantReason.REFERRAL, "referred": bob}
+    referral: dict[str, Any] = {"reason": GrantReason.REFERRAL, "referred": bob}
 
     with pytest.raises(ZeroDivisionError), transaction.atomic():
-        add_tokens(player=alice, amount=1, source="referral:1", **told)
+        add_tokens(player=alice, amount=1, source="referral:1", **referral)
         raise ZeroDivisionError
     with transaction.atomic():
-        add_tokens(player=alice, amount=1, source="referral:2", **told)
+        add_tokens(player=alice, amount=1, source="referral:2", **referral)
 
     assert TokenGrant.objects.get().source == "referral:2"
     assert tokens_of(alice).balance == 1

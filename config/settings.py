@@ -34,7 +34,7 @@ DEBUG = env.bool("DEBUG", default=False)
 # Turns HTTPS off: for a demo on the loopback interface, or behind a proxy that already rejects plain HTTP.
 INSECURE_HTTP = env.bool("INSECURE_HTTP", default=DEBUG)
 
-# Read past django-environ, which would take a key that begins with "$" for another variable's name.
+# Not read by django-environ, which takes a value that begins with "$" for another variable's name.
 SECRET_KEY = os.environ.get("SECRET_KEY", "")
 DEMO_SECRET_KEY = "django-insecure-demo-of-heists-everybody-knows-this-key"  # noqa: S105
 if DEBUG:
@@ -138,7 +138,7 @@ def redis_cache(url: str) -> dict[str, Any]:
     from redis.retry import Retry
 
     location = url.replace("rediscache://", "redis://", 1)
-    # Seconds: while Redis is silent, each request waits this long before it is let through.
+    # Seconds: while Redis does not answer, each request waits this long before it is let through.
     options = {"socket_connect_timeout": 0.25, "socket_timeout": 0.25, "retry": Retry(NoBackoff(), 0)}
     try:
         # Builds a connection without opening it, so that a mistake in the URL shows now and not at the first request.
@@ -193,7 +193,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not INSECURE_HTTP
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=0 if INSECURE_HTTP else 31_536_000)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=False)
 SECURE_HSTS_PRELOAD = env.bool("SECURE_HSTS_PRELOAD", default=False)
-# Whether a whole domain promises HTTPS is for its owner to say, so these two defaults are no oversight.
+# Whether all subdomains use HTTPS is the owner's decision, so the two checks about it are silenced.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 if env.bool("BEHIND_TLS_PROXY", default=False):
     # Only for a proxy that sets or strips this header on every request: a client could claim HTTPS otherwise.
@@ -217,7 +217,7 @@ if DEBUG and not env.str("EMAIL_URL", default=""):
 else:
     _mail = env.email_url("EMAIL_URL", default="smtp://localhost:25")
     if "smtp" in _mail["EMAIL_BACKEND"]:
-        # Seconds; without it a silent mail server would hold a worker for ever.
+        # Seconds; without it, a mail server that does not answer would block a worker for ever.
         _mail["EMAIL_TIMEOUT"] = 10
 _mail = {key: value for key, value in _mail.items() if key.startswith("EMAIL_") and value}
 if django.VERSION >= (6, 1):
@@ -250,7 +250,7 @@ LOGGING = {
 LOG_REQUEST_ID_HEADER = "HTTP_X_REQUEST_ID"
 REQUEST_ID_RESPONSE_HEADER = "X-Request-ID"
 GENERATE_REQUEST_ID_IF_NOT_IN_HEADER = True
-# What a log line outside of any request carries.
+# The id in log lines outside of a request.
 NO_REQUEST_ID = "-"
 
 # The game

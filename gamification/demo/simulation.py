@@ -1,4 +1,4 @@
-"""Plays heist after heist through time, each judged by heists.rules."""
+"""Simulates heists in the order of time, each judged by heists.rules."""
 
 from __future__ import annotations
 

@@ -42,7 +42,11 @@ ELSEWHERE = {
     "heists/management/commands/summarize_heists.py": "admin/test_dashboard.py",
 }
 # Packages whose modules are tested together: each test is about a constraint or a check, not about a module.
-TOGETHER = {"heists/models": "models/test_constraints.py", "heists/audit": "audit/test_audit.py"}
+TOGETHER = {
+    "heists/models": "models/test_constraints.py",
+    "heists/audit": "audit/test_audit.py",
+    "heists/testing": "test_testing.py",
+}
 TESTS = ROOT / "tests" / "heists"
 
 

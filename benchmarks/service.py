@@ -87,7 +87,7 @@ def _reads(bare: Any, players: list[int]) -> dict[str, tuple[Callable[[int], Any
         return players[0] if me != players[0] else players[-1]
 
     def prospects(me: int, victims: list[int]) -> Any:
-        return preview.prospects(attacker_id=me, victim_ids=victims, economy=get_economy())
+        return preview.targets(attacker_id=me, victim_ids=victims, economy=get_economy())
 
     def targets(me: int) -> Any:
         listed = get_economy().leaderboard().exclude(pk=me).filter(is_active=True)[:20]

@@ -76,7 +76,7 @@ def find_player(text: str, *, by: str | None = None) -> Any:
     found: dict[Any, Any] = {}
     if by != BY_KEY:
         found |= {player.pk: player for player in _players_named(text)}
-    if by != BY_NAME and (key := user_model.key_of(text)) is not None:
+    if by != BY_NAME and (key := user_model.key_from_text(text)) is not None:
         # A number may be beyond what the column holds.
         with suppress(DataError, OverflowError):
             found |= {player.pk: player for player in _users().filter(pk=key)}

@@ -17,7 +17,7 @@ from ..models import Heist, HeistToken, RuleSet
 from ..queries import facts
 from ..rules import RULE_FIELDS, Rules
 from ..services import execute_heist, grant_tokens
-from ..services.event_types import seed_event_types
+from ..services.after_migrate import seed_event_types
 from .locks import OtherTransaction, can_lock
 
 if TYPE_CHECKING:
@@ -262,7 +262,7 @@ class EconomyConformance(Base):
         return {row.pk: row.monthly_points for row in rows}
 
     def _inactive(self, player: Any) -> Any:
-        if facts.has_active_field():
+        if user_model.has_active_field():
             get_user_model()._default_manager.filter(pk=player.pk).update(is_active=False)
         return player
 

@@ -34,7 +34,6 @@ ELSEWHERE = {
     "heists/queries/evidence.py": "admin/test_heists.py",
     "heists/queries/preview.py": "api/test_targets.py",
     "heists/queries/rollups.py": "admin/test_dashboard.py",
-    "heists/services/event_types.py": "management/test_seed_heists.py",
     "heists/services/preferences.py": "api/test_preferences.py",
     "heists/services/token_csv.py": "management/test_grant_tokens.py",
     "heists/management/commands/audit_heists.py": "audit/test_audit.py",

@@ -68,7 +68,7 @@ class Facts:
             raise UnknownPlayer from None
 
     def failures(self, victim: Player) -> Iterator[Failure]:
-        """Yield each rule that fails for the attacker and this victim; the first is the answer."""
+        """Yield each rule that fails for the attacker and this victim; the first decides."""
         return failures(self.rules, self.attacker.as_attacker(), victim.as_victim(), self.now)
 
     def amount(self, victim: Player) -> int:
@@ -157,7 +157,7 @@ def read(
 
 
 class _Players:
-    """The economy's players as a cache key: equal where the SQL and its parameters are equal.
+    """The economy's players, as a cache key: equal where the SQL and its parameters are equal.
 
     A host's queryset may contain values that change, such as the current season; each gets a query of its own.
     """

@@ -1,4 +1,4 @@
-"""What a heist on possible victims would do now: the preview and the target list (docs/specification.md, "HTTP API").
+"""Previews heists on possible victims: the target list and the preview of one (docs/specification.md, "HTTP API").
 
 Reads only, takes no lock, and uses the same rules as the execution. It never reveals a victim's shield.
 """

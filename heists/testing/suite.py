@@ -30,7 +30,7 @@ class EconomyConformance(Base):
     """The tests. Mix them into a TransactionTestCase and implement `make_player`."""
 
     def make_player(self, points: int, coins: int = 0) -> Any:
-        """Return a new active user with these monthly points (and coins, where the economy has them)."""
+        """Return a new active user with these monthly points (and coins, where the economy has coins)."""
         raise NotImplementedError
 
     def make_player_without_balance(self) -> Any:

@@ -50,7 +50,7 @@ SETTINGS: dict[str, Setting] = {
     "TOKENS_PER_REFERRAL": Setting(1, "What a referrer earns for one referred player.", "tokens", 0, 1_000_000),
     "STEAL_PERCENTAGE": Setting(5, "Share of the victim's monthly points that a heist takes.", "per cent", 1, 100),
     "MAX_STEAL_POINTS": Setting(100, "The most that one heist takes.", "points", 1, 1_000_000_000),
-    "MIN_TARGET_POINTS": Setting(20, "The fewest points of a victim.", "monthly points", 0, 1_000_000_000),
+    "MIN_TARGET_POINTS": Setting(20, "The fewest points that a victim can have.", "monthly points", 0, 1_000_000_000),
     "COOLDOWN_HOURS": Setting(24, "How long an attacker waits after a token was spent.", "hours", 0, 24 * 366),
     "TARGET_COOLDOWN_HOURS": Setting(48, "How long a success protects the victim.", "hours", 0, 24 * 366),
     "MAX_HEISTS_PER_DAY": Setting(10, "Outcomes of one attacker in a rolling day.", "heists", 1, 1_000_000),

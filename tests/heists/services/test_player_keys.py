@@ -78,7 +78,7 @@ def test_nobody_has_an_email_preference(key: Any) -> None:
 
 
 @pytest.mark.parametrize("key", NO_KEYS, ids=lambda key: repr(key)[:20])
-def test_nobody_has_nothing_to_read_and_no_prospect(key: Any) -> None:
+def test_a_key_of_no_player_reads_nothing_and_has_no_targets(key: Any) -> None:
     user = player(tokens=1)
 
     assert services.mark_all_read(player_id=key) == 0

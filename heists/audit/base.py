@@ -117,7 +117,8 @@ def in_chunks(rows: QuerySet[Any]) -> Iterator[list[tuple[Any, ...]]]:
 
 def unless(condition: Q, rows: QuerySet[Any]) -> QuerySet[Any]:
     """Return the rows for which a condition is not true. `exclude` would lose those for which it is null."""
-    return rows.annotate(right=Case(When(condition, then=Value(1)), default=Value(0))).filter(right=0)
+    wrong: QuerySet[Any] = rows.annotate(right=Case(When(condition, then=Value(1)), default=Value(0))).filter(right=0)
+    return wrong
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ ELSEWHERE = {
     "heists/admin/filters.py": "admin/test_lists.py",
     "heists/admin/formats.py": "admin/test_names.py",
     "heists/admin/grants.py": "admin/test_lists.py",
-    "heists/admin/notifications.py": "admin/test_lists.py",
     "heists/admin/paginator.py": "admin/test_lists.py",
     "heists/admin/shields.py": "admin/test_lists.py",
     "heists/admin/users.py": "admin/test_links.py",

@@ -73,7 +73,7 @@ def skip_used_ids(*, using: str, plan: Any = None, **kwargs: Any) -> None:
 
 
 def empty_attempt_log(*, using: str, plan: Any = None, **kwargs: Any) -> None:
-    """Empty the attempt log after a flush; a receiver of post_migrate. SQLite's flush deletes heists, which logs them."""
+    """Empty the attempt log after a flush, whose DELETEs SQLite logs; a receiver of post_migrate."""
     if plan is None and _has_table(AttemptLog, using):
         AttemptLog.objects.using(using).all().delete()
 

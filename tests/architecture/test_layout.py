@@ -1,4 +1,4 @@
-"""The tests lie as the code lies: `heists/rules.py` is tested by `tests/heists/test_rules.py`."""
+"""Test modules are named after modules: `heists/rules.py` is tested by `tests/heists/test_rules.py`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ ELSEWHERE = {
     "heists/admin/filters.py": "admin/test_lists.py",
     "heists/admin/formats.py": "admin/test_names.py",
     "heists/admin/grants.py": "admin/test_lists.py",
-    "heists/admin/notifications.py": "admin/test_lists.py",
     "heists/admin/paginator.py": "admin/test_lists.py",
     "heists/admin/shields.py": "admin/test_lists.py",
     "heists/admin/users.py": "admin/test_links.py",
@@ -39,7 +38,11 @@ ELSEWHERE = {
     "heists/management/commands/summarize_heists.py": "admin/test_dashboard.py",
 }
 # Packages whose modules are tested together: each test is about a constraint or a check, not about a module.
-TOGETHER = {"heists/models": "models/test_constraints.py", "heists/audit": "audit/test_audit.py"}
+TOGETHER = {
+    "heists/models": "models/test_constraints.py",
+    "heists/audit": "audit/test_audit.py",
+    "heists/testing": "test_testing.py",
+}
 TESTS = ROOT / "tests" / "heists"
 
 

@@ -131,7 +131,7 @@ def test_a_tampering_is_named(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_honest_world_stays_honest_through_deletions_retention_and_a_flush(settings: Any) -> None:
+def test_deletions_retention_and_a_flush_leave_no_difference(settings: Any) -> None:
     settings.HEISTS = settings.HEISTS | {
         "RETENTION_READ_DAYS": 20,
         "RETENTION_UNREAD_DAYS": 25,

@@ -54,7 +54,7 @@ def clock_at(now: dt.datetime) -> Iterator[Clock]:
 
 def check(attacker: Any, victim: Any, now: dt.datetime) -> None:
     """Compare the preview of this pair with the oracle, every question of it."""
-    found = preview.prospects(attacker_id=attacker.pk, victim_ids=[victim.pk], economy=get_economy())[victim.pk]
+    found = preview.targets(attacker_id=attacker.pk, victim_ids=[victim.pk], economy=get_economy())[victim.pk]
     expected = oracle.questions(attacker.pk, victim.pk, now)
     assert [(reason.code, reason.retry_at, reason.details) for reason in found.reasons] == expected
     assert found.potential_points == oracle.amount(victim.pk, now)
@@ -152,7 +152,7 @@ def test_losses_of_the_attacker_are_no_outcomes_and_outcomes_of_the_victim_no_lo
 
 
 @pytest.mark.django_db
-def test_an_attacker_who_asks_about_themselves_has_each_outcome_and_loss_once(clock: Clock, settings: Any) -> None:
+def test_facts_of_oneself_have_each_outcome_and_loss_once(clock: Clock, settings: Any) -> None:
     in_force(settings, COOLDOWN_HOURS=0, TARGET_COOLDOWN_HOURS=0, MONTHLY_LOSS_PERCENT=100)
     me, other = player(points=1000, tokens=9), player(points=1000, tokens=9)
     for robber, robbed in ((me, other), (other, me), (me, other), (other, me), (other, me)):

@@ -164,6 +164,17 @@ def test_two_of_many_players_with_one_name_are_read(monkeypatch: pytest.MonkeyPa
     assert raised.value.keys == [players[0].pk, players[1].pk]
 
 
+def test_a_user_name_is_found_where_the_host_has_no_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(GamificationEconomy, "search_players", lambda self, text, *, exact=False: None)
+    # As typed, composed, and as sign-up normalises it.
+    players = [player(name) for name in ("\uff2aose\u0301", "\uff2aos\u00e9", "Jos\u00e9")]
+
+    assert token_csv.find_player("Jos\u00e9") == players[2]
+    with pytest.raises(AmbiguousPlayer) as raised:
+        token_csv.find_player("\uff2aose\u0301")
+    assert raised.value.keys == [user.pk for user in players]
+
+
 def test_a_player_who_is_found_by_both_names_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     alice = player("alice")
     monkeypatch.setattr(

@@ -13,7 +13,7 @@ from django.db import DatabaseError, connection, router
 from gamification.economy import GamificationEconomy
 from gamification.models import PointEventTypeMaster
 from heists.models import AttemptLog, Heist
-from heists.services import event_types, execute_heist
+from heists.services import after_migrate, execute_heist
 from tests.factories import player
 
 from .elsewhere import Elsewhere
@@ -43,11 +43,11 @@ def test_missing_types_are_created_and_existing_ones_stay_as_they_are() -> None:
     PointEventTypeMaster.objects.filter(name="HEIST_GAIN").delete()
     PointEventTypeMaster.objects.filter(name="HEIST_LOSS").update(description="ours", points=3, active=False)
 
-    assert event_types.seed_event_types() == {"HEIST_GAIN": True, "HEIST_LOSS": False}
+    assert after_migrate.seed_event_types() == {"HEIST_GAIN": True, "HEIST_LOSS": False}
 
     assert seeded() == {"HEIST_GAIN": (TYPES["HEIST_GAIN"], 0, True), "HEIST_LOSS": ("ours", 3, False)}
     PointEventTypeMaster.objects.filter(name="HEIST_LOSS").delete()
-    assert event_types.seed_event_types() == {"HEIST_GAIN": False, "HEIST_LOSS": True}
+    assert after_migrate.seed_event_types() == {"HEIST_GAIN": False, "HEIST_LOSS": True}
     assert seeded()["HEIST_LOSS"] == (TYPES["HEIST_LOSS"], 0, True)
 
 
@@ -55,8 +55,8 @@ def test_a_host_without_a_table_of_types_gets_none(settings: Any) -> None:
     settings.HEISTS = {**settings.HEISTS, "POINT_EVENT_TYPE_MODEL": None}
     PointEventTypeMaster.objects.all().delete()
 
-    assert event_types.seed_event_types() is None
-    event_types.seed_after_flush(using="default")
+    assert after_migrate.seed_event_types() is None
+    after_migrate.seed_after_flush(using="default")
 
     assert seeded() == {}
 
@@ -68,7 +68,7 @@ def test_only_columns_that_the_hosts_table_has_are_filled(monkeypatch: pytest.Mo
     create.return_value = (object(), True)
     monkeypatch.setattr("django.apps.apps.get_model", lambda label: model)
 
-    event_types.seed_event_types(using="default")
+    after_migrate.seed_event_types(using="default")
 
     assert create.call_args_list == [mock.call(name=name, defaults={"points": 0}) for name in TYPES]
     assert model._default_manager.using.call_args_list[1:] == [mock.call("default")] * 2
@@ -85,7 +85,7 @@ def test_a_flush_seeds_and_a_migration_does_not(
     if without_migrations:
         settings.MIGRATION_MODULES = {"heists": None}
 
-    event_types.seed_after_flush(using="default", plan=plan)
+    after_migrate.seed_after_flush(using="default", plan=plan)
 
     assert set(seeded()) == (set(TYPES) if seeds else set())
 
@@ -99,8 +99,8 @@ def test_a_database_without_the_table_is_left_alone(monkeypatch: pytest.MonkeyPa
     else:
         monkeypatch.setattr(router, "allow_migrate_model", lambda db, model: False)
 
-    event_types.seed_after_flush(using="default")
-    event_types.skip_used_ids(using="default", plan=INSTALL)
+    after_migrate.seed_after_flush(using="default")
+    after_migrate.skip_used_ids(using="default", plan=INSTALL)
 
     assert (seeded(), AttemptLog.objects.count()) == ({}, 0)
 
@@ -108,7 +108,7 @@ def test_a_database_without_the_table_is_left_alone(monkeypatch: pytest.MonkeyPa
 def skipped(monkeypatch: pytest.MonkeyPatch, plan: Any, events: Any) -> list[Any]:
     """Run the receiver; return the log that it leaves."""
     monkeypatch.setattr(GamificationEconomy, "all_point_events", events)
-    event_types.skip_used_ids(using="default", plan=plan)
+    after_migrate.skip_used_ids(using="default", plan=plan)
     return list(AttemptLog.objects.values_list("heist_id", "deleted"))
 
 
@@ -116,7 +116,11 @@ def events_of(*ids: int) -> Any:
     return lambda self: [SimpleNamespace(heist_id=number) for number in ids]
 
 
-def test_the_ids_begin_after_the_largest_of_the_events(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("earlier", [True, False])
+def test_the_ids_begin_after_the_largest_of_the_events(monkeypatch: pytest.MonkeyPatch, earlier: bool) -> None:
+    if earlier:
+        # Its id is remembered in SQLite's table of sequences.
+        execute_heist(attacker_id=player(tokens=1).pk, victim_id=player(points=1000).pk)
     assert skipped(monkeypatch, INSTALL, events_of(7, 410_000, 9)) == [(410_000, True)]
 
     alice, bob = player(), player()
@@ -162,6 +166,6 @@ def test_the_log_is_written_to_the_database_that_was_migrated(monkeypatch: pytes
     monkeypatch.setattr(GamificationEconomy, "all_point_events", events_of(41))
     settings.DATABASE_ROUTERS = [Elsewhere(Heist)]
 
-    event_types.skip_used_ids(using="default", plan=INSTALL)
+    after_migrate.skip_used_ids(using="default", plan=INSTALL)
 
     assert AttemptLog.objects.using("default").count() == 1

@@ -8,7 +8,7 @@ from unittest import mock
 
 import pytest
 
-from heists.db import identity
+from heists.db import cache_keys
 
 FULL = {"ENGINE": "e", "HOST": "h", "PORT": 1, "NAME": "n", "USER": "u", "OPTIONS": {"options": "-c search_path=a"}}
 
@@ -19,22 +19,22 @@ def connected(monkeypatch: pytest.MonkeyPatch, **fields: Any) -> Any:
     cursor.__enter__.return_value.fetchone.return_value = ("asked",)
     fields = {"settings_dict": FULL, "vendor": "postgresql", "execute_wrappers": [], **fields}
     connection = SimpleNamespace(cursor=lambda: cursor, asked=cursor.__enter__.return_value.execute, **fields)
-    monkeypatch.setattr(identity, "connections", {"here": connection})
+    monkeypatch.setattr(cache_keys, "connections", {"here": connection})
     return connection
 
 
 def test_a_server_is_all_that_the_settings_say_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     connected(monkeypatch)
 
-    assert identity.server_key("here") == ("e", "h", "1", "n", "u", "-c search_path=a")
+    assert cache_keys.server_key("here") == ("e", "h", "1", "n", "u", "-c search_path=a")
 
 
 def test_what_the_settings_do_not_say_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
     connected(monkeypatch, settings_dict={"ENGINE": "e", "HOST": None})
-    assert identity.server_key("here") == ("e", "", "", "", "", "")
+    assert cache_keys.server_key("here") == ("e", "", "", "", "", "")
 
     connected(monkeypatch, settings_dict={"ENGINE": "e", "OPTIONS": {"options": None}})
-    assert identity.server_key("here") == ("e", "", "", "", "", "")
+    assert cache_keys.server_key("here") == ("e", "", "", "", "", "")
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_the_server_is_asked_for_the_schema_only_where_it_may_have_changed(
 ) -> None:
     connection = connected(monkeypatch, **fields)
 
-    assert identity.database_key("here") == (*identity.server_key("here"), schema)
+    assert cache_keys.database_key("here") == (*cache_keys.server_key("here"), schema)
     assert connection.asked.call_args_list == ([mock.call("SELECT current_schema()")] if asks else [])
 
 
@@ -75,7 +75,7 @@ def test_a_statement_that_may_change_the_schema_is_noted_and_run(sql: Any, chang
     connection, ran = SimpleNamespace(), mock.Mock(return_value="rows")
     context = {"connection": connection}
 
-    assert identity._note(ran, sql, (1,), False, context) == "rows"
+    assert cache_keys._note_switch(ran, sql, (1,), False, context) == "rows"
 
     assert getattr(connection, "heists_search_path_changed", False) is changes
     ran.assert_called_once_with(sql, (1,), False, context)
@@ -87,7 +87,7 @@ def test_each_connection_to_postgresql_is_watched_once_and_first() -> None:
     sqlite = SimpleNamespace(vendor="sqlite", execute_wrappers=[other])
 
     for connection in (watched, sqlite, watched):
-        identity.watch_search_path(connection=connection)
+        cache_keys.watch_search_path(connection=connection)
 
-    assert watched.execute_wrappers == [identity._note, other]
+    assert watched.execute_wrappers == [cache_keys._note_switch, other]
     assert sqlite.execute_wrappers == [other]

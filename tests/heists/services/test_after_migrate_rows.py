@@ -63,14 +63,14 @@ def test_a_host_without_a_table_of_types_gets_none(settings: Any) -> None:
 
 def test_only_columns_that_the_hosts_table_has_are_filled(monkeypatch: pytest.MonkeyPatch) -> None:
     model = mock.MagicMock()
-    model._meta.concrete_fields = [SimpleNamespace(name=name) for name in ("id", "name", "points")]
+    model._meta.concrete_fields = [SimpleNamespace(name=name) for name in ("id", "name", "points", "active")]
     create = model._default_manager.using("default").get_or_create
     create.return_value = (object(), True)
     monkeypatch.setattr("django.apps.apps.get_model", lambda label: model)
 
     after_migrate.seed_event_types(using="default")
 
-    assert create.call_args_list == [mock.call(name=name, defaults={"points": 0}) for name in TYPES]
+    assert create.call_args_list == [mock.call(name=name, defaults={"points": 0, "active": True}) for name in TYPES]
     assert model._default_manager.using.call_args_list[1:] == [mock.call("default")] * 2
 
 

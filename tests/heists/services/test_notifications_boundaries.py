@@ -135,11 +135,16 @@ def test_marking_is_tried_again_where_another_transaction_is_in_the_way(monkeypa
     assert (failures, Heist.objects.count()) == ([], 0)
 
 
-def test_rows_are_written_to_the_database_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
-    insert = mock.Mock()
+def test_rows_are_written_to_the_database_of_the_caller(
+    monkeypatch: pytest.MonkeyPatch, heist_settings: HeistSettings
+) -> None:
+    heist_settings(EMAIL_DELIVERY=f"{__name__}.deliver")
+    insert, on_commit = mock.Mock(), mock.Mock()
     monkeypatch.setattr(notifications, "insert", insert)
+    monkeypatch.setattr(transaction, "on_commit", on_commit)
 
     [row] = notifications.record(built(player(email="a@example.com")), economy=get_economy(), using="another")
 
     assert [call.kwargs for call in insert.call_args_list] == [{"using": "another"}] * 2
     assert insert.call_args_list[0].args == ((row,),)
+    assert on_commit.call_args.kwargs == {"using": "another", "robust": True}

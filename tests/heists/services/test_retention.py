@@ -236,7 +236,12 @@ def test_what_was_pruned_is_a_value() -> None:
 
 def test_a_statement_changes_500_rows_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    monkeypatch.setattr(retention, "_in_batches", lambda rows, change, batch: sizes.append(batch) or 0)
+
+    def note(rows: Any, change: Any, batch: int) -> int:
+        sizes.append(batch)
+        return 0
+
+    monkeypatch.setattr(retention, "_in_batches", note)
 
     prune()
 

@@ -28,7 +28,6 @@ ELSEWHERE = {
     "heists/api/serializers.py": "api/test_reading.py",
     "heists/api/token.py": "api/test_reading.py",
     "heists/api/unsubscribe.py": "emails/test_unsubscribe.py",
-    "heists/db/atomic.py": "services/test_nesting.py",
     "heists/queries/dashboard.py": "admin/test_dashboard.py",
     "heists/queries/evidence.py": "admin/test_heists.py",
     "heists/queries/preview.py": "api/test_targets.py",

@@ -110,6 +110,9 @@ TESTS: dict[str, tuple[Stage, ...]] = {
     "heists/db/": (
         Stage("sqlite", ("tests/heists/db/test_retry_policy.py", "tests/heists/db/test_errors.py", *COMMON)),
     ),
+    "heists/db/atomic.py": (
+        Stage("sqlite", ("tests/heists/db/test_atomic.py", "tests/heists/db/test_retry_policy.py")),
+    ),
     "heists/db/compiled.py": (
         Stage("sqlite", ("tests/heists/db/test_compiled.py", "tests/heists/queries/test_facts*.py")),
         Stage("postgres", ("tests/heists/db/test_compiled.py",)),

@@ -120,7 +120,10 @@ TESTS: dict[str, tuple[Stage, ...]] = {
     "heists/db/cache_keys.py": (
         Stage("sqlite", ("tests/heists/db/test_cache_keys*.py", "tests/heists/queries/test_facts.py")),
     ),
-    "heists/db/insert.py": (Stage("sqlite", ("tests/heists/db/test_insert.py",)),),
+    "heists/db/insert.py": (
+        Stage("sqlite", ("tests/heists/db/test_insert.py",)),
+        Stage("postgres", ("tests/heists/db/test_insert.py",)),
+    ),
     "heists/audit/": (Stage("sqlite", AUDIT), Stage("postgres", AUDIT)),
     "heists/api/problems.py": (Stage("sqlite", ("tests/heists/api/test_problems*.py", "tests/heists/api")),),
     "heists/api/pagination.py": (Stage("sqlite", ("tests/heists/api", "tests/hostile")),),

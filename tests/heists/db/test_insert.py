@@ -53,7 +53,19 @@ def test_any_number_of_rows_is_written_in_order(count: int) -> None:
 
     stored = HeistNotification.objects.in_bulk([row.pk for row in rows])
     assert [stored[row.pk].metadata for row in rows] == [{"number": number} for number in range(count)]
+    assert HeistNotification.objects.count() == count
     assert len(statements) == (1 if count <= 50 else 2)
+
+
+def test_a_field_knows_that_its_row_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As `auto_now_add` has to.
+    field = HeistNotification._meta.get_field("message")
+    monkeypatch.setattr(field, "pre_save", lambda row, add: "new" if add else "old")
+    row = notification(player())
+
+    insert([row], using="default")
+
+    assert HeistNotification.objects.get(pk=row.pk).message == "new"
 
 
 def test_no_rows_are_no_statement() -> None:

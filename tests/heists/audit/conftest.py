@@ -1,0 +1,27 @@
+"""A database without its law, and four players."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+
+import pytest
+from django.db import connection
+
+from .rows import unlock, user
+
+
+@pytest.fixture
+def law_off(db: None) -> Iterator[Callable[[], None]]:
+    """Return a function that takes the law out of the database until the test's transaction is rolled back."""
+    yield unlock
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA ignore_check_constraints = OFF")
+
+
+@pytest.fixture
+def people(law_off: Callable[[], None]) -> SimpleNamespace:
+    """Four players without rows of any other table, in a database that takes any row."""
+    law_off()
+    return SimpleNamespace(**{name: user(name) for name in ("alice", "bob", "carol", "dora")})

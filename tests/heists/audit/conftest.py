@@ -7,8 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
-from .rows import unlock, user
+from .rows import DAY, NOW, unlock, user
 
 
 @pytest.fixture
@@ -21,7 +22,8 @@ def law_off(db: None) -> Iterator[Callable[[], None]]:
 
 
 @pytest.fixture
-def people(law_off: Callable[[], None]) -> SimpleNamespace:
-    """Four players without rows of any other table, in a database that takes any row."""
+def people(law_off: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Four players without rows of any other table, in a database that takes any row, a day after `NOW`."""
+    monkeypatch.setattr(timezone, "now", lambda: NOW + DAY)
     law_off()
     return SimpleNamespace(**{name: user(name) for name in ("alice", "bob", "carol", "dora")})

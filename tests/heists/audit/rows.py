@@ -69,7 +69,7 @@ def user(name: str) -> User:
 
 
 def rule_set(**values: Any) -> RuleSet:
-    return RuleSet.objects.create(**(asdict(Rules()) | values))
+    return RuleSet.objects.get_or_create(**(asdict(Rules()) | values))[0]
 
 
 def heist(
@@ -97,9 +97,7 @@ def blocked(attacker: User, victim: User, rules: RuleSet, at: dt.datetime = NOW)
 
 
 def rejected(attacker: User, victim: User, rules: RuleSet, at: dt.datetime = NOW, **fields: Any) -> Heist:
-    return heist(
-        attacker, victim, rules, at, **({"status": "FAILED_COOLDOWN", "failure_code": "cooldown"} | fields)
-    )
+    return heist(attacker, victim, rules, at, **({"status": "FAILED_COOLDOWN", "failure_code": "cooldown"} | fields))
 
 
 def tokens(owner: User, **fields: Any) -> HeistToken:
@@ -114,9 +112,7 @@ def grant(owner: User, amount: int = 1, at: dt.datetime = NOW) -> TokenGrant:
 
 
 def shield(owner: User, at: dt.datetime = NOW, days: int = 7, **fields: Any) -> Shield:
-    return Shield.objects.create(
-        player=owner, bought_at=at, **({"cost": 50, "expires_at": at + days * DAY} | fields)
-    )
+    return Shield.objects.create(player=owner, bought_at=at, **({"cost": 50, "expires_at": at + days * DAY} | fields))
 
 
 def notification(owner: User, type: str, about: Heist | None = None, **fields: Any) -> HeistNotification:

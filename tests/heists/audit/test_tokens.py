@@ -11,16 +11,12 @@ from .rows import MICRO, NOW, SECOND, blocked, found, grant, heist, rejected, ru
 
 
 @pytest.mark.parametrize(("total", "reported"), [(5, False), (4, True), (6, True)])
-def test_total_earned_is_the_sum_of_the_players_own_grants(
-    people: SimpleNamespace, total: int, reported: bool
-) -> None:
+def test_total_earned_is_the_sum_of_the_players_own_grants(people: SimpleNamespace, total: int, reported: bool) -> None:
     grant(people.alice, 2), grant(people.alice, 3), grant(people.bob, 7)
     tokens(people.alice, total_earned=total)
     tokens(people.bob, total_earned=7)
 
-    assert found("token_earned") == (
-        [f"player {people.alice.pk}: total_earned {total}, granted 5"] if reported else []
-    )
+    assert found("token_earned") == ([f"player {people.alice.pk}: total_earned {total}, granted 5"] if reported else [])
 
 
 def test_a_player_without_a_grant_earned_nothing(people: SimpleNamespace) -> None:

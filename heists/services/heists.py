@@ -138,7 +138,7 @@ def _insert_heist(heist: Heist, seen: facts.Facts, failure: Failure | None, usin
         heist.retry_at = failure.retry_at
     heist.created_at = seen.now
     # With save(), so that a host's post_save receivers run.
-    heist.save(force_insert=True, using=using)
+    heist.save(using=using)
 
 
 def _spend_token(heist: Heist, seen: facts.Facts, using: str) -> None:

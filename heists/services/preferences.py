@@ -43,5 +43,5 @@ def set_email_preference(
             preference.muted = muted
         chosen = ({*preference.muted_types} | {*map(str, mute)}) - {*map(str, unmute)}
         preference.muted_types = [type for type in HeistNotificationType.values if type in chosen]
-        preference.save(update_fields=["muted", "muted_types", "updated_at"])
+        preference.save(using=using, update_fields=["muted", "muted_types", "updated_at"])
     return preference

@@ -87,7 +87,7 @@ def _sell(player: Any, key: str | None, rules: Rules, economy: Economy, using: s
         expires_at=now + rules.shield_life,
         idempotency_key=key,
     )
-    shield.save(force_insert=True, using=using)
+    shield.save(using=using)
     if rules.shield_cost:
         economy.spend_coins(player.pk, rules.shield_cost, reference=f"shield:{shield.pk}")
     transaction.on_commit(lambda: signals.shield_bought.send_robust(Shield, shield=shield), using=using, robust=True)

@@ -89,3 +89,28 @@ def test_the_loss_limit_counts_both_of_a_repeated_hour_on_the_first() -> None:
     victim = Victim(1, True, 910, (Loss(90, first_hour),))
 
     assert loss_left(rules, victim, second_hour) == 10
+
+
+class Skipping(dt.tzinfo):
+    """A clock that is set forward by an hour, from 23:40:07 over midnight."""
+
+    CHANGE = utc(2026, 3, 1, 23, 40).replace(tzinfo=None, second=7)
+    HOUR = dt.timedelta(hours=1)
+
+    def utcoffset(self, when: dt.datetime | None) -> dt.timedelta:
+        local = (when or self.CHANGE).replace(tzinfo=None)
+        later = local >= self.CHANGE + self.HOUR or (local >= self.CHANGE and bool(when and when.fold))
+        return self.HOUR if later else dt.timedelta()
+
+    def dst(self, when: dt.datetime | None) -> dt.timedelta:
+        return self.utcoffset(when)
+
+    def fromutc(self, when: dt.datetime) -> dt.datetime:
+        return when + (self.HOUR if when.replace(tzinfo=None) >= self.CHANGE else dt.timedelta())
+
+
+def test_a_day_whose_midnight_is_skipped_begins_at_the_second_of_the_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("heists.rules.ZoneInfo", lambda name: Skipping())
+
+    assert day_start("Nowhere/Skipping", dt.date(2026, 3, 2)) == Skipping.CHANGE.replace(tzinfo=dt.UTC)
+    assert day_start("Nowhere/Skipping", dt.date(2026, 3, 1)) == utc(2026, 3, 1)

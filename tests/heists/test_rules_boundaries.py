@@ -282,3 +282,8 @@ def test_the_gain_may_fill_the_balance_exactly(room: int, codes: list[str]) -> N
     assert [failure.code for failure in failed(FREE, full, victim(1000))] == codes
     # Without a gain there is nothing to have room for.
     assert [failure.code for failure in failed(FREE, full, victim(0))] == ["insufficient_points"]
+
+
+def test_a_player_without_history_has_neither_outcomes_nor_points() -> None:
+    assert Attacker("alice", 1, None) == ("alice", 1, None, (), 0)
+    assert Victim("bob", True, 5) == ("bob", True, 5, ())

@@ -122,26 +122,26 @@ def each(workers: list[Worker], jobs: Iterable[Any], work: Any) -> None:
         raise problems[0]
 
 
-def measure(workers: list[Worker], plans: Iterable[Stage]) -> dict[Stage, float]:
-    """Run each stage on the unchanged code; return the seconds that a mutant may take."""
-    timeouts: dict[Stage, float] = {}
+def measure(workers: list[Worker], plans: Iterable[Stage]) -> dict[Stage, tuple[float, float]]:
+    """Run each stage on the unchanged code; return the seconds, and those of the processor, that a mutant may take."""
+    limits: dict[Stage, tuple[float, float]] = {}
 
     def work(worker: Worker, stage: Stage) -> None:
-        answer = worker.ask(module="heists/rules.py", stages=[as_request(stage, 900)])
+        answer = worker.ask(module="heists/rules.py", stages=[as_request(stage, 900, 900)])
         if answer["outcome"] != "passed":
             print(
                 f"{stage.database}: {' '.join(stage.tests)}: {answer['outcome']}\n{answer['output']}", file=sys.stderr
             )
             raise SystemExit(2)
-        timeouts[stage] = max(30, 4 * answer["seconds"])
+        limits[stage] = max(30, 4 * answer["seconds"]), max(8, 3 * answer["cpu"])
         print(f"  {answer['seconds']:5.1f} s  {stage.database:8}  {' '.join(stage.tests)}", flush=True)
 
     each(workers, dict.fromkeys(plans), work)
-    return timeouts
+    return limits
 
 
-def as_request(stage: Stage, timeout: float) -> dict[str, Any]:
-    return {"database": stage.database, "tests": stage.tests, "ignored": LEFT_OUT, "timeout": timeout}
+def as_request(stage: Stage, timeout: float, cpu: float) -> dict[str, Any]:
+    return {"database": stage.database, "tests": stage.tests, "ignored": LEFT_OUT, "timeout": timeout, "cpu": cpu}
 
 
 def excuses() -> dict[tuple[str, str, str, str], str]:
@@ -225,12 +225,12 @@ def main() -> int:
         for worker in workers[1:]:
             shutil.copyfile(workers[0].tree / "var" / "template.sqlite3", worker.tree / "var" / "template.sqlite3")
         print("Without any change:", flush=True)
-        timeouts = measure(workers, (stage for name in names if name in plans for stage in plans[name]))
+        limits = measure(workers, (stage for name in names if name in plans for stage in plans[name]))
         print(f"{len(left)} changes:", flush=True)
 
         def work(worker: Worker, job: tuple[int, Mutant]) -> None:
             number, mutant = job
-            requests = [as_request(stage, timeouts[stage]) for stage in plans[mutant.module]]
+            requests = [as_request(stage, *limits[stage]) for stage in plans[mutant.module]]
             answer = worker.ask(module=mutant.module, source=mutant.source, number=number, stages=requests)
             results.append(Result(mutant, answer["outcome"], answer["seconds"]))
             if answer["outcome"] == "empty":
@@ -239,7 +239,7 @@ def main() -> int:
                 print(
                     f"  {answer['outcome']}: {mutant.module}:{mutant.line} {mutant.was} => {mutant.becomes}", flush=True
                 )
-            elif len(results) % 50 == 0:
+            elif len(results) % 20 == 0:
                 print(f"  {len(results)} of {len(mutants)}", flush=True)
 
         each(workers, enumerate(left, 1), work)

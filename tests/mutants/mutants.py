@@ -48,7 +48,7 @@ class Mutant:
 
 
 class _Meaning(ast.NodeTransformer):
-    """Takes out what changes nothing: annotations, docstrings, `__all__`, `slots`."""
+    """Takes out what changes nothing: annotations, docstrings, `__all__`, `slots`, the size of a cache."""
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
         node.annotation = ast.Constant(None)
@@ -67,8 +67,8 @@ class _Meaning(ast.NodeTransformer):
         return ast.Pass() if public else self.generic_visit(node)
 
     def visit_keyword(self, node: ast.keyword) -> Any:
-        # Saves memory and changes nothing else.
-        return None if node.arg == "slots" else self.generic_visit(node)
+        # These save memory and change nothing else.
+        return None if node.arg in ("slots", "maxsize") else self.generic_visit(node)
 
     def visit_Expr(self, node: ast.Expr) -> Any:
         return ast.Pass() if isinstance(node.value, ast.Constant) else self.generic_visit(node)

@@ -15,6 +15,7 @@ MODULES = (
     "heists/db/atomic.py",
     "heists/db/compiled.py",
     "heists/db/insert.py",
+    "heists/db/identity.py",
     "heists/audit/*.py",
     "heists/api/problems.py",
     "heists/api/pagination.py",
@@ -37,56 +38,84 @@ class Stage(NamedTuple):
     tests: tuple[str, ...]
 
 
-SERVICES = ("tests/heists/services",)
 AUDIT = ("tests/heists/audit",)
-PLAYED = ("tests/heists/test_state_machine.py",)
-# By the beginning of the module's path; the longest that fits counts. Patterns are relative to the root of the tree.
+HEISTS = ("tests/heists/services/test_heists*.py",)
+SHIELDS = ("tests/heists/services/test_shields*.py",)
+# What all services have in common: keys of players, nested transactions, the number of statements.
+COMMON = (
+    "tests/heists/services/test_player_keys.py",
+    "tests/heists/services/test_nesting.py",
+    "tests/heists/services/test_statements.py",
+)
+# A few of the many, which take minutes together.
+STAGED = (
+    "tests/races/test_staged.py::test_two_attackers_on_one_victim[read committed-before the lock]",
+    "tests/races/test_staged.py::test_a_heist_against_a_grant_to_the_attacker[read committed-after the second look]",
+    "tests/races/test_staged.py::test_the_same_key_twice[read committed-before the lock]",
+)
+# By the beginning of the module's path; the longest that fits counts. Patterns are relative to the root of the tree,
+# and may end with the name of one test, as pytest writes it.
 TESTS: dict[str, tuple[Stage, ...]] = {
     "heists/rules.py": (
-        Stage("sqlite", ("tests/heists/test_rules*.py",)),
-        Stage(
-            "sqlite",
-            ("tests/heists/queries", "tests/heists/services/test_heists*.py", "tests/heists/api/test_targets.py"),
-        ),
+        Stage("sqlite", ("tests/heists/test_rules*.py", "tests/heists/test_months.py")),
+        Stage("sqlite", HEISTS),
     ),
     "heists/queries/facts.py": (
-        Stage("sqlite", ("tests/heists/queries", "tests/heists/services", "tests/heists/api/test_targets.py")),
-        Stage("postgres", ("tests/heists/queries", "tests/races/test_staged*.py")),
-    ),
-    "heists/services/": (
-        Stage("sqlite", SERVICES),
-        Stage("postgres", (*SERVICES, "tests/races")),
-        Stage("sqlite", ("tests/heists/api", "tests/heists/management", "tests/heists/test_logs.py")),
+        Stage("sqlite", ("tests/heists/queries/test_facts*.py", "tests/heists/api/test_targets.py", *HEISTS)),
+        Stage("sqlite", COMMON),
     ),
     "heists/services/heists.py": (
-        Stage(
-            "sqlite", ("tests/heists/services/test_heists*.py", "tests/heists/services", "tests/heists/test_logs.py")
-        ),
-        Stage("postgres", ("tests/races", "tests/heists/services/test_heists*.py", "tests/heists/db/test_retry*.py")),
-        Stage("sqlite", ("tests/heists/api/test_heists.py", "tests/heists/api/test_idempotency.py", *PLAYED)),
+        Stage("sqlite", (*HEISTS, "tests/heists/test_logs.py")),
+        Stage("sqlite", (*COMMON, "tests/heists/api/test_heists.py", "tests/heists/api/test_idempotency.py")),
+        Stage("postgres", ("tests/heists/services/test_heists_boundaries.py", *STAGED)),
+    ),
+    "heists/services/shields.py": (
+        Stage("sqlite", (*SHIELDS, "tests/heists/management/test_expire_shields.py")),
+        Stage("sqlite", (*COMMON, "tests/heists/api/test_shields.py")),
+        Stage("postgres", ("tests/races/test_shields.py",)),
+    ),
+    "heists/services/tokens.py": (
+        Stage("sqlite", ("tests/heists/services/test_tokens.py", *COMMON)),
+        Stage("sqlite", ("tests/heists/management/test_grant_tokens.py", "tests/heists/admin/test_tokens.py")),
     ),
     "heists/services/token_csv.py": (
-        Stage("sqlite", ("tests/heists/services", "tests/heists/management", "tests/heists/admin/test_tokens.py")),
+        Stage("sqlite", ("tests/heists/management/test_grant_tokens.py", "tests/heists/admin/test_tokens.py")),
     ),
     "heists/services/notifications.py": (
-        Stage("sqlite", ("tests/heists/services", "tests/heists/api/test_notifications.py", "tests/heists/emails")),
+        Stage("sqlite", ("tests/heists/services/test_notifications.py", "tests/heists/api/test_notifications.py")),
+        Stage("sqlite", (*COMMON, *HEISTS)),
     ),
+    "heists/services/preferences.py": (Stage("sqlite", ("tests/heists/api/test_preferences.py", *COMMON)),),
+    "heists/services/retention.py": (Stage("sqlite", ("tests/heists/services/test_retention.py",)),),
+    "heists/services/event_types.py": (
+        Stage("sqlite", ("tests/heists/management/test_seed_heists.py", "tests/heists/test_after_migrate.py")),
+    ),
+    "heists/services/__init__.py": (Stage("sqlite", ("tests/heists/services/test_tokens.py",)),),
     "heists/emails/": (
         Stage("sqlite", ("tests/heists/emails", "tests/heists/management/test_send_heist_emails.py")),
         Stage("postgres", ("tests/heists/emails",)),
     ),
     "heists/db/": (
-        Stage("sqlite", ("tests/heists/db", "tests/heists/queries")),
-        Stage("postgres", ("tests/heists/db", "tests/heists/services", "tests/races")),
+        Stage("sqlite", ("tests/heists/db",)),
+        Stage("postgres", ("tests/heists/db",)),
     ),
+    "heists/db/compiled.py": (
+        Stage("sqlite", ("tests/heists/db/test_compiled.py", "tests/heists/queries/test_facts*.py")),
+        Stage("postgres", ("tests/heists/db/test_compiled.py",)),
+    ),
+    "heists/db/identity.py": (
+        Stage("sqlite", ("tests/heists/db/test_identity.py", "tests/heists/queries/test_facts.py")),
+        Stage("postgres", ("tests/heists/db/test_identity.py", "tests/heists/queries/test_facts.py")),
+    ),
+    "heists/db/insert.py": (Stage("sqlite", ("tests/heists/db/test_insert.py",)),),
     "heists/audit/": (Stage("sqlite", AUDIT), Stage("postgres", AUDIT)),
     "heists/api/problems.py": (Stage("sqlite", ("tests/heists/api/test_problems*.py", "tests/heists/api")),),
     "heists/api/pagination.py": (Stage("sqlite", ("tests/heists/api", "tests/hostile")),),
     "heists/api/throttling.py": (Stage("sqlite", ("tests/heists/api/test_throttling*.py", "tests/heists/api")),),
     "gamification/": (
         Stage("sqlite", ("tests/gamification",)),
-        Stage("postgres", ("tests/gamification", "tests/races")),
-        Stage("sqlite", (*SERVICES, *PLAYED)),
+        Stage("postgres", ("tests/gamification", "tests/races/test_shields.py")),
+        Stage("sqlite", (*HEISTS, *SHIELDS)),
     ),
 }
 # Slow and of no help here; and the crowds, since both workers share a server that takes a hundred connections.
@@ -103,5 +132,6 @@ def stages(module: str, root: Path) -> Iterator[Stage]:
     for database, patterns in TESTS[prefix]:
         found: dict[str, None] = {}
         for pattern in patterns:
-            found |= dict.fromkeys(str(path.relative_to(root)) for path in sorted(root.glob(pattern)))
+            path, *test = pattern.split("::")
+            found |= dict.fromkeys("::".join([str(p.relative_to(root)), *test]) for p in sorted(root.glob(path)))
         yield Stage(database, tuple(found))

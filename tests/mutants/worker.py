@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -32,6 +33,11 @@ OPTIONS = (
     "--no-header",
     "-W",
     "ignore",
+    # Plugins that cost half of a start and serve no test here.
+    "-p",
+    "no:schemathesis",
+    "-p",
+    "no:anyio",
 )
 # What pytest ends with when it found no test.
 NO_TESTS = 5
@@ -46,33 +52,43 @@ def preload() -> None:
     import django.db.models
     import django.test  # noqa: F401
     import factory  # noqa: F401
+    import faker.factory  # noqa: F401
     import hypothesis.stateful  # noqa: F401
     import psycopg_pool  # noqa: F401
     import pytest_django.plugin  # noqa: F401
     import redis  # noqa: F401
+    import requests  # noqa: F401
+    import xdist.remote  # noqa: F401
+    import yaml  # noqa: F401
 
     gc.collect()
     gc.freeze()
 
 
-def run(stage: dict[str, Any], timeout: float, env: dict[str, str] | None = None) -> tuple[str, float]:
-    """Run pytest in a fork; return "passed", "failed", "timeout" or "empty", and the seconds it took."""
+def run(
+    stage: dict[str, Any], timeout: float, cpu: float = 900, env: dict[str, str] | None = None
+) -> tuple[str, float, float]:
+    """Run pytest in a fork; return "passed", "failed", "timeout" or "empty", its seconds and those of processor time.
+
+    `cpu` ends a loop without end early, however busy the machine is; `timeout` ends one that waits.
+    """
     shutil.rmtree(TMP, ignore_errors=True)
     TMP.mkdir(parents=True)
     started = time.monotonic()
     child = os.fork()
     if not child:
+        resource.setrlimit(resource.RLIMIT_CPU, (int(cpu) + 1, int(cpu) + 1))
         _child(stage, env or {})
     while True:
-        done, status = os.waitpid(child, os.WNOHANG)
+        done, status, used = os.wait4(child, os.WNOHANG)
         spent = time.monotonic() - started
         if done:
-            code = os.waitstatus_to_exitcode(status)
-            return {0: "passed", NO_TESTS: "empty"}.get(code, "failed"), spent
+            outcomes = {0: "passed", NO_TESTS: "empty", -signal.SIGXCPU: "timeout", -signal.SIGKILL: "timeout"}
+            return outcomes.get(os.waitstatus_to_exitcode(status), "failed"), spent, used.ru_utime + used.ru_stime
         if spent > timeout:
             os.killpg(child, signal.SIGKILL)
             os.waitpid(child, 0)
-            return "timeout", spent
+            return "timeout", spent, 0
         time.sleep(0.02)
 
 
@@ -114,10 +130,10 @@ def prepare(request: dict[str, Any]) -> None:
     import psycopg
 
     for database in ("sqlite", "postgres"):
-        outcome, _ = run(
+        outcome, *_ = run(
             {"database": database, "tests": request["tests"], "ignored": ()},
             600,
-            {SAVE: str(SQLITE)} if database == "sqlite" else {},
+            env={SAVE: str(SQLITE)} if database == "sqlite" else {},
         )
         if outcome != "passed":
             raise SystemExit(f"The template of the test database failed on {database}:\n{OUTPUT.read_text()[-3000:]}")
@@ -129,21 +145,21 @@ def prepare(request: dict[str, Any]) -> None:
 def judge(request: dict[str, Any]) -> dict[str, Any]:
     """Put the changed source in its place, run its stages until one notices, and put the original back."""
     path = TREE / request["module"]
-    original, spent = path.read_bytes(), 0.0
+    original, spent, cpu = path.read_bytes(), 0.0, 0.0
     try:
         if (source := request.get("source")) is not None:
             path.write_text(source, encoding="utf-8")
             # A time of its own for each mutant: Python compares a cached module's time, in seconds, and size.
             os.utime(path, (request["number"], request["number"]))
         for stage in request["stages"]:
-            outcome, seconds = run(stage, stage["timeout"])
-            spent += seconds
+            outcome, seconds, used = run(stage, stage["timeout"], stage["cpu"])
+            spent, cpu = spent + seconds, cpu + used
             if outcome != "passed":
                 break
     finally:
         path.write_bytes(original)
     tail = OUTPUT.read_text(encoding="utf-8", errors="replace")[-3000:] if outcome != "passed" else ""
-    return {"outcome": outcome, "seconds": spent, "output": tail}
+    return {"outcome": outcome, "seconds": spent, "cpu": cpu, "output": tail}
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from django.db import connection, models
+from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 
@@ -19,6 +19,8 @@ from heists.models import Heist, HeistNotification, HeistToken, Shield
 from heists.queries import facts
 from heists.services import execute_heist
 from tests.factories import player, points_of, tokens_of
+
+from .elsewhere import Elsewhere
 
 pytestmark = pytest.mark.django_db
 
@@ -218,21 +220,6 @@ def test_both_balances_are_locked_in_primary_key_order_before_anything_is_writte
     assert reads[0] < sql.index(locks[0]) < reads[-1] < min(writes)
 
 
-class Elsewhere:
-    """A router that sends what is not sent explicitly to a database that does not exist."""
-
-    def db_for_read(self, model: type[models.Model], **hints: Any) -> str | None:
-        return "nowhere" if model._meta.app_label == "heists" else None
-
-    def db_for_write(self, model: type[models.Model], **hints: Any) -> str | None:
-        if model._meta.app_label != "heists":
-            return None
-        return "default" if model is Heist and not hints else "nowhere"
-
-    def allow_relation(self, *args: Any, **hints: Any) -> bool:
-        return True
-
-
 @pytest.mark.parametrize("case", ["success", "shield", "rejection", "first attempt", "replay", "another victim"])
 def test_every_statement_goes_to_the_database_of_the_heists(settings: Any, case: str) -> None:
     from heists.errors import IdempotencyKeyReused
@@ -245,7 +232,7 @@ def test_every_statement_goes_to_the_database_of_the_heists(settings: Any, case:
     if case in ("replay", "another victim"):
         execute_heist(attacker_id=alice.pk, victim_id=cid.pk, idempotency_key="k")
     RuleSetQuerySet.clear_cache()
-    settings.DATABASE_ROUTERS = [f"{__name__}.Elsewhere"]
+    settings.DATABASE_ROUTERS = [Elsewhere(Heist)]
 
     if case in ("success", "shield"):
         heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk, idempotency_key="k")

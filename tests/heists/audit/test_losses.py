@@ -167,3 +167,13 @@ def test_where_the_months_notifications_may_have_been_pruned_a_smaller_amount_is
     heist(people.alice, people.bob, rule_set(), MAY, points=49)
 
     assert bool(found("heist_amount_short")) is (past <= dt.timedelta())
+
+
+def test_where_nothing_is_pruned_a_smaller_amount_is_reported_however_old_it_is(
+    people: SimpleNamespace, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.HEISTS = settings.HEISTS | {"RETENTION_READ_DAYS": 0, "RETENTION_UNREAD_DAYS": 0}
+    monkeypatch.setattr(timezone, "now", lambda: NOW + 9999 * DAY)
+    short(people)
+
+    assert len(found("heist_amount_short")) == 1

@@ -43,6 +43,11 @@ def test_a_check_is_made_of_a_function_whose_docstring_is_the_promise() -> None:
     assert without.promise == "other"
 
 
+def test_a_site_without_rows_has_no_difference(people: SimpleNamespace) -> None:
+    # Without rule sets, a window has no length.
+    assert {check.code: found(check.code) for check in audit.CHECKS} == {check.code: [] for check in audit.CHECKS}
+
+
 def test_every_promise_is_a_sentence() -> None:
     assert all(check.promise.endswith(".") and check.ids for check in audit.CHECKS)
 

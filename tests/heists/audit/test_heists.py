@@ -170,7 +170,7 @@ def test_an_outcome_had_the_token_cost_and_a_rejection_for_tokens_had_not(
 
 def test_a_deleted_heist_is_reported_where_both_its_players_exist(people: SimpleNamespace) -> None:
     alice, bob, rules = people.alice, people.bob, rule_set()
-    there, gone = heist(alice, bob, rules), 2**31
+    there, gone = heist(alice, bob, rules), 2**31 - 1
     AttemptLog.objects.bulk_create(
         [
             AttemptLog(heist_id=there.pk, attacker=alice, victim=bob),

@@ -16,7 +16,7 @@ export HOST PORT
 export PIP_ROOT_USER_ACTION := ignore
 export DJANGO_SETTINGS_MODULE := config.settings
 
-# So that a machine whose home cannot be written to, or that has none, is no reason to fail.
+# pip and others write to the home folder; use one below var/ where it can't be written to.
 ifeq ($(shell test -w "$$HOME" && echo yes),)
 export HOME := $(CURDIR)/var/home
 endif
@@ -27,7 +27,7 @@ endif
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "  HOST and PORT say where to listen (127.0.0.1, 8000); DATABASE_URL names another database;"
+	@echo "  HOST and PORT are the address to listen on (127.0.0.1, 8000); DATABASE_URL names another database;"
 	@echo "  CACHE_URL names a Redis that counts requests; .env.example lists everything else."
 
 .venv/python:
@@ -49,7 +49,7 @@ help: ## list the targets
 
 run: export DEBUG := true
 run: export DJANGO_RUNSERVER_HIDE_WARNING := true
-run: .venv/site ## start the demo site, filled with a small world the first time
+run: .venv/site ## start the example site; the first time, fill it with demo data
 	@if [ -z "$$ALLOWED_HOSTS" ] && [ "$(HOST)" != 127.0.0.1 ]; then export ALLOWED_HOSTS='*'; fi; \
 	$(BIN)/python -m config.demo "$(HOST)" "$(PORT)" && \
 	exec $(BIN)/python manage.py runserver "$(HOST):$(PORT)"
@@ -66,12 +66,12 @@ serve: .venv/site ## start the site as in production: gunicorn, several workers;
 	$(BIN)/python manage.py collectstatic --no-input --verbosity 0 && \
 	exec $(BIN)/python -m gunicorn --config config/gunicorn.conf.py config.wsgi
 
-quick: .venv/dev ## run the fast tests, on SQLite; under two minutes
+quick: .venv/dev ## run the fast tests, on SQLite; two to four minutes on two cores
 	$(PYTEST) --database=sqlite -q --ignore=tests/heists/api/test_fuzzing.py $(addprefix --ignore=tests/,$(SLOW))
 
 test: test-sqlite test-postgres ## run every test, on SQLite and on PostgreSQL
 
-test-sqlite: .venv/dev ## run every test on SQLite, and those that write once more behind a replica that lags
+test-sqlite: .venv/dev ## run every test on SQLite, and the tests that write once more behind a lagging replica
 	$(PYTEST) --database=sqlite
 	$(PYTEST) --database=sqlite -q --stale-replica --ignore=tests/heists/api/test_fuzzing.py \
 		$(addprefix tests/heists/,services emails api admin management) tests/gamification
@@ -88,7 +88,7 @@ lint: .venv/dev ## check style, types, architecture, migrations and settings
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py check --fail-level WARNING
 
-format: .venv/dev ## lay out the code as lint wants it
+format: .venv/dev ## format the code as lint requires
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -102,10 +102,10 @@ bench: .venv/dev ## measure the budgets of docs/specification.md; AGAINST=/anoth
 chaos: .venv/dev ## kill workers, connections and the database for a minute under load, then audit (SECONDS=60)
 	$(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),60)
 
-mutants: .venv/dev ## change the core one line at a time and count what the tests notice (MUTANTS=600 SEED=1 MODULES=…)
+mutants: .venv/dev ## change the core one line at a time and count the changes that tests notice (MUTANTS=600 SEED=1 MODULES=…)
 	$(BIN)/python -m tests.mutants --count $(or $(MUTANTS),600) --seed $(or $(SEED),1) $(if $(MODULES),--modules $(MODULES))
 
-matrix: .venv/dev ## run every test on every supported Python and Django that is here
+matrix: .venv/dev ## run every test on every supported pair of Python and Django that is installed
 	$(BIN)/nox
 
 wheel: .venv/dev ## build the app as a wheel, into dist/, and check it

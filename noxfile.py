@@ -16,7 +16,7 @@ nox.options.reuse_existing_virtualenvs = True
 def interpreter(version: str) -> str:
     """Return where this Python is, or its version, so that nox skips it and says so."""
     candidates = [shutil.which(f"python{version}")]
-    # pyenv's shims are there also for versions that are not switched on; its own folders are the truth.
+    # pyenv has shims for versions that are not active, too; so look into its own folders.
     root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     candidates += [str(path) for path in sorted(root.glob(f"versions/{version}.*/bin/python{version}"), reverse=True)]
     for candidate in filter(None, candidates):
@@ -32,7 +32,7 @@ def interpreter(version: str) -> str:
     ids=[f"python{python}-django{django}" for python, django in PAIRS],
 )
 def tests(session: nox.Session, django: str) -> None:
-    """Ask whether this Django would write another migration, then run the whole suite on both databases."""
+    """Check that this Django makes no further migration, then run the whole suite on both databases."""
     session.install("-r", "requirements-dev.txt", f"Django~={django}.0")
     session.run("python", "manage.py", "makemigrations", "--check", "--dry-run", env={"DEBUG": "true"})
     for database in ("sqlite", "postgres"):

@@ -16,7 +16,7 @@ from .environment import database, environment, server
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--scale", default="10000", help="heists in each world, with commas: 10000,1000000,10000000")
-    parser.add_argument("--rounds", type=int, default=5, help="the median of so many (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds, whose median is reported (default: %(default)s)")
     parser.add_argument("--calls", type=int, default=100, help="calls in each round (default: %(default)s)")
     parser.add_argument("--requests", type=int, default=600, help="HTTP requests to an endpoint (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="a tiny world and one round: does everything work?")

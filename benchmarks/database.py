@@ -19,7 +19,7 @@ from heists.services import execute_heist, expire_shields, prune
 from .world import veterans
 
 TABLES = ("heists_heisttoken", "heists_heist", "heists_heistnotification")
-# A year of the promised use (docs/specification.md, "Performance"): rows of each table.
+# A year of the promised use (docs/specification.md, "Guarantees"): rows of each table.
 YEAR = {"heists_heisttoken": 10_000, "heists_heist": 600_000, "heists_heistnotification": 1_200_000}
 PLAYER_PAGES = {
     "balance": "token/",

@@ -2,7 +2,7 @@
 
 import os
 
-# Under ASGI a request may get a thread of its own, which would leave its connection open for as long as it may be kept.
+# Under ASGI a request may run in a thread of its own, whose connection would stay open for CONN_MAX_AGE.
 os.environ.setdefault("DATABASE_CONN_MAX_AGE", "0")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 

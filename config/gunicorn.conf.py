@@ -6,10 +6,10 @@ from typing import Any
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 worker_class = "gthread"
-# A heist is processor time, in the worker as in the database: more of either only get in one another's way.
+# A heist takes processor time, in the worker and in the database: more processes than processors do not help.
 workers = int(os.environ.get("WEB_CONCURRENCY", max(2, multiprocessing.cpu_count())))
 threads = int(os.environ.get("WEB_THREADS", 4))
-# A worker that leaks is replaced before it hurts; the jitter keeps them from going all at once.
+# A worker that leaks memory is replaced in time; the jitter prevents that all are replaced at once.
 max_requests = 10_000
 max_requests_jitter = 1_000
 timeout = 30

@@ -1,6 +1,6 @@
 """Settings of the example site, from the environment or a `.env` file; `.env.example` lists every name.
 
-Secure by default: without DEBUG the site wants a SECRET_KEY and HTTPS, and INSECURE_HTTP gives the latter up.
+Secure by default: without DEBUG the site needs a SECRET_KEY and HTTPS; INSECURE_HTTP turns HTTPS off.
 """
 
 import os
@@ -31,10 +31,10 @@ VAR_DIR = Path(os.environ.get("VAR_DIR") or BASE_DIR / "var")
 # Running
 
 DEBUG = env.bool("DEBUG", default=False)
-# Gives up HTTPS: for a demo on the loopback interface, or behind something that already refuses plain HTTP.
+# Turns HTTPS off: for a demo on the loopback interface, or behind a proxy that already rejects plain HTTP.
 INSECURE_HTTP = env.bool("INSECURE_HTTP", default=DEBUG)
 
-# Read past django-environ, which would take a key that begins with "$" for another variable's name.
+# Not read by django-environ, which takes a value that begins with "$" for another variable's name.
 SECRET_KEY = os.environ.get("SECRET_KEY", "")
 DEMO_SECRET_KEY = "django-insecure-demo-of-heists-everybody-knows-this-key"  # noqa: S105
 if DEBUG:
@@ -103,7 +103,7 @@ DATABASES: dict[str, dict[str, Any]] = {
     "default": dict(env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'db.sqlite3'}")),
 }
 _database = DATABASES["default"]
-# A service opens its own durable transaction, which a transaction around the request would refuse.
+# A service opens a durable transaction of its own, which raises inside a transaction around the request.
 _database["ATOMIC_REQUESTS"] = False
 if _database["ENGINE"].endswith("sqlite3"):
     if _database["NAME"] != ":memory:":
@@ -116,7 +116,7 @@ if _database["ENGINE"].endswith("sqlite3"):
     }
 else:
     _pool = env.bool("DATABASE_POOL", default=False)
-    # A pool keeps the connections itself and refuses to have Django keep them too.
+    # A pool keeps the connections itself; Django raises if it is to keep them too.
     _database["CONN_MAX_AGE"] = 0 if _pool else env.int("DATABASE_CONN_MAX_AGE", default=60)
     _database["CONN_HEALTH_CHECKS"] = True
     # For PgBouncer in transaction mode.
@@ -138,7 +138,7 @@ def redis_cache(url: str) -> dict[str, Any]:
     from redis.retry import Retry
 
     location = url.replace("rediscache://", "redis://", 1)
-    # Seconds: while Redis is silent, each request waits this long before it is let through.
+    # Seconds: while Redis does not answer, each request waits this long before it is let through.
     options = {"socket_connect_timeout": 0.25, "socket_timeout": 0.25, "retry": Retry(NoBackoff(), 0)}
     try:
         # Builds a connection without opening it, so that a mistake in the URL shows now and not at the first request.
@@ -193,7 +193,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not INSECURE_HTTP
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=0 if INSECURE_HTTP else 31_536_000)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=False)
 SECURE_HSTS_PRELOAD = env.bool("SECURE_HSTS_PRELOAD", default=False)
-# Whether a whole domain promises HTTPS is for its owner to say, so these two defaults are no oversight.
+# Whether all subdomains use HTTPS is the owner's decision, so the two checks about it are silenced.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 if env.bool("BEHIND_TLS_PROXY", default=False):
     # Only for a proxy that sets or strips this header on every request: a client could claim HTTPS otherwise.
@@ -205,7 +205,7 @@ STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    # Without a manifest: Swagger UI's files refer to maps that were never shipped, and a manifest would refuse them.
+    # Without a manifest: Swagger UI's files refer to maps that were never shipped, and a manifest would fail on them.
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
 
@@ -217,7 +217,7 @@ if DEBUG and not env.str("EMAIL_URL", default=""):
 else:
     _mail = env.email_url("EMAIL_URL", default="smtp://localhost:25")
     if "smtp" in _mail["EMAIL_BACKEND"]:
-        # Seconds; without it a silent mail server would hold a worker for ever.
+        # Seconds; without it, a mail server that does not answer would block a worker for ever.
         _mail["EMAIL_TIMEOUT"] = 10
 _mail = {key: value for key, value in _mail.items() if key.startswith("EMAIL_") and value}
 if django.VERSION >= (6, 1):
@@ -250,7 +250,7 @@ LOGGING = {
 LOG_REQUEST_ID_HEADER = "HTTP_X_REQUEST_ID"
 REQUEST_ID_RESPONSE_HEADER = "X-Request-ID"
 GENERATE_REQUEST_ID_IF_NOT_IN_HEADER = True
-# What a log line outside of any request carries.
+# The id in log lines outside of a request.
 NO_REQUEST_ID = "-"
 
 # The game

@@ -21,7 +21,7 @@ urlpatterns = [
     path("api/auth/password/", PasswordView.as_view(), name="password"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
-    # Last: a client of the API reads JSON, also where it mistyped.
+    # Last: an unknown path of the API is answered in JSON.
     path("api/<path:path>", errors.unknown_path),
 ]
 

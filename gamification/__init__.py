@@ -1,1 +1,1 @@
-"""The host site's points app, and the example of a host for `heists` (spec section 2)."""
+"""The host site's points app, and the example of a host for `heists` (docs/specification.md, "The two apps")."""

@@ -1,4 +1,4 @@
-"""The points app for staff: balances and ledgers are read, never written; a type's worth is theirs to set."""
+"""The admin of the points app: balances and ledgers are read only; staff set the points of each event type."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .models import CoinEntry, PlayerProfile, PointEvent, PointEventTypeMaster
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Nothing can be added, changed or deleted; deleting the user still takes the rows along."""
+    """Nothing can be added, changed or deleted; deleting the user deletes the rows too."""
 
     show_full_result_count = False
     list_select_related = ["user"]
@@ -30,7 +30,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        # The user's own delete page asks here too, about everything that would go; a no would forbid it.
+        # The delete page of the user asks for this permission too; without it no user could be deleted.
         match = request.resolver_match
         own_pages = f"{self.opts.app_label}_{self.opts.model_name}_"
         if match is None or (match.url_name or "").startswith(own_pages):

@@ -1,4 +1,4 @@
-"""Who sends a request: knox's tokens, read without trust (spec section 6)."""
+"""Authenticates requests by tokens of django-rest-knox (docs/specification.md, "HTTP API")."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 class TokenAuthentication(KnoxTokenAuthentication):  # type: ignore[misc]
     """`Authorization: Token …`, hashed in the database, expiring, one for each sign-in.
 
-    Knox's own fails with a 500 on bytes that are no UTF-8, and on PostgreSQL on NUL; and it reads, and may delete, all
-    of a player's tokens at every request.
+    Knox's own class answers 500 to bytes that are not UTF-8, and on PostgreSQL to NUL. It also reads, and may delete,
+    all tokens of a player in every request.
     """
 
     def authenticate_credentials(self, token: bytes) -> Any:

@@ -1,4 +1,4 @@
-"""Points and coins. The law of this app:
+"""Points and coins. What holds in this app, for every writer:
 
 1. No balance is ever negative.
 2. Points move only with a point event, coins only with a coin entry, in the same transaction, on a locked profile.
@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .errors import AppendOnly
 
-# Without I, L, O and U: nothing to misread, nothing to be ashamed of. Twelve of them are 60 bits, too many to guess.
+# Without I, L and O, which are misread, and U, which could spell words. Twelve characters are 60 bits: not guessable.
 REFERRAL_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 REFERRAL_CODE_LENGTH = 12
 # The largest integer that every JSON client reads exactly; the same as heists.rules.MAX_POINTS.
@@ -108,7 +108,7 @@ class PointEventTypeMaster(models.Model):
 
 
 class LedgerQuerySet(models.QuerySet[Any]):
-    """Rows that can be read and added to. The cascade from a deleted player passes this by, as it must."""
+    """Rows that can be read and added. The cascade from a deleted player does not use these methods."""
 
     def update(self, **kwargs: Any) -> int:
         raise AppendOnly
@@ -118,7 +118,7 @@ class LedgerQuerySet(models.QuerySet[Any]):
 
 
 class LedgerRow(models.Model):
-    """A row of history (law 3)."""
+    """A row of a ledger: it is never changed (3 above)."""
 
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     reference = models.CharField(
@@ -175,13 +175,16 @@ class CoinReason(models.TextChoices):
     """Why coins moved."""
 
     AWARD = "AWARD", _("Award")
-    # The site gave them: an achievement, a promotion.
+    """The site gave them: an achievement, a promotion."""
+
     PURCHASE = "PURCHASE", _("Purchase")
-    # The player bought them.
+    """The player bought them."""
+
     SHIELD = "SHIELD", _("Shield")
-    # The player bought a shield against heists.
+    """The player bought a shield against heists."""
+
     CORRECTION = "CORRECTION", _("Correction")
-    # Staff put something right.
+    """Staff corrected a mistake."""
 
 
 class CoinEntry(LedgerRow):

@@ -155,7 +155,7 @@ def sign_out(*, user: Any, token: Any = None) -> None:
 def change_password(*, user: Any, password: str, new_password: str) -> None:
     """Change the password of an account and end its tokens (see `end_tokens`).
 
-    Raises InvalidCredentials where `password` is not the present one, and Django's ValidationError for the new one.
+    Raises InvalidCredentials where `password` is not the current one, and Django's ValidationError for the new one.
     """
     with transaction.atomic(using=written_to(), durable=True):
         account = get_user_model().objects.using(written_to()).select_for_update().get(pk=user.pk)
@@ -185,7 +185,7 @@ def sign_in(*, username: str, password: str) -> str:
     model = get_user_model()
     user = model.objects.using(written_to()).filter(username=model.normalize_username(username)).first()
     if user is None:
-        # Takes as long as a wrong password does, so that the time does not tell which names exist.
+        # Takes as long as a wrong password, so that the time does not reveal which names exist.
         model().set_password(password)
     if user is None or not user.check_password(password):
         user_login_failed.send(sender=__name__, credentials={"username": username}, request=None)

@@ -13,10 +13,11 @@ class HeistsConfig(AppConfig):
         from . import checks
         from .db.identity import watch_search_path
         from .models import RuleSetQuerySet
-        from .services.event_types import seed_after_flush, skip_used_ids
+        from .services.event_types import empty_attempt_log, seed_after_flush, skip_used_ids
 
         checks.register()
         connection_created.connect(watch_search_path, dispatch_uid="heists.watch_search_path")
         post_migrate.connect(seed_after_flush, sender=self, dispatch_uid="heists.seed_event_types")
         post_migrate.connect(skip_used_ids, sender=self, dispatch_uid="heists.skip_used_ids")
+        post_migrate.connect(empty_attempt_log, sender=self, dispatch_uid="heists.empty_attempt_log")
         post_migrate.connect(RuleSetQuerySet.clear_cache, dispatch_uid="heists.clear_rule_set_cache")

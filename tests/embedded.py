@@ -1,7 +1,7 @@
 """A PostgreSQL server from a wheel, for tests and benchmarks, with nothing installed.
 
-Each server has a folder of its own under the temporary directory, and whoever started it holds a lock on that folder:
-a folder whose lock is free belongs to a run that was killed, and the next start sweeps it away, server and all.
+Each server has a folder of its own under the temporary directory, and the process that started it holds a lock on it.
+A folder whose lock is free belongs to a run that was killed; the next start removes it with its server.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import psycopg
 
 # Short: a socket's path has 107 bytes at most.
 PREFIX = "heists-pg-"
-# Nothing here outlives a crash of the machine, and needs not to.
+# The data need not survive a crash of the machine.
 HASTY = ("fsync", "synchronous_commit", "full_page_writes")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +13,7 @@ from django.db import connection, models
 
 from gamification.models import CoinEntry, CoinReason, PlayerProfile, PointEvent
 from heists.choices import GrantReason
-from heists.models import HeistToken
+from heists.models import HeistToken, Shield
 from heists.services import grant_tokens
 
 PASSWORD = "a-long-enough-password"
@@ -49,6 +50,13 @@ def player(name: str | None = None, *, points: int = 0, tokens: int = 0, coins: 
     if tokens:
         grant_tokens(player=user, amount=tokens, reason=GrantReason.PROMOTION, source=f"test:{user.pk}")
     return user
+
+
+def bought_shield(user: Any, at: dt.datetime) -> Shield:
+    """Return a shield that the user bought at this time under the default rules, with its ledger entry."""
+    shield = Shield.objects.create(player=user, cost=50, bought_at=at, expires_at=at + dt.timedelta(days=7))
+    CoinEntry.objects.create(user=user, amount=-50, reason=CoinReason.SHIELD, reference=f"shield:{shield.pk}")
+    return shield
 
 
 def tokens_of(user: Any) -> HeistToken:

@@ -177,6 +177,6 @@ def room_for_the_gain(attacker: Any, victim: Any, now: dt.datetime) -> No | None
 
 
 def token_row_agrees(player: Any) -> bool:
-    """Whether the token row says what the grants and the heists add up to."""
+    """Return whether the token row equals the sums of the grants and heists."""
     row = HeistToken.objects.filter(user=player).first()
     return (row.balance if row else 0) == tokens(player)

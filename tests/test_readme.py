@@ -46,10 +46,10 @@ def test_the_curl_session_works_word_for_word(live_server: Any) -> None:
     done = subprocess.run(["bash", "-eu", "-c", script], capture_output=True, text=True, timeout=60)
 
     assert done.returncode == 0, done.stderr
-    ben, token, told, preview, heist, replay, history, dora, rejection, carlas = answers(done.stdout)
+    ben, token, notified, preview, heist, replay, history, dora, rejection, carlas = answers(done.stdout)
     assert {ben["username"], dora["username"]} == {"ben", "dora"}
-    assert (token["balance"], told["unread_count"]) == (1, 1)
-    assert told["results"][0]["message"] == "You earned a Heist Token! ben joined using your referral code."
+    assert (token["balance"], notified["unread_count"]) == (1, 1)
+    assert notified["results"][0]["message"] == "You earned a Heist Token! ben joined using your referral code."
     assert preview["eligible"] is True
     assert (heist["status"], heist["points_stolen"], heist["tokens_remaining"]) == (
         "SUCCESS",

@@ -1,4 +1,4 @@
-"""What OpenAPI should say about our tokens; imported when the app is ready."""
+"""Describes the sign-in tokens in the OpenAPI schema; imported when the app is ready."""
 
 from __future__ import annotations
 

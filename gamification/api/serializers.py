@@ -1,4 +1,4 @@
-"""The shape of signing up and in. What the values mean is for the services to judge."""
+"""Serializers of sign-up, sign-in and password change. The services validate the values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rest_framework import serializers
 _USERNAME_LENGTH = get_user_model()._meta.get_field("username").max_length
 _PASSWORD: dict[str, Any] = {
     "write_only": True,
-    # A space may be part of a password. The limit keeps hashing from being a way to wear the site out.
+    # A space may be part of a password. The limit bounds the time that hashing takes.
     "trim_whitespace": False,
     "max_length": 256,
     "style": {"input_type": "password"},
@@ -27,7 +27,7 @@ class SignupSerializer(serializers.Serializer[Any]):
         max_length=64,
         required=False,
         allow_null=True,
-        help_text="Sent: the code of whoever referred you. Received: your own.",
+        help_text="In a request: the code of the player who referred you. In the answer: your own.",
     )
 
 
@@ -40,14 +40,14 @@ class LoginSerializer(serializers.Serializer[Any]):
 
 
 class PasswordSerializer(serializers.Serializer[Any]):
-    """The present password, and the one to come."""
+    """The current password and the new one."""
 
     password = serializers.CharField(**_PASSWORD)
     new_password = serializers.CharField(**_PASSWORD)
 
 
 class ProblemSerializer(serializers.Serializer[Any]):
-    """An error, as RFC 9457 has it."""
+    """A problem document (RFC 9457)."""
 
     type = serializers.CharField()
     title = serializers.CharField()

@@ -1,4 +1,4 @@
-"""How many requests a minute a client address may send to the views that need no account."""
+"""Rate limits by client address, for the views that need no account."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ class PasswordView(APIView):
         | _problems(
             {
                 400: "A field is missing or malformed, or the new password is weak.",
-                401: "Not signed in, or the present password is wrong.",
+                401: "Not signed in, or the current password is wrong.",
                 429: "Too many requests.",
             }
         ),

@@ -1,4 +1,4 @@
-"""The invented players: a named cast, each in a known state, and a crowd."""
+"""The invented players: a named cast, each in a known state, and random players."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def invent_players(count: int, *, rules: Rules, start: dt.datetime, random: Rand
         if number < len(names):
             player = _cast_member(names[number], joined_at, rules, random)
         else:
-            player = _crowd_member(number, joined_at, rules, random)
+            player = _random_player(number, joined_at, rules, random)
         if players and random.randrange(100) < REFERRED_PERCENT:
             referrer = random.choice(players)
             # A referral earns a token: those who end without tokens refer nobody.
@@ -116,7 +116,7 @@ def _cast_member(name: str, joined_at: dt.datetime, rules: Rules, random: Random
     )
 
 
-def _crowd_member(number: int, joined_at: dt.datetime, rules: Rules, random: Random) -> Player:
+def _random_player(number: int, joined_at: dt.datetime, rules: Rules, random: Random) -> Player:
     kind = random.randrange(100)
     closed, poor = kind < CLOSED_PERCENT, CLOSED_PERCENT <= kind < CLOSED_PERCENT + POOR_PERCENT
     tokenless = CLOSED_PERCENT + POOR_PERCENT <= kind < CLOSED_PERCENT + POOR_PERCENT + TOKENLESS_PERCENT

@@ -1,4 +1,4 @@
-"""Plays heist after heist through time, each judged by heists.rules."""
+"""Simulates heists in the order of time, each judged by heists.rules."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Simulation:
     ) -> None:
         self._players, self._rules, self._rows, self._random = players, rules, rows, random
         self._heists, self._start, self._now = heists, start, now
-        self._crowd = players[len(CAST) :]
+        self._random_players = players[len(CAST) :]
         self._cast = {player.name: player for player in players[: len(CAST)]}
         # From here on, only the scenario moves the cast.
         self._cast_scripted_from = now - max(rules.cooldown, rules.protection) - dt.timedelta(days=5)
@@ -71,7 +71,7 @@ class Simulation:
         self._shields: deque[LiveShield] = deque()
 
     def run(self) -> Iterator[None]:
-        """Add all rows to `rows`, and yield after each attempt of the crowd, so that the caller may write them."""
+        """Add all rows to `rows`, and yield after each attempt of random players, so that the caller may write them."""
         for player in self._players:
             if player.referrer and (tokens := self._rules.tokens_per_referral):
                 referred = {"referred_id": player.key, "referred_name": player.name}
@@ -141,7 +141,7 @@ class Simulation:
         return player
 
     def _open_victim(self, attacker: Player, at: dt.datetime) -> Player:
-        """Return a player without shield and protection, or any of the crowd if none was found."""
+        """Return a player without shield and protection, or any random player if none was found."""
         for _look in range(MAX_LOOKS):
             player = self._random_player(at)
             if (
@@ -152,7 +152,7 @@ class Simulation:
                 and (player.loss_limit_until is None or player.loss_limit_until <= at)
             ):
                 return player
-        return self._random.choice(self._crowd)
+        return self._random.choice(self._random_players)
 
     def _shielded_victim(self) -> Player | None:
         for _look in range(MAX_LOOKS if self._shields else 0):

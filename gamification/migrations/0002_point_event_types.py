@@ -1,4 +1,4 @@
-"""The seven original point event types (spec section 2)."""
+"""The seven original point event types (docs/specification.md, "The two apps")."""
 
 from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
@@ -22,7 +22,7 @@ def add_event_types(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) ->
 
 
 def remove_event_types(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    """Delete what no event refers to; the rest is history, and would be taken up again on the way back."""
+    """Delete the types that no event refers to; the others stay, and migrating forwards again keeps them."""
     alias = schema_editor.connection.alias
     used = apps.get_model("gamification", "PointEvent").objects.using(alias).order_by().values("type_id").distinct()
     event_types = apps.get_model("gamification", "PointEventTypeMaster").objects.using(alias)

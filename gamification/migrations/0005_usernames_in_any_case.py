@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
         # On SQLite, a later change of the table would lose the index.
         ("auth", "0012_alter_user_first_name_max_length"),
-        ("gamification", "0004_ledgers_refuse_edits"),
+        ("gamification", "0004_append_only_ledgers"),
     ]
 
     operations = [migrations.RunPython(create, drop)]

@@ -186,7 +186,8 @@ CREATE OR REPLACE FUNCTION heists_check_delete() RETURNS trigger LANGUAGE plpgsq
        AND EXISTS (SELECT FROM {user} WHERE {key} = OLD.victim_id) THEN
         RAISE EXCEPTION 'heist % is append-only while both players exist', OLD.id USING ERRCODE = 'restrict_violation';
     END IF;
-    UPDATE heists_attemptlog SET deleted = TRUE WHERE heist_id = OLD.id;
+    INSERT INTO heists_attemptlog (heist_id, attacker_id, victim_id, deleted)
+    VALUES (OLD.id, OLD.attacker_id, OLD.victim_id, TRUE) ON CONFLICT (heist_id) DO UPDATE SET deleted = TRUE;
     RETURN NULL;
 END $$
 """
@@ -214,23 +215,28 @@ def allow_deletes(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> N
 def log_attempts(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     vendor = schema_editor.connection.vendor
     if vendor == "postgresql":
-        # One statement for all inserted rows, so that COPY stays fast.
         schema_editor.execute(
-            "CREATE OR REPLACE FUNCTION heists_log_attempts() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "CREATE OR REPLACE FUNCTION heists_log_attempt() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
             "INSERT INTO heists_attemptlog (heist_id, attacker_id, victim_id, deleted) "
-            "SELECT id, attacker_id, victim_id, FALSE FROM inserted ON CONFLICT (heist_id) DO UPDATE "
+            "VALUES (NEW.id, NEW.attacker_id, NEW.victim_id, FALSE) ON CONFLICT (heist_id) DO UPDATE "
             "SET attacker_id = EXCLUDED.attacker_id, victim_id = EXCLUDED.victim_id, deleted = FALSE; "
             "RETURN NULL; END $$"
         )
         schema_editor.execute(
-            "CREATE TRIGGER heists_heist_log_attempt AFTER INSERT ON heists_heist REFERENCING NEW TABLE AS inserted "
-            "FOR EACH STATEMENT EXECUTE FUNCTION heists_log_attempts()"
+            "CREATE TRIGGER heists_heist_log_attempt AFTER INSERT ON heists_heist FOR EACH ROW "
+            "WHEN (NOT NEW.token_spent) EXECUTE FUNCTION heists_log_attempt()"
         )
     elif vendor == "sqlite":
         schema_editor.execute(
-            "CREATE TRIGGER heists_heist_log_attempt AFTER INSERT ON heists_heist FOR EACH ROW BEGIN "
+            "CREATE TRIGGER heists_heist_log_attempt AFTER INSERT ON heists_heist FOR EACH ROW "
+            "WHEN NOT NEW.token_spent BEGIN "
             "INSERT OR REPLACE INTO heists_attemptlog (heist_id, attacker_id, victim_id, deleted) "
             "VALUES (NEW.id, NEW.attacker_id, NEW.victim_id, 0); END"
+        )
+        schema_editor.execute(
+            "CREATE TRIGGER heists_heist_log_delete AFTER DELETE ON heists_heist FOR EACH ROW BEGIN "
+            "INSERT OR REPLACE INTO heists_attemptlog (heist_id, attacker_id, victim_id, deleted) "
+            "VALUES (OLD.id, OLD.attacker_id, OLD.victim_id, 0); END"
         )
 
 
@@ -238,9 +244,10 @@ def stop_logging(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> No
     vendor = schema_editor.connection.vendor
     if vendor == "postgresql":
         schema_editor.execute("DROP TRIGGER IF EXISTS heists_heist_log_attempt ON heists_heist")
-        schema_editor.execute("DROP FUNCTION IF EXISTS heists_log_attempts()")
+        schema_editor.execute("DROP FUNCTION IF EXISTS heists_log_attempt()")
     elif vendor == "sqlite":
         schema_editor.execute("DROP TRIGGER IF EXISTS heists_heist_log_attempt")
+        schema_editor.execute("DROP TRIGGER IF EXISTS heists_heist_log_delete")
 
 
 class Migration(migrations.Migration):

@@ -200,10 +200,11 @@ class Heist(AppendOnlyModel):
 
 
 class AttemptLog(models.Model):
-    """One row for each heist that was ever inserted, written by a trigger of migration 0002.
+    """One row for each rejection, and for each heist that was deleted, written by triggers of migration 0002.
 
-    `audit_heists` compares it with the heists: a heist that was deleted while both players exist is missing there. A
-    row without players marks the largest heist id of an earlier installation, which the host's point events may name.
+    A deleted outcome is missed by the tokens, notifications and point events; a deleted rejection is missed by this
+    row alone. `audit_heists` reports each heist that was deleted while both players exist. A row without players marks
+    the largest heist id of an earlier installation, which the host's point events may name.
     """
 
     heist_id = models.BigIntegerField(primary_key=True)
@@ -224,7 +225,7 @@ class AttemptLog(models.Model):
         db_constraint=False,
         db_index=False,
     )
-    # Deleted with a player. Only PostgreSQL sets it; on SQLite the missing player shows it.
+    # Deleted together with a player. Only PostgreSQL sets it; on SQLite the missing player shows it.
     deleted = models.BooleanField(default=False, db_default=False)
 
     class Meta:

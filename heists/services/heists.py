@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -12,6 +13,7 @@ from django.utils import timezone, translation
 from .. import conf, signals
 from ..choices import FailureCode, HeistNotificationType, HeistStatus
 from ..db.atomic import durable_atomic, require_outermost
+from ..db.compiled import CompiledQuery, Param
 from ..db.retry import StaleRead, retry_transient
 from ..economy import Economy, get_economy
 from ..errors import FeatureDisabled, IdempotencyKeyReused, InactiveAccount
@@ -192,11 +194,19 @@ def _replay(attacker_id: Any, victim_id: Any, key: str | None, using: str) -> He
     """Return the heist of this key; None where there is none. Raises IdempotencyKeyReused for another victim."""
     if key is None:
         return None
-    heists = Heist.objects.using(using).select_related("attacker", "victim", "attacker_token", "rule_set")
-    found = heists.filter(attacker=attacker_id, idempotency_key=key).first()
+    found: Heist | None = next(iter(_heist_of_key(using).fetch({"attacker": attacker_id, "key": key})), None)
     if found and found.victim_id != victim_id:
         raise IdempotencyKeyReused
     return found
+
+
+@cache
+def _heist_of_key(using: str) -> CompiledQuery:
+    """Return the query for the heist of an attacker's key. Each rejection with a key runs it."""
+    attacker: Any = Param("attacker", Heist._meta.get_field("attacker"))
+    key: Any = Param("key", Heist._meta.get_field("idempotency_key"))
+    heists = Heist.objects.using(using).select_related("attacker", "victim", "attacker_token", "rule_set")
+    return CompiledQuery(heists.filter(attacker=attacker, idempotency_key=key))
 
 
 def _announce(heist: Heist, using: str) -> None:

@@ -1,4 +1,4 @@
-"""The tests lie as the code lies: `heists/rules.py` is tested by `tests/heists/test_rules.py`."""
+"""Test modules are named after modules: `heists/rules.py` is tested by `tests/heists/test_rules.py`."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Rob through the production server while everything around it is killed: `python -m tests.chaos --seconds 60`.
 
 Eight clients rob with idempotency keys and retry until they have an answer, as a good client does. Meanwhile gunicorn's
-workers get SIGKILL, database backends are terminated, PostgreSQL is restarted in the hard way, and answers are cut off
-in the middle. In the end the audit must find nothing, and every client's last answer must agree with the database.
+workers get SIGKILL, database backends are terminated, PostgreSQL is restarted without a shutdown, and answers are cut
+off in the middle. In the end the audit must find nothing, and every client's last answer must agree with the database.
 
 The database is a server of its own that waits for its disk, as in production. Everything listens on loopback alone.
 """

@@ -1,4 +1,4 @@
-"""Clients who never give up, a monkey who never stops, and the data afterwards."""
+"""Clients that repeat requests until they are answered, a thread that kills servers, and the check of the data."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from tests.embedded import PREFIX
 from tests.factories import player
 
 CAST, POINTS, TOKENS = 16, 5_000, 100_000
-# Seconds a client waits for one answer, and for the end of an attempt after the monkey has stopped.
+# Seconds a client waits for one answer, and for the end of an attempt after the killing has stopped.
 ANSWER, GRACE = 5, 60
 
 
 @dataclass
 class Client(threading.Thread):
-    """One player's client: it repeats a request under its key until somebody answers."""
+    """One player's client: it repeats a request with its key until it is answered."""
 
     port: int
     player: Any
@@ -106,7 +106,7 @@ class Client(threading.Thread):
             pass
 
 
-class Monkey(threading.Thread):
+class Killer(threading.Thread):
     """Kills a worker, a backend or the whole database, again and again."""
 
     def __init__(self, url: str, server: subprocess.Popen[bytes], stop: threading.Event, dice: random.Random) -> None:
@@ -120,12 +120,12 @@ class Monkey(threading.Thread):
         assert PREFIX in str(self.data), self.data
 
     def run(self) -> None:
-        deeds = [self.kill_worker] * 4 + [self.terminate_backend] * 8 + [self.restart]
-        # The hard way once for certain, however short the run.
+        kills = [self.kill_worker] * 4 + [self.terminate_backend] * 8 + [self.restart]
+        # At least one restart of the database, however short the run.
         self.stop.wait(2)
         self.restart()
         while not self.stop.wait(self.dice.uniform(0.2, 1.0)):
-            self.dice.choice(deeds)()
+            self.dice.choice(kills)()
 
     def kill_worker(self) -> None:
         if workers := psutil.Process(self.server.pid).children():
@@ -154,7 +154,7 @@ class Monkey(threading.Thread):
 
 
 def run(url: str, port: int, server: subprocess.Popen[bytes], *, clients: int, seconds: int) -> dict[str, Any]:
-    """Let the clients rob for so many seconds of chaos; return what was done, and what is wrong with the data."""
+    """Let the clients rob for this number of seconds; return what was done, and what is wrong with the data."""
     seed = random.randrange(2**32)
     print(f"chaos: seed {seed}", flush=True)
     cast = [player(points=POINTS, tokens=TOKENS) for _ in range(CAST)]
@@ -172,13 +172,13 @@ def run(url: str, port: int, server: subprocess.Popen[bytes], *, clients: int, s
         )
         for number, one in enumerate(cast[:clients])
     ]
-    monkey = Monkey(url, server, stop, random.Random(seed))
+    killer = Killer(url, server, stop, random.Random(seed))
     connection.close()
-    for thread in (*robbers, monkey):
+    for thread in (*robbers, killer):
         thread.start()
     stop.wait(seconds)
     stop.set()
-    monkey.join(GRACE)
+    killer.join(GRACE)
     calm.set()
     for robber in robbers:
         robber.join(GRACE + ANSWER)
@@ -205,16 +205,16 @@ def run(url: str, port: int, server: subprocess.Popen[bytes], *, clients: int, s
         "rejections": statuses.count(409),
         "retries": sum(robber.retries for robber in robbers),
         "cut": sum(robber.cut for robber in robbers),
-        "workers": monkey.workers,
-        "backends": monkey.backends,
-        "restarts": monkey.restarts,
+        "workers": killer.workers,
+        "backends": killer.backends,
+        "restarts": killer.restarts,
         "differences": differences,
         "disagreements": len(wrong),
     }
 
 
 def disagreements(robber: Client) -> list[str]:
-    """Where a client's last answers and the database tell different stories."""
+    """Return where a client's last answers and the database differ."""
     wrong = [f"unexpected answer: {found}" for found in robber.unexpected]
     rows = {heist.idempotency_key: heist for heist in Heist.objects.filter(attacker=robber.player)}
     if robber.is_alive():
@@ -226,13 +226,13 @@ def disagreements(robber: Client) -> list[str]:
         if heist is None:
             wrong.append(f"{key}: answered {status}, but there is no heist")
         elif status == 201:
-            told = (body["id"], body["status"], body["points_stolen"], body["my_points_after"])
+            answered = (body["id"], body["status"], body["points_stolen"], body["my_points_after"])
             kept = (heist.pk, heist.status, heist.points_stolen, heist.attacker_points_after)
-            if told != kept:
-                wrong.append(f"{key}: told {told}, kept {kept}")
+            if answered != kept:
+                wrong.append(f"{key}: answered {answered}, kept {kept}")
         elif (body["heist"], body["code"]) != (heist.pk, heist.failure_code):
-            wrong.append(f"{key}: told {body}, kept {heist.pk} {heist.failure_code}")
-    # What was given up before it was answered may or may not have been done; anything else was nobody's wish.
+            wrong.append(f"{key}: answered {body}, kept {heist.pk} {heist.failure_code}")
+    # The request that was never answered may have been executed or not; no other heist may exist.
     rows.pop(robber.open_key, None)
     return wrong + [f"heist {heist.pk} was never asked for" for heist in rows.values()]
 

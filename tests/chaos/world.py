@@ -1,4 +1,4 @@
-"""The game as chaos plays it: without windows, so that every request may move points."""
+"""The rules of the chaos run: without cooldowns and limits, so that every request may move points."""
 
 from __future__ import annotations
 

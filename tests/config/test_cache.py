@@ -1,4 +1,4 @@
-"""The site counts in Redis by CACHE_URL, and works while that Redis is down or silent."""
+"""With CACHE_URL the site counts requests in that Redis, and works while it is down or does not answer."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_players_sign_in_and_play_while_redis_fails(
 
 
 @pytest.mark.parametrize(("backend", "lines"), [("locmem.LocMemCache", 1), ("redis.RedisCache", 0)])
-def test_the_server_says_once_when_limits_are_counted_per_process(backend: str, lines: int, settings: Any) -> None:
+def test_the_server_warns_once_where_limits_are_counted_per_process(backend: str, lines: int, settings: Any) -> None:
     settings.CACHES = {"default": {"BACKEND": f"django.core.cache.backends.{backend}"}}
     hook = runpy.run_path(str(ROOT / "config" / "gunicorn.conf.py"))["post_worker_init"]
     said: list[str] = []

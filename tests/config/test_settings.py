@@ -36,14 +36,14 @@ def read(tmp_path: Path, *names: str, **environment: str) -> Any:
     return values[0] if len(names) == 1 else values
 
 
-def test_production_refuses_to_start_without_a_secret(tmp_path: Path) -> None:
+def test_production_does_not_start_without_a_secret(tmp_path: Path) -> None:
     done = run(tmp_path, "manage.py", "check")
 
     assert done.returncode == 1
     assert "Set SECRET_KEY" in done.stderr
 
 
-def test_production_refuses_the_demo_secret(tmp_path: Path) -> None:
+def test_production_rejects_the_demo_secret(tmp_path: Path) -> None:
     demo = read(tmp_path, "SECRET_KEY", DEBUG="true")
 
     done = run(tmp_path, "manage.py", "check", SECRET_KEY=demo)
@@ -64,14 +64,14 @@ def test_production_passes_the_deployment_checks(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_https_is_the_default_and_plain_http_a_decision(tmp_path: Path) -> None:
+def test_https_is_the_default_and_plain_http_has_to_be_chosen(tmp_path: Path) -> None:
     names = ("SECURE_SSL_REDIRECT", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE", "SECURE_HSTS_SECONDS")
 
     assert read(tmp_path, *names, **PRODUCTION) == [True, True, True, 31_536_000]
     assert read(tmp_path, *names, INSECURE_HTTP="true", **PRODUCTION) == [False, False, False, 0]
 
 
-def test_the_game_keeps_its_own_defaults_unless_the_environment_speaks(tmp_path: Path) -> None:
+def test_heists_keeps_its_defaults_unless_the_environment_changes_them(tmp_path: Path) -> None:
     host = {
         "ECONOMY": "gamification.economy.GamificationEconomy",
         "POINT_EVENT_TYPE_MODEL": "gamification.PointEventTypeMaster",
@@ -121,7 +121,7 @@ def test_postgresql_is_pooled_on_request(tmp_path: Path) -> None:
     assert (pooled["CONN_MAX_AGE"], pooled["OPTIONS"]["pool"]["max_size"]) == (0, 10)
 
 
-def test_letters_become_files_in_the_demo_and_mail_elsewhere(tmp_path: Path) -> None:
+def test_emails_become_files_in_the_demo_and_are_sent_elsewhere(tmp_path: Path) -> None:
     script = (
         "import config.wsgi; from django.core.mail import EmailMessage; m = EmailMessage('s', 'b', to=['a@b.test'])"
     )

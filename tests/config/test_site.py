@@ -17,14 +17,14 @@ def test_the_pages_answer(client: Client, path: str) -> None:
     assert response["Content-Type"].startswith("text/html")
 
 
-def test_the_documentation_needs_nothing_from_outside(client: Client) -> None:
+def test_the_api_documentation_loads_nothing_from_other_sites(client: Client) -> None:
     page = client.get("/api/docs/").content.decode()
 
     assert "//cdn" not in page
     assert "https://" not in page
 
 
-def test_the_schema_describes_the_doors_and_the_token(client: Client) -> None:
+def test_the_schema_has_sign_up_sign_in_and_the_token(client: Client) -> None:
     schema = client.get("/api/schema/", {"format": "json"}).json()
 
     assert {"/api/signup/", "/api/auth/login/"} <= set(schema["paths"])
@@ -43,7 +43,7 @@ def test_an_unknown_path_of_the_api_is_a_problem(api: APIClient, method: str, pa
     assert response.json()["type"] == "urn:heists:problems:not_found"
 
 
-def test_an_unknown_page_is_a_page(client: Client) -> None:
+def test_an_unknown_page_is_an_html_404(client: Client) -> None:
     response = client.get("/nowhere/")
 
     assert response.status_code == 404
@@ -57,5 +57,5 @@ def test_an_unknown_host_is_a_400_problem(api: APIClient) -> None:
     assert response["Content-Type"] == "application/problem+json"
 
 
-def test_the_admin_speaks_the_readers_language(client: Client) -> None:
+def test_the_admin_is_in_the_language_of_the_request(client: Client) -> None:
     assert "Anmelden" in client.get("/admin/login/", headers={"accept-language": "de"}).content.decode()

@@ -1,4 +1,4 @@
-"""The cast: Alice referred nobody yet, Bob neither; both play."""
+"""Two players without referrals."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def bob(db: None) -> Any:
 
 @pytest.fixture
 def profile() -> Any:
-    """Read a player's profile anew."""
+    """A function that reads a player's profile from the database."""
     from gamification.models import PlayerProfile
 
     return lambda user: PlayerProfile.objects.get(user=user)

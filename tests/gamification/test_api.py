@@ -1,4 +1,4 @@
-"""Signing up and in over HTTP, with hostile headers and bodies too (docs/specification.md, "The HTTP API")."""
+"""Signing up and in over HTTP, with hostile headers and bodies too (docs/specification.md, "HTTP API")."""
 
 from __future__ import annotations
 

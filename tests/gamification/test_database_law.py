@@ -1,4 +1,4 @@
-"""The database says no by itself: every constraint attacked by plain SQL (spec section 2)."""
+"""Every constraint and trigger of the example host rejects plain SQL (docs/specification.md, "The two apps")."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_no_balance_is_negative(alice: Any, column: str) -> None:
         "SELECT user_id, 1, 'THEFT', '', '2026-01-01' FROM gamification_playerprofile",
     ],
 )
-def test_rows_that_break_the_law_are_refused(alice: Any, bob: Any, statement: str) -> None:
+def test_rows_that_violate_a_constraint_are_rejected(alice: Any, bob: Any, statement: str) -> None:
     with pytest.raises(IntegrityError):
         sql(statement)
 
@@ -56,7 +56,7 @@ def test_rows_that_break_the_law_are_refused(alice: Any, bob: Any, statement: st
     "statement",
     ["UPDATE gamification_pointevent SET points = 1000000", "UPDATE gamification_coinentry SET reference = 'forged'"],
 )
-def test_ledger_rows_are_never_changed(alice: Any, statement: str) -> None:
+def test_ledger_rows_can_not_be_updated_by_sql(alice: Any, statement: str) -> None:
     services.award_coins(player=alice, amount=5)
 
     with pytest.raises(DatabaseError, match="append-only"):

@@ -1,4 +1,4 @@
-"""What heists is promised about this host's balances (heists.economy.Economy)."""
+"""The economy of the example host keeps what `heists.economy.Economy` requires."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 
 def heist(attacker: Any, victim: Any, points: int, *, attacker_before: int = 100, victim_before: int = 100) -> Any:
-    """A heist as far as a transfer looks at it."""
+    """Return the attributes of a heist that a transfer reads."""
     return SimpleNamespace(
         pk=12,
         attacker_id=attacker.pk,
@@ -59,20 +59,20 @@ def test_the_leaderboard_is_best_first_with_ties_in_key_order(alice: Any, bob: A
 def test_a_transfer_moves_monthly_points_with_two_events_in_three_statements(
     alice: Any, bob: Any, profile: Any
 ) -> None:
-    deed = heist(alice, bob, 5)
+    success = heist(alice, bob, 5)
 
     with transaction.atomic():
         GamificationEconomy().lock(bob.pk, alice.pk)
         with CaptureQueriesContext(connection) as statements:
-            GamificationEconomy().transfer(deed)
+            GamificationEconomy().transfer(success)
 
     assert len(statements) == 3
     assert (profile(alice).monthly_points, profile(alice).points) == (105, 100)
     assert (profile(bob).monthly_points, profile(bob).points) == (95, 100)
     events = PointEvent.objects.filter(reference="heist:12").order_by("id")
     assert list(events.values_list("user", "type", "points", "created_at")) == [
-        (alice.pk, "HEIST_GAIN", 5, deed.created_at),
-        (bob.pk, "HEIST_LOSS", -5, deed.created_at),
+        (alice.pk, "HEIST_GAIN", 5, success.created_at),
+        (bob.pk, "HEIST_LOSS", -5, success.created_at),
     ]
 
 
@@ -99,11 +99,11 @@ def test_coins_are_spent_with_a_ledger_line(alice: Any) -> None:
     assert (entry.amount, entry.reason, entry.reference) == (-50, "SHIELD", "shield:3")
 
 
-def test_coins_that_are_not_there_are_refused_in_the_words_of_heists(alice: Any) -> None:
-    with pytest.raises(InsufficientCoins) as refused, transaction.atomic():
+def test_too_few_coins_raise_the_error_of_heists(alice: Any) -> None:
+    with pytest.raises(InsufficientCoins) as caught, transaction.atomic():
         GamificationEconomy().spend_coins(alice.pk, 50, reference="shield:3")
 
-    assert refused.value.details == {"required": 50, "available": 0}
+    assert caught.value.details == {"required": 50, "available": 0}
 
 
 def test_a_user_without_a_profile_has_no_coins(django_user_model: Any) -> None:

@@ -1,4 +1,4 @@
-"""The example host runs the suite as any host does."""
+"""The example host passes the conformance suite."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The host's migrations, there and back."""
+"""The migrations of the example host, forwards and backwards."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_the_seven_original_types_are_seeded_once(django_assert_num_queries: Any
 
 
 class _editor:
-    """All that the seeding asks of a schema editor; SQLite's real one refuses to work inside a test's transaction."""
+    """What the seeding uses of a schema editor; SQLite's own one raises inside a test's transaction."""
 
     connection = connection
 

@@ -1,4 +1,4 @@
-"""Signing up, points and coins (spec section 2)."""
+"""Signing up, points and coins (docs/specification.md, "The two apps")."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_new_player_has_a_profile_a_code_and_the_points_of_signing_up(profile:
     assert (event.type_id, event.points) == ("SIGNUP", 100)
 
 
-def test_a_referral_gives_the_referrer_points_a_token_and_the_news(alice: Any, profile: Any) -> None:
+def test_a_referral_gives_the_referrer_points_a_token_and_a_notification(alice: Any, profile: Any) -> None:
     code = profile(alice).referral_code
 
     bob = services.sign_up(username="bob", password=PASSWORD, referral_code=f"  {code.lower()} ")
@@ -84,7 +84,7 @@ def test_inactive_event_types_give_no_points(alice: Any, profile: Any) -> None:
     # Half a character is no text that every environment can print.
     ids=["empty", "blank", "nobodys", "short", "long", "nul", "half a character", "foreign"],
 )
-def test_a_code_that_is_nobodys_opens_no_account(code: str) -> None:
+def test_an_unknown_referral_code_opens_no_account(code: str) -> None:
     with pytest.raises(errors.UnknownReferralCode):
         services.sign_up(username="bob", password=PASSWORD, referral_code=code)
 
@@ -106,14 +106,14 @@ def test_a_code_that_is_nobodys_opens_no_account(code: str) -> None:
         ("password", {"username": "robertsmith", "password": "robertsmith"}),
     ],
 )
-def test_a_malformed_account_is_refused_by_field(field: str, account: dict[str, str]) -> None:
-    with pytest.raises(ValidationError) as refused:
+def test_a_malformed_account_is_rejected_by_field(field: str, account: dict[str, str]) -> None:
+    with pytest.raises(ValidationError) as caught:
         services.sign_up(**{"username": "bob", "password": PASSWORD} | account)
 
-    assert list(refused.value.error_dict) == [field]
+    assert list(caught.value.error_dict) == [field]
 
 
-def test_a_username_is_given_once(alice: Any) -> None:
+def test_a_username_is_unique(alice: Any) -> None:
     with pytest.raises(errors.UsernameTaken):
         services.sign_up(username="alice", password=PASSWORD)
 
@@ -168,11 +168,11 @@ def test_coins_move_with_their_entry(alice: Any, profile: Any) -> None:
     ]
 
 
-def test_coins_that_are_not_there_cannot_be_taken(alice: Any, profile: Any) -> None:
-    with pytest.raises(errors.InsufficientCoins) as refused:
+def test_coins_never_fall_below_zero(alice: Any, profile: Any) -> None:
+    with pytest.raises(errors.InsufficientCoins) as caught:
         services.award_coins(player=alice, amount=-1)
 
-    assert refused.value.details == {"required": 1, "available": 0}
+    assert caught.value.details == {"required": 1, "available": 0}
     assert not CoinEntry.objects.exists()
 
 
@@ -205,7 +205,7 @@ def test_a_ledger_row_can_be_neither_changed_nor_deleted(alice: Any) -> None:
             type(row).objects.all().delete()
 
 
-def test_a_deleted_player_takes_the_history_along_and_stays_nobodys_referrer(alice: Any, profile: Any) -> None:
+def test_a_deleted_player_takes_the_history_along_and_is_no_referrer_any_more(alice: Any, profile: Any) -> None:
     bob = services.sign_up(username="bob", password=PASSWORD, referral_code=profile(alice).referral_code)
     services.award_coins(player=alice, amount=5)
 

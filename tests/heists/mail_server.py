@@ -1,4 +1,4 @@
-"""A real mail server on the loopback interface that accepts, refuses, hangs or drops, as it is told."""
+"""A real mail server on the loopback interface that accepts, rejects, hangs or drops, as a test says."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BUSY = "451 Busy, try again"
 DROP = "drop"
 HANG = "hang"
 
-# Tells, by the number of the delivery (from 1) and the recipient, how the server answers.
+# Returns the answer to a delivery, by its number (from 1) and its recipient.
 Answer = Callable[[int, str], str]
 
 

@@ -116,9 +116,9 @@ def test_a_new_site_begins_at_one(migrated_again: None) -> None:
     call_command("migrate", "heists", "zero", verbosity=0)
     call_command("migrate", "heists", verbosity=0)
 
-    heist = execute_heist(attacker_id=player("alice").pk, victim_id=player("bob").pk)
+    rejection = execute_heist(attacker_id=player("alice").pk, victim_id=player("bob").pk)
 
-    assert heist.pk == 1
+    assert rejection.pk == 1
     assert AttemptLog.objects.count() == 1
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM heists_attemptlog WHERE attacker_id IS NULL")

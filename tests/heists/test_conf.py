@@ -1,4 +1,4 @@
-"""Settings at run time: a value of the wrong type is never used."""
+"""Settings at run time: a value of the wrong type raises."""
 
 from __future__ import annotations
 

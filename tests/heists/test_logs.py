@@ -59,12 +59,12 @@ def test_no_address_key_or_token_is_in_the_log(api: Any, caplog: Any) -> None:
 
     assert answer.status_code == 201
     assert Heist.objects.get().ip_address == "203.0.113.77"
-    told = " ".join(f"{record.getMessage()} {vars(record)}" for record in caplog.records)
+    logged = " ".join(f"{record.getMessage()} {vars(record)}" for record in caplog.records)
     for private in ("203.0.113.77", "a-secret-key", secret, "alice@example.com"):
-        assert private not in told
+        assert private not in logged
 
 
-def test_a_receiver_hears_of_it_after_the_commit_and_can_harm_nothing(caplog: Any) -> None:
+def test_a_receiver_runs_after_the_commit_and_its_exception_undoes_nothing(caplog: Any) -> None:
     alice, bob = player(tokens=1), player(points=1000)
     heard: list[Any] = []
 
@@ -82,7 +82,7 @@ def test_a_receiver_hears_of_it_after_the_commit_and_can_harm_nothing(caplog: An
     assert points_of(bob) == 950
 
 
-def test_tokens_that_were_rolled_back_are_announced_to_nobody() -> None:
+def test_a_rolled_back_grant_sends_no_signal() -> None:
     alice, heard = player(), []
 
     def listen(sender: Any, grant: Any, **kwargs: Any) -> None:

@@ -1,4 +1,4 @@
-"""The migrations of heists: there, back, and there again, on an empty and on a populated host (spec section 3)."""
+"""The migrations of heists: forwards, backwards, and forwards again, on an empty and on a populated host."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.factories import player, points_of
 
 event_types = import_module("heists.migrations.0003_point_event_types")
 
-# All that a data migration asks of its editor.
+# What a data migration uses of its editor.
 EDITOR: Any = SimpleNamespace(connection=connection)
 ADDED = {"HEIST_GAIN", "HEIST_LOSS"}
 

@@ -1,4 +1,4 @@
-"""The rules of spec section 4, question by question, without a database."""
+"""docs/specification.md, "The rules", question by question, without a database."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ def test_points_that_yield_nothing_are_too_few_even_above_the_minimum() -> None:
     assert codes(numbers, attacker(), victim(20)) == []
 
 
-def test_robbing_oneself_is_refused_first() -> None:
+def test_robbing_oneself_is_rejected_first() -> None:
     failure = first(RULES, attacker(tokens=0), victim(0, id="alice", active=False))
 
     assert failure is not None
     assert failure.code == FailureCode.SELF_TARGET
 
 
-def test_somebody_inactive_is_no_target() -> None:
+def test_an_inactive_player_is_no_target() -> None:
     assert codes(RULES, attacker(), victim(active=False)) == ["inactive_target"]
 
 
@@ -81,12 +81,12 @@ def test_too_few_tokens_name_the_price_and_the_balance() -> None:
 
 
 @pytest.mark.parametrize(
-    ("waited", "refused"), [(24 * HOUR - MOMENT, True), (24 * HOUR, False), (24 * HOUR + MOMENT, False)]
+    ("waited", "rejected"), [(24 * HOUR - MOMENT, True), (24 * HOUR, False), (24 * HOUR + MOMENT, False)]
 )
-def test_the_cooldown_is_over_exactly_at_its_end(waited: dt.timedelta, refused: bool) -> None:
+def test_the_cooldown_is_over_exactly_at_its_end(waited: dt.timedelta, rejected: bool) -> None:
     failure = first(RULES, attacker(spent=NOW - waited), victim())
 
-    assert (failure is not None) is refused
+    assert (failure is not None) is rejected
     if failure:
         assert failure.code == FailureCode.COOLDOWN
         assert failure.retry_at == NOW - waited + 24 * HOUR
@@ -115,7 +115,7 @@ def test_a_lowered_daily_limit_waits_until_enough_heists_have_left_the_day() -> 
     assert failure.retry_at == NOW + 19 * HOUR
 
 
-def test_a_daily_limit_of_nothing_lets_nobody_in() -> None:
+def test_a_daily_limit_of_zero_rejects_everybody() -> None:
     assert codes(Rules(max_heists_per_day=0), attacker(), victim()) == ["daily_limit"]
 
 
@@ -131,11 +131,11 @@ def test_the_pair_cooldown_looks_at_this_victim_alone_and_is_off_by_default() ->
     assert first(Rules(pair_cooldown_hours=30), met, victim()) is None
 
 
-@pytest.mark.parametrize(("waited", "refused"), [(48 * HOUR - MOMENT, True), (48 * HOUR, False)])
-def test_protection_is_over_exactly_at_its_end(waited: dt.timedelta, refused: bool) -> None:
+@pytest.mark.parametrize(("waited", "rejected"), [(48 * HOUR - MOMENT, True), (48 * HOUR, False)])
+def test_protection_is_over_exactly_at_its_end(waited: dt.timedelta, rejected: bool) -> None:
     failure = first(RULES, attacker(), victim(1000, (Loss(1, NOW - waited), Loss(1, NOW - 300 * HOUR))))
 
-    assert (failure is not None) is refused
+    assert (failure is not None) is rejected
     if failure:
         assert failure.code == FailureCode.PROTECTED
         assert failure.retry_at == NOW - waited + 48 * HOUR
@@ -149,7 +149,7 @@ def test_the_loss_limit_cuts_the_amount_last() -> None:
     assert codes(RULES, attacker(), victim(930, lost)) == []
 
 
-def test_an_exhausted_loss_limit_refuses_until_the_next_month() -> None:
+def test_an_exhausted_loss_limit_rejects_until_the_next_month() -> None:
     lost = (Loss(100, NOW - 60 * HOUR),)
 
     failure = first(RULES, attacker(), victim(900, lost))
@@ -177,7 +177,7 @@ def test_december_is_followed_by_january() -> None:
     assert rules.next_month(RULES, december) == dt.datetime(2027, 1, 1, tzinfo=dt.UTC)
 
 
-def test_a_preview_hears_every_no_in_the_order_of_the_table() -> None:
+def test_every_failure_is_found_in_the_order_of_the_table() -> None:
     numbers = Rules(max_heists_per_day=1, pair_cooldown_hours=48)
     busy = attacker(tokens=0, spent=NOW - HOUR, outcomes=outcomes(1, on="bob"))
 
@@ -196,7 +196,7 @@ def test_a_preview_hears_every_no_in_the_order_of_the_table() -> None:
 
 
 @pytest.mark.parametrize(("points", "expected"), [(2**53 - 1 - 50, []), (2**53 - 50, ["balance_full"])])
-def test_a_gain_beyond_the_largest_balance_is_refused(points: int, expected: list[str]) -> None:
+def test_a_gain_beyond_the_largest_balance_is_rejected(points: int, expected: list[str]) -> None:
     full = attacker()._replace(monthly_points=points)
 
     assert codes(RULES, full, victim(1000)) == expected
@@ -225,7 +225,7 @@ def test_the_rules_import_no_clock_no_orm_and_no_settings() -> None:
     }
 
 
-def test_a_window_of_no_hours_refuses_nobody_not_even_who_was_overtaken_on_the_way() -> None:
+def test_a_window_of_zero_hours_rejects_nobody_not_even_after_a_later_outcome() -> None:
     numbers = Rules(cooldown_hours=0, target_cooldown_hours=0, pair_cooldown_hours=0, monthly_loss_percent=100)
     later = NOW + MOMENT
 

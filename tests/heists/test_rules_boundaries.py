@@ -109,7 +109,7 @@ def test_each_window_rejects_until_its_exact_end(since: dt.timedelta) -> None:
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_the_later_of_two_meetings_starts_the_window(first: int) -> None:
+def test_the_later_of_two_outcomes_starts_the_window(first: int) -> None:
     times = (NOW - 2 * HOUR, NOW - 40 * HOUR)
     times = (times[first], times[1 - first])
 
@@ -119,7 +119,7 @@ def test_the_later_of_two_meetings_starts_the_window(first: int) -> None:
     assert [failure.retry_at for failure in pair + protected] == [NOW + HOUR, NOW + HOUR]
 
 
-def test_other_pairs_do_not_meet() -> None:
+def test_outcomes_of_other_pairs_do_not_count() -> None:
     mixed = outcomes(NOW - HOUR, on="carol") + outcomes(NOW - 4 * HOUR, on="bob")
 
     assert failed(with_rules(pair_cooldown_hours=3), attacker(outcomes=mixed), victim()) == []
@@ -140,7 +140,7 @@ def test_the_daily_limit_counts_a_rolling_day_without_its_first_moment(limit: in
         assert failed(numbers, attacker(outcomes=outcomes(edge, *shuffled[: limit - 1])), victim()) == []
 
 
-def test_a_limit_of_nothing_waits_a_day() -> None:
+def test_a_daily_limit_of_zero_waits_a_day() -> None:
     found = failed(with_rules(max_heists_per_day=0), attacker(), victim())
 
     assert found == [Failure(FailureCode.DAILY_LIMIT, NOW + 24 * HOUR)]
@@ -159,7 +159,7 @@ def test_the_points_needed_are_the_fewest_that_yield_a_point(percent: int, minim
     assert few == [Failure(FailureCode.INSUFFICIENT_POINTS, None, details)]
 
 
-def test_a_percentage_of_nothing_needs_a_hundred_points_and_still_yields_nothing() -> None:
+def test_a_percentage_of_zero_needs_a_hundred_points_and_still_yields_nothing() -> None:
     # Outside the setting's range, which only a check watches: a sentence rather than a crash.
     numbers = with_rules(steal_percentage=0, min_target_points=0)
 
@@ -216,7 +216,7 @@ def test_the_loss_limit_is_asked_after_a_loss_or_where_there_is_a_share(
     assert [failure.code for failure in failed(numbers, attacker(), victim(points, *losses))] == codes
 
 
-def test_a_loss_limit_of_nothing_rejects_where_there_is_a_share() -> None:
+def test_a_loss_limit_of_zero_rejects_where_there_is_a_share() -> None:
     found = failed(with_rules(monthly_loss_percent=0), attacker(), victim(20))
 
     assert found == [Failure(FailureCode.LOSS_LIMIT, dt.datetime(2026, 6, 1, tzinfo=dt.UTC))]

@@ -32,14 +32,13 @@ EXAMPLES = int(os.environ.get("STATE_MACHINE_EXAMPLES", "12"))
 
 
 class Model:
-    """What a player should have, counted with pencil and paper."""
+    """What a player should have, counted by the test."""
 
     def __init__(self, user: Any) -> None:
         self.user, self.active = user, True
         self.points, self.coins, self.tokens = 0, 0, 0
         self.lost = 0
         self.shield_until: dt.datetime | None = None
-        self.untold = False
 
 
 class Game(RuleBasedStateMachine):
@@ -51,7 +50,7 @@ class Game(RuleBasedStateMachine):
         self.clock = mock.patch("django.utils.timezone.now", lambda: self.now)
         self.clock.start()
         self.atomic = transaction.atomic()
-        # As TestCase marks its own, so that durable deeds may be played inside and undone afterwards.
+        # As TestCase marks its own, so that services, whose transactions are durable, run inside and are rolled back.
         setattr(self.atomic, "_from_testcase", True)  # noqa: B010
         self.atomic.__enter__()
         self.models: dict[Any, Model] = {}
@@ -146,7 +145,6 @@ class Game(RuleBasedStateMachine):
         if other.shield_until and self.now < other.shield_until:
             assert heist.status == HeistStatus.FAILED_SHIELD
             other.shield_until = None
-            other.untold = False
             return
         assert (answer.status_code, body["points_stolen"]) == (201, amount), body
         one.points += amount

@@ -1,4 +1,4 @@
-"""Each broken economy fails the conformance test that is for it."""
+"""Each broken economy fails the conformance test of its fault."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ from .plan import COMPLETE, EXCUSED, LEFT_OUT, MODULES, THRESHOLD, Stage, module
 
 RESULTS = ROOT / "var" / "mutants"
 # Any that needs the database and changes it in one transaction.
-FIRST_TEST = "tests/heists/services/test_tokens.py::test_a_grant_is_earned_recorded_and_told"
+FIRST_TEST = "tests/heists/services/test_tokens.py::test_a_grant_is_added_recorded_and_notified"
 
 
 @dataclass

@@ -37,7 +37,7 @@ class Mutant:
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """What stays the same while other lines of the module come and go."""
+        """Return what stays the same while other lines of the module change."""
         return self.module, self.function, self.was, self.becomes
 
     def diff(self, original: str) -> str:

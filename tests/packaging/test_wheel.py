@@ -56,12 +56,12 @@ def test_it_holds_a_compiled_catalogue_for_each_translation(names: set[str]) -> 
     assert {name.removesuffix(".po") + ".mo" for name in sources} <= names
 
 
-def test_it_has_one_version_and_the_changelog_tells_of_it(wheel: Path) -> None:
+def test_it_has_one_version_and_the_changelog_has_it(wheel: Path) -> None:
     assert wheel.name == f"heists-{heists.__version__}-py3-none-any.whl"
     assert f"## {heists.__version__}" in (ROOT / "CHANGELOG.md").read_text()
 
 
-def test_an_ordinary_checker_has_nothing_to_say(wheel: Path) -> None:
+def test_check_wheel_contents_finds_nothing(wheel: Path) -> None:
     assert "OK" in run(sys.executable, "-m", "check_wheel_contents", str(wheel), cwd=ROOT)
 
 

@@ -18,13 +18,13 @@ from heists.db.retry import retry_transient
 from heists.errors import HeistError, InactiveAccount, UnknownPlayer
 from heists.models import Heist, HeistNotification, TokenGrant
 from heists.services import buy_shield, execute_heist, expire_shields, grant_tokens
-from tests.factories import player, points_of, rewrite, tokens_of
+from tests.factories import bought_shield, player, points_of, tokens_of
 
 from .staging import BLOCKED, REJECTED, SUCCESS, concurrent_at
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.usefixtures("isolation", "audited")]
 
-HOUR, WEEK = dt.timedelta(hours=1), dt.timedelta(days=7)
+DAY, HOUR = dt.timedelta(days=1), dt.timedelta(hours=1)
 
 at_each_point_of_a_success = pytest.mark.parametrize("point", SUCCESS)
 at_each_point_of_a_blocked_heist = pytest.mark.parametrize("point", BLOCKED)
@@ -126,9 +126,8 @@ def test_a_heist_against_the_purchase_of_a_shield(point: str) -> None:
 
 @at_each_point_of_a_success
 def test_a_heist_against_the_expiry_of_a_shield(point: str) -> None:
-    alice, bob, now = player(tokens=1), player(points=1000, coins=50), timezone.now()
-    shield = buy_shield(player_id=bob.pk)
-    rewrite(shield, bought_at=now - WEEK - HOUR, expires_at=now - HOUR)
+    alice, bob = player(tokens=1), player(points=1000)
+    shield = bought_shield(bob, timezone.now() - 7 * DAY - HOUR)
 
     heist, expired = race(point, robbing(alice, bob), expire_shields)
 
@@ -139,8 +138,8 @@ def test_a_heist_against_the_expiry_of_a_shield(point: str) -> None:
 
 @at_each_point_of_a_blocked_heist
 def test_a_blocked_heist_against_a_second_attacker_of_the_same_victim(point: str) -> None:
-    alice, carol, bob = player(tokens=1), player(tokens=1), player(points=1000, coins=50)
-    buy_shield(player_id=bob.pk)
+    alice, carol, bob = player(tokens=1), player(tokens=1), player(points=1000)
+    bought_shield(bob, timezone.now() - HOUR)
 
     heists = race(point, robbing(alice, bob), robbing(carol, bob))
 

@@ -1,4 +1,4 @@
-"""The stage itself: a race that does not take place is a failure."""
+"""`staging` fails a test whose race does not take place."""
 
 from __future__ import annotations
 

@@ -16,17 +16,17 @@ from heists.models import HeistNotification, HeistToken
 from heists.queries import facts
 
 
-def test_the_crowd_has_every_kind_of_player(now: dt.datetime) -> None:
+def test_the_random_players_are_of_every_kind(now: dt.datetime) -> None:
     players = invent_players(500, rules=rules(), start=now, random=Random(1))
-    crowd = players[len(CAST) :]
+    random_players = players[len(CAST) :]
 
     assert [player.name for player in players[: len(CAST)]] == list(CAST)
     assert len({player.name for player in players}) == 500
-    assert any(player.email for player in crowd) and not all(player.email for player in crowd)
-    assert any(not player.active for player in crowd)
-    assert any(player.starting_points < rules().min_target_points for player in crowd)
-    assert any(player.attackable and not player.attacks for player in crowd)
-    assert all(player.starting_points < 60_000 for player in crowd)
+    assert any(player.email for player in random_players) and not all(player.email for player in random_players)
+    assert any(not player.active for player in random_players)
+    assert any(player.starting_points < rules().min_target_points for player in random_players)
+    assert any(player.attackable and not player.attacks for player in random_players)
+    assert all(player.starting_points < 60_000 for player in random_players)
 
 
 def test_players_join_before_the_first_heist_and_after_their_referrer(now: dt.datetime) -> None:

@@ -100,7 +100,7 @@ def test_the_filters_narrow_the_list(client: Client, auditor: Any) -> None:
     assert found(client, period="90", q=success.victim.username, status="SUCCESS") == {success.pk}
 
 
-def test_a_role_tells_who_robbed_from_who_was_robbed(client: Client, auditor: Any) -> None:
+def test_the_role_filter_separates_attackers_from_victims(client: Client, auditor: Any) -> None:
     alice, bob = player("alice", tokens=1, points=1000), player("bob", tokens=1, points=1000)
     by_alice = execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
     by_bob = execute_heist(attacker_id=bob.pk, victim_id=alice.pk)

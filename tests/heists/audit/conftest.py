@@ -1,4 +1,4 @@
-"""A database without its law, and four players."""
+"""A database without its constraints, and four players."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from .rows import DAY, NOW, unlock, user
 
 
 @pytest.fixture
-def law_off(db: None) -> Iterator[Callable[[], None]]:
-    """Return a function that takes the law out of the database until the test's transaction is rolled back."""
+def constraints_off(db: None) -> Iterator[Callable[[], None]]:
+    """Return a function that drops constraints and triggers until the test's transaction is rolled back."""
     yield unlock
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
@@ -22,8 +22,8 @@ def law_off(db: None) -> Iterator[Callable[[], None]]:
 
 
 @pytest.fixture
-def people(law_off: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+def people(constraints_off: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """Four players without rows of any other table, in a database that takes any row, a day after `NOW`."""
     monkeypatch.setattr(timezone, "now", lambda: NOW + DAY)
-    law_off()
+    constraints_off()
     return SimpleNamespace(**{name: user(name) for name in ("alice", "bob", "carol", "dora")})

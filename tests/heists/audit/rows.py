@@ -1,4 +1,4 @@
-"""Rows for the audit, written past the law of the database: any row that an owner of the database could write."""
+"""Rows for the audit, written past the constraints: any row that an owner of the database could write."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NOW = dt.datetime(2026, 5, 20, 12, tzinfo=dt.UTC)
 
 
 def unlock() -> None:
-    """Take the law out of the database, until the test's transaction is rolled back."""
+    """Drop constraints and triggers, until the test's transaction is rolled back."""
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute("PRAGMA ignore_check_constraints = ON")
@@ -39,7 +39,7 @@ def unlock() -> None:
                 cursor.execute(f'DROP {kind} "{name}"')
             return
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        # Neither foreign keys nor triggers are asked from here on.
+        # Turns foreign keys and triggers off.
         cursor.execute("SET LOCAL session_replication_role = replica")
         cursor.execute(
             "SELECT conrelid::regclass::text, conname FROM pg_constraint"

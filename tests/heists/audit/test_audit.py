@@ -1,4 +1,4 @@
-"""The audit names every row that was corrupted, whoever did it, and nothing in an honest world."""
+"""The audit reports every corrupted row, and nothing where all rows are correct."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from heists.rules import RULE_FIELDS
 from heists.services import execute_heist
 from tests.factories import player
 
-# What is corrupted, by the check that has to name it. The names in braces are those of `world`.
+# What is corrupted, by the check that has to name it. The names in braces are attributes of `world`.
 CORRUPTIONS: dict[str, str] = {
-    # the law
+    # constraints
     "heists_token_never_negative": (
         "UPDATE heists_heisttoken SET balance = -1, total_spent = total_earned + 1 {of_alice}"
     ),
@@ -82,12 +82,12 @@ CORRUPTIONS: dict[str, str] = {
     ),
     "heist_attacker_tokens": "UPDATE heists_heist SET attacker_tokens = 0 WHERE id = {success}",
     "heist_deleted": "DELETE FROM heists_heist WHERE id = {cooldown}",
-    # windows
+    # cooldowns
     "window_cooldown": "UPDATE heists_heist SET attacker_id = {alice} WHERE id = {blocked}",
     "window_protection": "UPDATE heists_heist SET victim_id = {bob} WHERE id = {blocked}",
     "window_pair": "UPDATE heists_heist SET attacker_id = {alice}, victim_id = {bob} WHERE id = {blocked}",
     "window_day": "UPDATE heists_heist SET attacker_id = {alice} WHERE id = {blocked}",
-    # traces
+    # side effects
     "transfer_events": "DELETE FROM {events} WHERE reference = 'heist:{success}' AND points < 0",
     "event_without_heist": "UPDATE {events} SET reference = 'heist:99999' WHERE reference = 'heist:{success}'",
     "balance_ledger": "UPDATE gamification_playerprofile SET monthly_points = monthly_points + 1 {of_alice}",
@@ -118,7 +118,7 @@ BUILT_IN = {
 
 @pytest.fixture
 def world(db: Any, settings: Any) -> SimpleNamespace:
-    """An honest world with one of everything: a success, a block, rejections, shields, emails."""
+    """Correct rows with one of everything: a success, a block, rejections, shields, emails."""
     settings.HEISTS = settings.HEISTS | {"PAIR_COOLDOWN_HOURS": 48, "MAX_HEISTS_PER_DAY": 1}
     settings.TIME_ZONE = "Pacific/Auckland"
     alice = player("alice", points=500, tokens=3, email="alice@example.com")
@@ -177,9 +177,9 @@ def world(db: Any, settings: Any) -> SimpleNamespace:
 
 
 @pytest.fixture
-def corrupted(world: SimpleNamespace, law_off: Callable[[], None]) -> Any:
+def corrupted(world: SimpleNamespace, constraints_off: Callable[[], None]) -> Any:
     def corrupt(sql: str) -> SimpleNamespace:
-        law_off()
+        constraints_off()
         with connection.cursor() as cursor:
             cursor.execute(sql.format(**vars(world)))
         return world
@@ -193,7 +193,7 @@ def found_by(code: str) -> list[audit.Difference]:
         return list(check.differences(data))
 
 
-def test_an_honest_world_has_no_difference(world: SimpleNamespace) -> None:
+def test_correct_rows_have_no_difference(world: SimpleNamespace) -> None:
     out = StringIO()
 
     call_command("audit_heists", stdout=out)
@@ -257,7 +257,7 @@ def test_machines_read_the_differences_as_json(corrupted: Any) -> None:
     assert document["differences"][0]["ids"] == {"heist": world.blocked, "victim": world.dora}
 
 
-def test_only_so_many_of_a_kind_are_printed_but_all_are_counted(corrupted: Any) -> None:
+def test_at_most_limit_of_a_kind_are_printed_but_all_are_counted(corrupted: Any) -> None:
     corrupted("UPDATE heists_heisttoken SET last_earned_at = NULL WHERE last_earned_at IS NOT NULL")
     out = StringIO()
 
@@ -270,7 +270,7 @@ def test_only_so_many_of_a_kind_are_printed_but_all_are_counted(corrupted: Any) 
     assert lines[-1].endswith(": 4 differences.")
 
 
-def test_the_books_stay_right_when_either_side_deletes_the_account(world: SimpleNamespace) -> None:
+def test_the_audit_finds_nothing_after_either_side_deletes_the_account(world: SimpleNamespace) -> None:
     from django.contrib.auth import get_user_model
 
     get_user_model().objects.get(pk=world.bob).delete()
@@ -284,7 +284,7 @@ def test_the_books_stay_right_when_either_side_deletes_the_account(world: Simple
     assert "no difference" in out.getvalue()
 
 
-def test_a_host_without_point_events_is_told_that_they_were_skipped(world: SimpleNamespace, monkeypatch: Any) -> None:
+def test_a_host_without_point_events_is_reported_as_skipped(world: SimpleNamespace, monkeypatch: Any) -> None:
     monkeypatch.setattr("gamification.economy.GamificationEconomy.point_events", lambda self, ids: None)
     out = StringIO()
 

@@ -1,4 +1,4 @@
-"""The audit reports nothing on honest rows: under clocks a second apart, and under every setting at its edges."""
+"""The audit reports nothing on correct rows: under clocks a second apart, and under every setting at its edges."""
 
 from __future__ import annotations
 

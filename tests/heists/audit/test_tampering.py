@@ -67,7 +67,15 @@ def test_a_deleted_heist_is_named(world: SimpleNamespace, kind: str, thorough: b
         run("UPDATE heists_heistnotification SET heist_id = NULL WHERE heist_id = %s", heist.pk)
         run("DELETE FROM heists_heist WHERE id = %s", heist.pk)
 
-    assert audited()["heist_deleted"] == 1
+    found = audited()
+    assert found
+    # An outcome spent a token; a success also left point events.
+    expected = {
+        "rejection": {"heist_deleted"},
+        "blocked": {"token_spent"},
+        "success": {"token_spent", "event_without_heist"},
+    }
+    assert expected[kind] <= found.keys()
 
 
 def test_a_heist_deleted_on_sqlite_with_its_triggers_on_is_named(world: SimpleNamespace) -> None:
@@ -123,7 +131,7 @@ def test_a_tampering_is_named(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_honest_world_stays_honest_through_deletions_retention_and_a_flush(settings: Any) -> None:
+def test_deletions_retention_and_a_flush_leave_no_difference(settings: Any) -> None:
     settings.HEISTS = settings.HEISTS | {
         "RETENTION_READ_DAYS": 20,
         "RETENTION_UNREAD_DAYS": 25,

@@ -1,4 +1,4 @@
-"""Connections that are of no more use, each met on a real PostgreSQL: closed, and used no second time."""
+"""Connections that are of no more use, on a real PostgreSQL: each is closed and not used again."""
 
 from __future__ import annotations
 
@@ -164,7 +164,9 @@ def test_a_transaction_that_takes_too_long_is_rolled_back_and_done_again(
     ],
     ids=["shield", "preference", "read", "expire"],
 )
-def test_so_does_every_other_service(happens: Callable[[], None], call: Callable[[Any], Any]) -> None:
+def test_every_other_service_goes_on_on_a_new_connection(
+    happens: Callable[[], None], call: Callable[[Any], Any]
+) -> None:
     user = player(coins=100, tokens=1)
     happens()
 
@@ -173,7 +175,7 @@ def test_so_does_every_other_service(happens: Callable[[], None], call: Callable
 
 @pytest.mark.usefixtures("narrow_again")
 @useless
-def test_a_page_that_meets_it_is_whole_or_says_when_to_come_again(happens: Callable[[], None]) -> None:
+def test_a_page_is_complete_or_a_503_with_retry_after(happens: Callable[[], None]) -> None:
     user = player(tokens=1)
     secret = get_token_model().objects.create(user=user)[1]
     api = APIClient(raise_request_exception=False)
@@ -223,7 +225,7 @@ def test_a_statement_that_waits_too_long_is_busy_on_the_same_connection(setting:
     assert execute_heist(attacker_id=alice.pk, victim_id=bob.pk).status == HeistStatus.SUCCESS
 
 
-def test_a_column_that_is_missing_is_no_busy_server() -> None:
+def test_a_missing_column_is_not_busy() -> None:
     alice, bob = player(tokens=1), player(points=1000)
     beside("ALTER TABLE heists_heist RENAME COLUMN ip_address TO lost")
     try:

@@ -39,7 +39,7 @@ drivers = pytest.mark.parametrize("driver", [Psycopg3Error, Psycopg2Error])
 
 @drivers
 @pytest.mark.parametrize("code", ["40001", "40P01"])
-def test_losing_to_others_is_transient(driver: Any, code: str) -> None:
+def test_a_deadlock_or_serialization_failure_is_transient(driver: Any, code: str) -> None:
     error = caused(OperationalError, driver(code))
 
     assert retry.is_transient(error) and retry.is_temporary(error)
@@ -62,7 +62,9 @@ def test_a_connection_of_no_more_use(driver: Any, kind: Any, code: str | None) -
 
 @drivers
 @pytest.mark.parametrize(("function", "useless"), [("RevalidateCachedQuery", True), ("transformLockingClause", False)])
-def test_an_outdated_plan_is_told_from_what_is_not_supported(driver: Any, function: str, useless: bool) -> None:
+def test_an_outdated_plan_is_distinguished_from_a_feature_that_is_not_supported(
+    driver: Any, function: str, useless: bool
+) -> None:
     error = caused(NotSupportedError, driver("0A000", function))
 
     assert retry.is_connection_useless(error) == retry.is_temporary(error) == useless
@@ -70,7 +72,7 @@ def test_an_outdated_plan_is_told_from_what_is_not_supported(driver: Any, functi
 
 @drivers
 @pytest.mark.parametrize("code", ["53200", "53300", "55P03", "57014"])
-def test_what_passes_without_a_new_connection(driver: Any, code: str) -> None:
+def test_a_temporary_error_that_needs_no_new_connection(driver: Any, code: str) -> None:
     error = caused(OperationalError, driver(code))
 
     assert retry.is_temporary(error)
@@ -91,7 +93,7 @@ def test_what_passes_without_a_new_connection(driver: Any, code: str) -> None:
         (InternalError, "XX000"),
     ],
 )
-def test_a_defect_passes_not(driver: Any, kind: Any, code: str | None) -> None:
+def test_a_defect_is_not_temporary(driver: Any, kind: Any, code: str | None) -> None:
     assert not retry.is_temporary(caused(kind, driver(code)))
 
 

@@ -53,7 +53,7 @@ def my_backend() -> int:
     return backend
 
 
-def test_a_deadlock_is_tried_again() -> None:
+def test_a_deadlock_is_retried() -> None:
     alice, bob = player(), player()
     tries: list[str] = []
 
@@ -79,7 +79,7 @@ def test_a_deadlock_is_tried_again() -> None:
     assert len(tries) == 3
 
 
-def test_a_serialization_failure_at_commit_is_tried_again() -> None:
+def test_a_serialization_failure_at_commit_is_retried() -> None:
     connection.close()
     options = connection.settings_dict.setdefault("OPTIONS", {})
     options["isolation_level"] = psycopg.IsolationLevel.SERIALIZABLE
@@ -326,7 +326,7 @@ def test_an_unreachable_database_is_a_503_problem_and_the_next_request_works(mon
     assert Heist.objects.count() == 1
 
 
-def test_an_unknown_outcome_does_not_invite_a_client_to_repeat_it(request: pytest.FixtureRequest) -> None:
+def test_an_unknown_outcome_has_no_retry_after(request: pytest.FixtureRequest) -> None:
     alice, bob = player(tokens=2), player(points=1000)
     post = rob_by_http(alice, bob)
     request.getfixturevalue("lost_after_commit")

@@ -1,4 +1,4 @@
-"""Emails over a real SMTP connection that works, refuses, drops or hangs."""
+"""Emails over a real SMTP connection that works, is rejected, drops or hangs."""
 
 from __future__ import annotations
 
@@ -326,7 +326,7 @@ def test_an_email_costs_at_most_seven_statements(
         assert deliver_due_emails().sent == number
 
 
-def test_an_email_deleted_with_its_player_while_it_is_sent_disturbs_no_other(
+def test_an_email_deleted_with_its_player_while_it_is_sent_affects_no_other(
     mail_server: MailServer, email_to: EmailTo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     user, fine = bob(), email_to(player("carol", email="carol@example.com"))

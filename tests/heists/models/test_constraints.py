@@ -1,4 +1,4 @@
-"""The law in `models.py`, attacked with plain SQL on both databases."""
+"""The constraints of `heists/models/` reject plain SQL, on both databases."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tests.factories import player, without_triggers
 pytestmark = pytest.mark.django_db
 
 
-def refused_without_triggers(sql: str, *params: Any) -> str:
-    """Run the statement past the triggers, and return the name or words the database rejects it with."""
+def rejection_without_triggers(sql: str, *params: Any) -> str:
+    """Run the statement without triggers, and return the constraint's name, or the database's message."""
     with without_triggers():
-        return refused(sql, *params)
+        return rejected_by(sql, *params)
 
 
-def refused(sql: str, *params: Any) -> str:
-    """Run the statement, and return the name or words the database rejects it with."""
+def rejected_by(sql: str, *params: Any) -> str:
+    """Run the statement, and return the name of the constraint that rejects it, or the database's message."""
     with pytest.raises(IntegrityError) as caught, transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(sql, params)
         connection.check_constraints()
@@ -61,8 +61,8 @@ def rejection(success: Heist) -> Heist:
         ("victim_id = attacker_id", "heists_heist_not_oneself"),
     ],
 )
-def test_a_success_can_not_be_bent(success: Heist, assignment: str, constraint: str) -> None:
-    assert constraint in refused_without_triggers(f"UPDATE heists_heist SET {assignment} WHERE id = %s", success.pk)
+def test_an_inconsistent_success_is_rejected(success: Heist, assignment: str, constraint: str) -> None:
+    assert constraint in rejection_without_triggers(f"UPDATE heists_heist SET {assignment} WHERE id = %s", success.pk)
 
 
 @pytest.mark.parametrize(
@@ -79,10 +79,10 @@ def test_a_success_can_not_be_bent(success: Heist, assignment: str, constraint: 
         ("attacker_id = victim_id", "heists_heist_not_oneself"),
     ],
 )
-def test_a_rejection_can_not_be_bent(rejection: Heist, assignment: str, constraint: str) -> None:
+def test_an_inconsistent_rejection_is_rejected(rejection: Heist, assignment: str, constraint: str) -> None:
     HeistToken.objects.create(user_id=rejection.victim_id)
 
-    assert constraint in refused_without_triggers(f"UPDATE heists_heist SET {assignment} WHERE id = %s", rejection.pk)
+    assert constraint in rejection_without_triggers(f"UPDATE heists_heist SET {assignment} WHERE id = %s", rejection.pk)
 
 
 def test_robbing_oneself_is_written_only_as_an_invalid_target() -> None:
@@ -92,7 +92,7 @@ def test_robbing_oneself_is_written_only_as_an_invalid_target() -> None:
 
     assert heist.status == HeistStatus.FAILED_INVALID_TARGET
     statement = "UPDATE heists_heist SET status = 'FAILED_COOLDOWN' WHERE id = %s"
-    assert "heists_heist_not_oneself" in refused_without_triggers(statement, heist.pk)
+    assert "heists_heist_not_oneself" in rejection_without_triggers(statement, heist.pk)
 
 
 @pytest.mark.parametrize(
@@ -104,24 +104,24 @@ def test_robbing_oneself_is_written_only_as_an_invalid_target() -> None:
         ("total_spent = total_spent - 1", "heists_token_balance_adds_up"),
     ],
 )
-def test_a_token_balance_can_not_be_bent(success: Heist, assignment: str, constraint: str) -> None:
+def test_an_inconsistent_token_balance_is_rejected(success: Heist, assignment: str, constraint: str) -> None:
     statement = f"UPDATE heists_heisttoken SET {assignment} WHERE user_id = %s"
 
-    assert constraint in refused(statement, success.attacker_id)
+    assert constraint in rejected_by(statement, success.attacker_id)
 
 
 def test_a_notification_is_of_a_known_type_and_not_sent_without_a_time(success: Heist) -> None:
-    assert "type_known" in refused("UPDATE heists_heistnotification SET type = 'GOSSIP'")
-    assert "sent_has_time" in refused("UPDATE heists_heistnotification SET email_sent = true")
+    assert "type_known" in rejected_by("UPDATE heists_heistnotification SET type = 'GOSSIP'")
+    assert "sent_has_time" in rejected_by("UPDATE heists_heistnotification SET email_sent = true")
 
 
 def test_a_grant_is_positive_known_and_once_per_source() -> None:
     alice = player("alice", tokens=1)
     insert = "INSERT INTO heists_tokengrant (player_id, amount, reason, source) VALUES (%s, %s, %s, %s)"
 
-    assert "amount" in refused(insert, alice.pk, 0, "STAFF", "a")
-    assert "reason_known" in refused(insert, alice.pk, 1, "KINDNESS", "b")
-    assert "source" in refused(insert, alice.pk, 1, "STAFF", f"test:{alice.pk}")
+    assert "amount" in rejected_by(insert, alice.pk, 0, "STAFF", "a")
+    assert "reason_known" in rejected_by(insert, alice.pk, 1, "KINDNESS", "b")
+    assert "source" in rejected_by(insert, alice.pk, 1, "STAFF", f"test:{alice.pk}")
 
 
 @pytest.mark.parametrize(
@@ -133,15 +133,15 @@ def test_a_grant_is_positive_known_and_once_per_source() -> None:
     ],
 )
 def test_grants_and_rules_can_not_be_edited_by_sql(success: Heist, statement: str) -> None:
-    assert "append-only" in refused(statement)
+    assert "append-only" in rejected_by(statement)
 
 
 def test_grants_and_rules_can_not_be_edited_by_the_orm(success: Heist) -> None:
     for model in (TokenGrant, RuleSet):
         row = model.objects.get()
-        for deed in (row.save, row.delete, model.objects.all().delete, lambda m=model: m.objects.update(pk=1)):
+        for write in (row.save, row.delete, model.objects.all().delete, lambda m=model: m.objects.update(pk=1)):
             with pytest.raises(AppendOnlyError):
-                deed()
+                write()
 
 
 def test_the_member_of_staff_who_granted_may_be_deleted(django_user_model: Any) -> None:
@@ -172,7 +172,7 @@ def test_a_shield_is_used_or_expired_never_both(success: Heist) -> None:
     for assignment in ("used_at = bought_at, expired_at = bought_at", "used_by_id = %s", "expires_at = bought_at"):
         params = [success.pk] if "%s" in assignment else []
         statement = f"UPDATE heists_shield SET {assignment} WHERE id = %s"
-        assert "heists_shield" in refused(statement, *params, shield.pk)
+        assert "heists_shield" in rejected_by(statement, *params, shield.pk)
 
 
 def test_a_player_is_the_attacker_of_one_heist_for_each_key() -> None:
@@ -180,13 +180,13 @@ def test_a_player_is_the_attacker_of_one_heist_for_each_key() -> None:
     execute_heist(attacker_id=alice.pk, victim_id=bob.pk, idempotency_key="k")
     other = execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
 
-    assert "idempotency" in refused_without_triggers(
+    assert "idempotency" in rejection_without_triggers(
         "UPDATE heists_heist SET idempotency_key = 'k' WHERE id = %s", other.pk
     )
 
 
-def test_nobody_has_no_tokens() -> None:
-    words = refused("INSERT INTO heists_heisttoken (user_id, balance, total_earned) VALUES (999999, 1, 1)")
+def test_a_token_row_needs_a_user() -> None:
+    words = rejected_by("INSERT INTO heists_heisttoken (user_id, balance, total_earned) VALUES (999999, 1, 1)")
 
     assert "auth_user" in words
 
@@ -202,9 +202,9 @@ class TestPlainSqlOnPostgreSQL:
             " WHERE id = %s"
         )
 
-        assert refused(statement, stranger.pk, success.pk) == "heists_heist_attacker_token_fk"
+        assert rejected_by(statement, stranger.pk, success.pk) == "heists_heist_attacker_token_fk"
 
-    def test_deleting_the_attacker_takes_their_rows_and_keeps_the_victims_news(self, success: Heist) -> None:
+    def test_deleting_the_attacker_takes_their_rows_and_keeps_the_victims_notifications(self, success: Heist) -> None:
         with connection.cursor() as cursor:
             cursor.execute("DELETE FROM auth_user WHERE id = %s", [success.attacker_id])
             connection.check_constraints()
@@ -212,10 +212,10 @@ class TestPlainSqlOnPostgreSQL:
         assert not Heist.objects.exists()
         assert not HeistToken.objects.exists()
         assert not TokenGrant.objects.exists()
-        told = HeistNotification.objects.get()
-        assert (told.user_id, told.heist_id) == (success.victim_id, None)
+        notification = HeistNotification.objects.get()
+        assert (notification.user_id, notification.heist_id) == (success.victim_id, None)
 
-    def test_deleting_the_victim_takes_the_heist_and_remembers_the_token(self, success: Heist) -> None:
+    def test_deleting_the_victim_takes_the_heist_and_keeps_the_spent_token(self, success: Heist) -> None:
         with connection.cursor() as cursor:
             cursor.execute("DELETE FROM auth_user WHERE id = %s", [success.victim_id])
             connection.check_constraints()
@@ -227,16 +227,16 @@ class TestPlainSqlOnPostgreSQL:
     def test_a_token_row_of_an_attacker_can_not_be_deleted_alone(self, success: Heist) -> None:
         statement = "DELETE FROM heists_heisttoken WHERE user_id = %s"
 
-        assert "append-only while both players exist" in refused(statement, success.attacker_id)
+        assert "append-only while both players exist" in rejected_by(statement, success.attacker_id)
 
 
-def test_deleting_the_victim_through_django_remembers_the_token_too(success: Heist) -> None:
+def test_deleting_the_victim_through_django_keeps_the_spent_token_too(success: Heist) -> None:
     success.victim.delete()
 
     token = HeistToken.objects.get()
     assert (token.balance, token.total_spent, token.spent_on_deleted) == (2, 1, 1)
 
 
-def test_a_text_that_is_no_number_moves_nothing(success: Heist) -> None:
+def test_a_text_that_is_no_number_is_rejected(success: Heist) -> None:
     with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("UPDATE heists_heist SET points_stolen = 'many'")

@@ -1,4 +1,4 @@
-"""A cache that is away costs time, and one line in the log until it answers again."""
+"""A cache that is down costs time, and one line in the log until it answers again."""
 
 from __future__ import annotations
 

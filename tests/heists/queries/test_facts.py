@@ -1,4 +1,4 @@
-"""The facts come from a statement that is compiled once; its values never outlive the question (spec section 4)."""
+"""The facts are read by a statement that is compiled once; no value of one call reaches the next."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def read(attacker: Any, *victims: Any, economy: Economy | None = None, now: dt.d
     )
 
 
-def test_each_question_is_about_its_own_players() -> None:
+def test_each_query_reads_its_own_players() -> None:
     alice, bob, cid = player(tokens=1, points=10), player(tokens=2, points=20), player(tokens=3, points=30)
 
     for attacker, *victims in ((alice, bob), (bob, cid), (cid, alice), (cid, bob, alice), (alice, bob, cid)):
@@ -74,7 +74,7 @@ def test_each_question_is_about_its_own_players() -> None:
                 assert token is not None and token.balance == points // 10
 
 
-def test_each_question_has_its_own_windows() -> None:
+def test_each_query_has_its_own_windows() -> None:
     alice, bob = player(tokens=1), player(points=1000)
     execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
     now = timezone.now()
@@ -83,7 +83,7 @@ def test_each_question_has_its_own_windows() -> None:
         assert len(read(alice, bob, now=now + dt.timedelta(days=days)).attacker.outcomes) == outcomes
 
 
-def test_a_host_whose_query_set_changes_is_asked_anew() -> None:
+def test_a_queryset_that_changes_is_compiled_again() -> None:
     economy, alice, bob = Season(), player(points=100), player("banned in 7", points=200)
 
     for bonus in (0, 5, 7, 0):
@@ -93,7 +93,7 @@ def test_a_host_whose_query_set_changes_is_asked_anew() -> None:
         assert (bob.pk in seen.players) == (bonus != 7)
 
 
-def test_a_host_whose_values_have_no_hash_is_asked_anew() -> None:
+def test_a_queryset_with_a_value_without_a_hash_is_compiled_each_time() -> None:
     economy, alice, bob = Lists(), player(), player()
 
     for names in (["a" * 100 + "b"], ["a" * 100 + "c"]):
@@ -101,7 +101,7 @@ def test_a_host_whose_values_have_no_hash_is_asked_anew() -> None:
         assert read(alice, bob, economy=economy).attacker.user.names == names
 
 
-def test_a_host_without_players_knows_nobody() -> None:
+def test_an_economy_without_players_has_no_attacker() -> None:
     with pytest.raises(UnknownPlayer):
         read(player(), player(), economy=Nobody())
 

@@ -152,7 +152,7 @@ def test_losses_of_the_attacker_are_no_outcomes_and_outcomes_of_the_victim_no_lo
 
 
 @pytest.mark.django_db
-def test_an_attacker_who_asks_about_themselves_has_each_outcome_and_loss_once(clock: Clock, settings: Any) -> None:
+def test_facts_of_oneself_have_each_outcome_and_loss_once(clock: Clock, settings: Any) -> None:
     in_force(settings, COOLDOWN_HOURS=0, TARGET_COOLDOWN_HOURS=0, MONTHLY_LOSS_PERCENT=100)
     me, other = player(points=1000, tokens=9), player(points=1000, tokens=9)
     for robber, robbed in ((me, other), (other, me), (me, other), (other, me), (other, me)):

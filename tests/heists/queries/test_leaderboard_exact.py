@@ -71,7 +71,7 @@ def expected(rows: list[tuple[Any, Any, int, dt.datetime]], side: int, places: i
 
 
 @pytest.mark.parametrize("side", [0, 1], ids=["attackers", "victims"])
-def test_two_thousand_before_the_winner(side: int) -> None:
+def test_the_winner_is_found_behind_two_thousand_others(side: int) -> None:
     early, late, (winner, other) = people(1001 * 2 + 2)[:1001], [], (None, None)
     users = list(get_user_model().objects.order_by("pk"))
     early, late, winner, other = users[:1001], users[1001:2002], users[2002], users[2003]

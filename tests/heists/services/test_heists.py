@@ -1,4 +1,4 @@
-"""The deed, from the service down to every row it writes (spec sections 3, 4 and 5)."""
+"""execute_heist, and every row it writes (docs/specification.md, "The rules")."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def rules_in_force(settings: Any, **numbers: Any) -> None:
 
 
 def backdate(heist: Heist, by: dt.timedelta) -> None:
-    """Let the heist, and the spending that went with it, have happened earlier."""
+    """Move the heist, and the time when its token was spent, into the past."""
     rewrite(heist, created_at=heist.created_at - by)
     if heist.is_outcome:
         HeistToken.objects.filter(user=heist.attacker_id).update(last_spent_at=heist.created_at - by)
 
 
-def test_a_success_moves_points_spends_the_token_and_tells_both() -> None:
+def test_a_success_moves_points_spends_the_token_and_notifies_both() -> None:
     alice, bob = player("alice", points=10, tokens=2), player("bob", points=1700)
 
     heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk, ip_address="192.0.2.7")
@@ -63,10 +63,10 @@ def test_the_metadata_says_who_how_many_and_until_when_the_victim_is_safe() -> N
 
     heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
 
-    told = bob.heist_notifications.get().metadata
-    safe_until = dt.datetime.fromisoformat(told.pop("protection_until"))
+    notification = bob.heist_notifications.get().metadata
+    safe_until = dt.datetime.fromisoformat(notification.pop("protection_until"))
     assert abs(safe_until - heist.created_at - 48 * HOUR) < dt.timedelta(milliseconds=1)
-    assert told == {
+    assert notification == {
         "attacker_id": alice.pk,
         "attacker_name": "alice",
         "victim_id": bob.pk,
@@ -75,14 +75,14 @@ def test_the_metadata_says_who_how_many_and_until_when_the_victim_is_safe() -> N
     }
 
 
-def test_an_address_for_a_name_is_told_to_nobody() -> None:
+def test_a_name_that_is_an_address_is_shown_to_nobody() -> None:
     alice, bob = player("alice@example.com", tokens=1), player("bob", points=1000)
 
     execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
 
-    told = bob.heist_notifications.get()
-    assert "@" not in told.message + str(told.metadata)
-    assert f"Player {alice.pk}" in told.message
+    notification = bob.heist_notifications.get()
+    assert "@" not in notification.message + str(notification.metadata)
+    assert f"Player {alice.pk}" in notification.message
 
 
 def rejected(heist: Heist, code: FailureCode) -> None:
@@ -98,7 +98,7 @@ def rejected(heist: Heist, code: FailureCode) -> None:
     assert not PointEvent.objects.filter(reference=f"heist:{heist.pk}").exists()
 
 
-def test_question_2_somebody_else() -> None:
+def test_robbing_oneself_is_rejected() -> None:
     alice = player("alice", points=500, tokens=1)
 
     heist = execute_heist(attacker_id=alice.pk, victim_id=alice.pk)
@@ -107,13 +107,13 @@ def test_question_2_somebody_else() -> None:
     assert heist.victim_points_before == heist.attacker_points_before == 500
 
 
-def test_question_3_an_active_player() -> None:
+def test_an_inactive_victim_is_rejected() -> None:
     alice, bob = player("alice", tokens=1), player("bob", points=500, is_active=False)
 
     rejected(execute_heist(attacker_id=alice.pk, victim_id=bob.pk), FailureCode.INACTIVE_TARGET)
 
 
-def test_question_4_enough_tokens_and_a_first_attempt_makes_the_token_row() -> None:
+def test_too_few_tokens_are_rejected_and_a_first_attempt_makes_the_token_row() -> None:
     alice, bob = player("alice"), player("bob", points=500)
 
     rejected(execute_heist(attacker_id=alice.pk, victim_id=bob.pk), FailureCode.INSUFFICIENT_TOKENS)
@@ -121,7 +121,7 @@ def test_question_4_enough_tokens_and_a_first_attempt_makes_the_token_row() -> N
     assert tokens_of(alice).balance == 0
 
 
-def test_question_5_the_cooldown_from_the_last_spending() -> None:
+def test_the_cooldown_runs_from_the_last_spent_token() -> None:
     alice, bob, carol = player("alice", tokens=2), player("bob", points=500), player("carol", points=500)
     first = execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
 
@@ -133,7 +133,7 @@ def test_question_5_the_cooldown_from_the_last_spending() -> None:
     assert execute_heist(attacker_id=alice.pk, victim_id=carol.pk).status == HeistStatus.SUCCESS
 
 
-def test_question_6_the_daily_limit(settings: Any) -> None:
+def test_an_outcome_beyond_the_daily_limit_is_rejected(settings: Any) -> None:
     rules_in_force(settings, MAX_HEISTS_PER_DAY=2, COOLDOWN_HOURS=0)
     alice = player("alice", tokens=5)
     first, *_ = [execute_heist(attacker_id=alice.pk, victim_id=player(points=500).pk) for _ in range(2)]
@@ -146,7 +146,7 @@ def test_question_6_the_daily_limit(settings: Any) -> None:
     assert execute_heist(attacker_id=alice.pk, victim_id=player(points=500).pk).status == HeistStatus.SUCCESS
 
 
-def test_question_7_the_pair_cooldown(settings: Any) -> None:
+def test_the_pair_cooldown_rejects_the_same_pair_alone(settings: Any) -> None:
     rules_in_force(settings, PAIR_COOLDOWN_HOURS=72, COOLDOWN_HOURS=0, TARGET_COOLDOWN_HOURS=0)
     alice, dora, bob = player("alice", tokens=3), player("dora", tokens=1), player("bob", points=500)
     first = execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
@@ -158,7 +158,7 @@ def test_question_7_the_pair_cooldown(settings: Any) -> None:
     assert execute_heist(attacker_id=dora.pk, victim_id=bob.pk).status == HeistStatus.SUCCESS
 
 
-def test_question_8_the_victims_protection() -> None:
+def test_a_protected_victim_is_rejected() -> None:
     alice, dora, bob = player("alice", tokens=1), player("dora", tokens=1), player("bob", points=500)
     first = execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
 
@@ -170,13 +170,13 @@ def test_question_8_the_victims_protection() -> None:
 
 
 @pytest.mark.parametrize("points", [0, 15, 19])
-def test_question_9_enough_points(points: int) -> None:
+def test_a_victim_with_too_few_points_is_rejected(points: int) -> None:
     alice, bob = player("alice", tokens=1), player("bob", points=points)
 
     rejected(execute_heist(attacker_id=alice.pk, victim_id=bob.pk), FailureCode.INSUFFICIENT_POINTS)
 
 
-def test_question_10_the_victims_monthly_loss_limit(settings: Any) -> None:
+def test_the_monthly_loss_limit_cuts_the_amount_and_then_rejects(settings: Any) -> None:
     rules_in_force(settings, TARGET_COOLDOWN_HOURS=0)
     bob = player("bob", points=1000)
     robbers = [player(tokens=1) for _ in range(4)]
@@ -190,7 +190,7 @@ def test_question_10_the_victims_monthly_loss_limit(settings: Any) -> None:
     assert points_of(bob) == 900
 
 
-def test_question_11_a_live_shield_takes_the_token_and_no_points() -> None:
+def test_a_live_shield_takes_the_token_and_no_points() -> None:
     alice, bob = player("alice", points=5, tokens=1), player("bob", points=500)
     shield = Shield.objects.create(player=bob, cost=50, expires_at=timezone.now() + HOUR)
 
@@ -203,9 +203,9 @@ def test_question_11_a_live_shield_takes_the_token_and_no_points() -> None:
     assert (shield.used_by, shield.used_at) == (heist, heist.created_at)
     token = tokens_of(alice)
     assert (token.balance, token.last_spent_at) == (0, heist.created_at)
-    told = HeistNotification.objects.get(heist=heist)
-    assert (told.user, told.type) == (bob, HeistNotificationType.SHIELD_ACTIVATED)
-    assert "alice" in told.message
+    notification = HeistNotification.objects.get(heist=heist)
+    assert (notification.user, notification.type) == (bob, HeistNotificationType.SHIELD_ACTIVATED)
+    assert "alice" in notification.message
 
 
 def test_a_shield_blocks_one_attack_and_protects_from_no_other() -> None:
@@ -235,7 +235,7 @@ def test_a_switched_off_feature_leaves_no_row(settings: Any) -> None:
     assert not Heist.objects.exists()
 
 
-def test_nobody_is_no_target_and_an_inactive_attacker_no_attacker() -> None:
+def test_an_unknown_victim_and_an_inactive_attacker_are_errors() -> None:
     alice, bob = player("alice", tokens=1, is_active=False), player("bob", points=500)
 
     with pytest.raises(UnknownPlayer):
@@ -286,7 +286,7 @@ class TestIdempotencyKey:
 
         assert execute_heist(attacker_id=alice.pk, victim_id=bob.pk, idempotency_key="k") == first
 
-    def test_another_victim_under_the_same_key_is_refused(self, settings: Any) -> None:
+    def test_another_victim_with_the_same_key_is_an_error(self, settings: Any) -> None:
         rules_in_force(settings, COOLDOWN_HOURS=0)
         alice, bob, carol = player("alice", tokens=2), player("bob", points=500), player("carol", points=500)
         execute_heist(attacker_id=alice.pk, victim_id=bob.pk, idempotency_key="k")
@@ -307,7 +307,7 @@ class TestIdempotencyKey:
 
 
 class TestRuleSets:
-    def test_each_combination_of_numbers_is_one_row_and_each_heist_points_to_its_own(self, settings: Any) -> None:
+    def test_each_combination_of_rules_is_one_row_and_each_heist_refers_to_its_own(self, settings: Any) -> None:
         bob = player("bob", points=1000)
         first = execute_heist(attacker_id=player(tokens=1).pk, victim_id=bob.pk)
         again = execute_heist(attacker_id=player(tokens=1).pk, victim_id=bob.pk)
@@ -336,7 +336,7 @@ class TestRuleSets:
         assert execute_heist(attacker_id=alice.pk, victim_id=carol.pk).status == HeistStatus.SUCCESS
 
 
-def test_a_deed_inside_somebody_elses_transaction_is_refused(transactional_db: None) -> None:
+def test_a_heist_inside_a_transaction_is_an_error(transactional_db: None) -> None:
     alice, bob = player("alice", tokens=1), player("bob", points=500)
     with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
         execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
@@ -344,8 +344,8 @@ def test_a_deed_inside_somebody_elses_transaction_is_refused(transactional_db: N
     assert points_of(bob) == 500
 
 
-def test_the_books_balance_after_a_worked_story(settings: Any) -> None:
-    """Three players, a day of heists, and not a point or token lost or made."""
+def test_points_and_tokens_add_up_after_a_day_of_heists(settings: Any) -> None:
+    """Three players and a day of heists: no point or token is lost or created."""
     rules_in_force(settings, COOLDOWN_HOURS=0, TARGET_COOLDOWN_HOURS=0)
     cast = [player(points=points, tokens=4) for points in (300, 1000, 2500)]
     total = sum(map(points_of, cast))

@@ -106,9 +106,9 @@ def test_a_blocked_attack_uses_the_victims_live_shield_alone(frozen: None) -> No
         untouched.refresh_from_db()
         assert (untouched.used_at, untouched.used_by_id) == (used_at, None)
     assert (points_of(alice), points_of(bob), tokens_of(alice).balance) == (1, 1000, 0)
-    [told] = HeistNotification.objects.filter(heist=heist)
-    assert (told.user_id, told.type, told.created_at) == (bob.pk, "SHIELD_ACTIVATED", NOW)
-    assert told.metadata == {
+    [notification] = HeistNotification.objects.filter(heist=heist)
+    assert (notification.user_id, notification.type, notification.created_at) == (bob.pk, "SHIELD_ACTIVATED", NOW)
+    assert notification.metadata == {
         "attacker_id": alice.pk,
         "attacker_name": alice.username,
         "victim_id": bob.pk,

@@ -1,4 +1,4 @@
-"""Services take a player's key as it comes: in the type of its column, as text, or as what no player can have."""
+"""Services take a player's key in the type of its column or as text, and reject what can't be a key."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ CALLS: dict[str, Callable[[Any, Any], Any]] = {
 
 @pytest.mark.parametrize("key", NO_KEYS, ids=lambda key: repr(key)[:20])
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_a_key_of_nobody_is_an_unknown_player(call: Callable[[Any, Any], Any], key: Any) -> None:
+def test_a_key_without_a_player_is_an_unknown_player(call: Callable[[Any, Any], Any], key: Any) -> None:
     user = player(points=1000, tokens=1, coins=100)
 
     with pytest.raises(UnknownPlayer):
@@ -70,7 +70,7 @@ def test_a_key_of_nobody_is_an_unknown_player(call: Callable[[Any, Any], Any], k
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("key", ["nope", True, 987654321, 2**63])
-def test_nobody_has_an_email_preference(key: Any) -> None:
+def test_an_unknown_player_gets_no_email_preference(key: Any) -> None:
     with pytest.raises(UnknownPlayer):
         services.set_email_preference(player_id=key, muted=True)
 
@@ -78,7 +78,7 @@ def test_nobody_has_an_email_preference(key: Any) -> None:
 
 
 @pytest.mark.parametrize("key", NO_KEYS, ids=lambda key: repr(key)[:20])
-def test_nobody_has_nothing_to_read_and_no_prospect(key: Any) -> None:
+def test_an_unknown_player_has_no_notifications_and_no_preview(key: Any) -> None:
     user = player(tokens=1)
 
     assert services.mark_all_read(player_id=key) == 0
@@ -98,7 +98,7 @@ def test_a_key_as_text_is_the_same_player() -> None:
     assert services.buy_shield(player_id=str(alice.pk)).player_id == alice.pk
 
 
-def test_oneself_as_text_is_still_oneself() -> None:
+def test_ones_own_key_as_text_is_still_oneself() -> None:
     alice = player(points=1000, tokens=1)
 
     assert services.execute_heist(attacker_id=alice.pk, victim_id=str(alice.pk)).failure_code == "self_target"

@@ -1,4 +1,4 @@
-"""Tokens are gained by grants, and a grant's source makes it happen once (spec section 3)."""
+"""Tokens are gained by grants, and a grant's source makes it happen once (docs/specification.md, "Data")."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.factories import player, tokens_of
 pytestmark = pytest.mark.django_db
 
 
-def test_a_grant_is_earned_recorded_and_told() -> None:
+def test_a_grant_is_added_recorded_and_notified() -> None:
     alice, staff = player("alice"), player("staff")
 
     grant = grant_tokens(
@@ -32,7 +32,7 @@ def test_a_grant_is_earned_recorded_and_told() -> None:
     assert alice.heist_notifications.get().type == HeistNotificationType.TOKEN_EARNED
 
 
-def test_the_same_source_gives_once_whatever_else_is_said() -> None:
+def test_the_same_source_is_granted_once_whatever_the_other_arguments() -> None:
     alice, bob = player("alice"), player("bob")
     first = grant_tokens(player=alice, amount=1, reason=GrantReason.REFERRAL, source="referral:9", referred=bob)
 
@@ -49,13 +49,13 @@ def test_a_referral_names_who_joined() -> None:
 
     grant_tokens(player=alice, amount=1, reason=GrantReason.REFERRAL, source="referral:9", referred=bob)
 
-    told = alice.heist_notifications.get()
-    assert told.message == "You earned a Heist Token! bob joined using your referral code."
-    assert told.metadata["referred_id"] == bob.pk
+    notification = alice.heist_notifications.get()
+    assert notification.message == "You earned a Heist Token! bob joined using your referral code."
+    assert notification.metadata["referred_id"] == bob.pk
 
 
 @pytest.mark.parametrize("reason", GrantReason)
-def test_each_reason_has_its_own_words(reason: GrantReason) -> None:
+def test_each_reason_has_a_message_of_its_own(reason: GrantReason) -> None:
     alice, bob = player("alice"), player("bob")
 
     grant_tokens(player=alice, amount=2, reason=reason, source="s", referred=bob)
@@ -64,7 +64,7 @@ def test_each_reason_has_its_own_words(reason: GrantReason) -> None:
 
 
 @pytest.mark.parametrize("amount", [0, -1, 1.5, "3", True, None, 2**31])
-def test_an_amount_out_of_the_question_gives_nothing(amount: Any) -> None:
+def test_an_amount_out_of_range_grants_nothing(amount: Any) -> None:
     alice = player("alice")
 
     with pytest.raises(InvalidGrant):
@@ -74,7 +74,7 @@ def test_an_amount_out_of_the_question_gives_nothing(amount: Any) -> None:
 
 
 @pytest.mark.parametrize("source", ["", "x" * 256, "nul\x00"])
-def test_a_source_out_of_the_question_gives_nothing(source: str) -> None:
+def test_an_invalid_source_grants_nothing(source: str) -> None:
     with pytest.raises(InvalidGrant):
         grant_tokens(player=player("alice"), amount=1, reason=GrantReason.STAFF, source=source)
 
@@ -90,13 +90,13 @@ def test_what_is_earned_is_the_sum_of_the_grants() -> None:
 
 def test_tokens_inside_a_hosts_transaction_are_earned_exactly_if_it_commits() -> None:
     alice, bob = player("alice"), player("bob")
-    told: dict[str, Any] = {"reason": GrantReason.REFERRAL, "referred": bob}
+    referral: dict[str, Any] = {"reason": GrantReason.REFERRAL, "referred": bob}
 
     with pytest.raises(ZeroDivisionError), transaction.atomic():
-        add_tokens(player=alice, amount=1, source="referral:1", **told)
+        add_tokens(player=alice, amount=1, source="referral:1", **referral)
         raise ZeroDivisionError
     with transaction.atomic():
-        add_tokens(player=alice, amount=1, source="referral:2", **told)
+        add_tokens(player=alice, amount=1, source="referral:2", **referral)
 
     assert TokenGrant.objects.get().source == "referral:2"
     assert tokens_of(alice).balance == 1
@@ -111,12 +111,12 @@ def test_a_site_without_referral_tokens_adds_none() -> None:
     assert not TokenGrant.objects.exists()
 
 
-def test_adding_outside_a_transaction_is_a_mistake_that_is_named(transactional_db: None) -> None:
+def test_adding_outside_a_transaction_is_an_error(transactional_db: None) -> None:
     with pytest.raises(RuntimeError, match="grant_tokens"):
         add_tokens(player=player("alice"), amount=1, reason=GrantReason.REFERRAL, source="referral:1")
 
 
-def test_a_letter_goes_with_the_news_where_there_is_an_address(heist_settings: HeistSettings) -> None:
+def test_a_grant_writes_an_email_for_a_player_with_an_address(heist_settings: HeistSettings) -> None:
     grant_tokens(player=player("alice"), amount=1, reason=GrantReason.STAFF, source="a")
     grant_tokens(player=player("bob", email="bob@example.com"), amount=1, reason=GrantReason.STAFF, source="b")
     heist_settings(EMAIL_ENABLED=False)

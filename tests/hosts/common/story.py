@@ -105,8 +105,8 @@ assert preview["eligible"] and preview["potential_points"] == 50, preview
 assert thief.get(f"targets/{neighbour.id}/")["code"] == "insufficient_points"
 
 # A rejection costs nothing.
-refused = thief.post("", {"victim": neighbour.key}, expected=409)
-assert refused["code"] == "insufficient_points", refused
+rejected = thief.post("", {"victim": neighbour.key}, expected=409)
+assert rejected["code"] == "insufficient_points", rejected
 assert thief.get("token/")["balance"] == 1
 
 # A form that read a user before the heist saves the whole row after it, as SetPasswordForm does.

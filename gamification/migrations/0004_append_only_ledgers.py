@@ -1,6 +1,6 @@
-"""Law 3 in the database: a point event or coin entry is never changed, whoever tries.
+"""The database rejects each UPDATE of a point event or coin entry, from any writer.
 
-A later migration that makes SQLite build one of these tables anew has to make its trigger anew as well.
+A later migration that rebuilds one of these tables on SQLite has to create its trigger again.
 """
 
 from django.db import migrations
@@ -13,11 +13,11 @@ LEDGERS = {
 }
 
 
-def refuse_edits(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+def reject_edits(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     vendor = schema_editor.connection.vendor
     if vendor == "postgresql":
         schema_editor.execute(
-            "CREATE OR REPLACE FUNCTION gamification_refuse_edit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "CREATE OR REPLACE FUNCTION gamification_reject_edit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
             "RAISE EXCEPTION '% rows are append-only', TG_TABLE_NAME USING ERRCODE = 'restrict_violation'; END $$",
             params=None,  # the per cent sign is PL/pgSQL's, not a placeholder
         )
@@ -28,7 +28,7 @@ def refuse_edits(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> No
         if vendor == "postgresql":
             schema_editor.execute(
                 f"CREATE TRIGGER {table}_append_only BEFORE UPDATE ON {table} FOR EACH ROW WHEN ({condition}) "
-                "EXECUTE FUNCTION gamification_refuse_edit()"
+                "EXECUTE FUNCTION gamification_reject_edit()"
             )
         elif vendor == "sqlite":
             schema_editor.execute(
@@ -45,10 +45,10 @@ def allow_edits(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> Non
         elif vendor == "sqlite":
             schema_editor.execute(f"DROP TRIGGER IF EXISTS {table}_append_only")
     if vendor == "postgresql":
-        schema_editor.execute("DROP FUNCTION IF EXISTS gamification_refuse_edit()")
+        schema_editor.execute("DROP FUNCTION IF EXISTS gamification_reject_edit()")
 
 
 class Migration(migrations.Migration):
     dependencies = [("gamification", "0003_delete_with_user")]
 
-    operations = [migrations.RunPython(refuse_edits, allow_edits, elidable=False)]
+    operations = [migrations.RunPython(reject_edits, allow_edits, elidable=False)]

@@ -14,6 +14,8 @@ from tests.concurrency import at_once
 from tests.factories import player, points_of, tokens_of
 
 pytestmark = [
+    # One process runs them all: each crowd opens 50 connections, and a server allows 100 by default.
+    pytest.mark.xdist_group("crowds"),
     pytest.mark.postgresql,
     pytest.mark.usefixtures("isolation", "audited"),
     # Fifty connections a test: in one worker process, since the server allows a hundred.

@@ -204,7 +204,7 @@ def test_a_code_may_be_typed_in_any_case_with_spaces_around(alice: Any, profile:
 
     assert profile(carol).referred_by == alice
     assert TokenGrant.objects.get(player=alice).source == f"referral:{carol.pk}"
-    bonus = PointEvent.objects.get(user=alice, type_id="REFERRAL_BONUS")
+    bonus = PointEvent.objects.get(user=alice, type__name="REFERRAL_BONUS")
     assert bonus.reference == f"referral:{carol.pk}"
 
 

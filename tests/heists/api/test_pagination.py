@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -52,7 +53,7 @@ def users() -> list[User]:
     return [User.objects.create(username=f"u{n}", first_name="abb"[n % 3]) for n in range(7)]
 
 
-ORDERS = {
+ORDERS: dict[type[KeysetPagination], Callable[[Any], tuple[int, Any]]] = {
     ByName: lambda user: (-ord(user.first_name), -user.pk),
     ByNameAscendingKeys: lambda user: (-ord(user.first_name), user.pk),
 }
@@ -227,7 +228,11 @@ def test_other_errors_are_not_hidden() -> None:
 def test_a_page_reads_one_row_more_than_it_shows() -> None:
     parts: list[Any] = []
 
-    ByName().page(request(f"?page_size=3&cursor={cursor(1, 'b', 5)}"), User, lambda part: parts.append(part) or [])
+    def read(part: Any) -> list[Any]:
+        parts.append(part)
+        return []
+
+    ByName().page(request(f"?page_size=3&cursor={cursor(1, 'b', 5)}"), User, read)
 
     [part] = parts
     assert (part.count, part.backwards, part.position) == (4, True, ("b", 5))

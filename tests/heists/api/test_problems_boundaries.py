@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import logging
 import sqlite3
+from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -68,7 +69,7 @@ def test_a_body_has_five_members_and_those_that_are_given() -> None:
 
 
 def test_a_status_is_a_number_and_an_empty_title_is_the_phrase_of_the_status() -> None:
-    body = problems.problem_body(problems.HTTPStatus.CONFLICT, "x", "-", title="")
+    body = problems.problem_body(HTTPStatus.CONFLICT, "x", "-", title="")
 
     assert (type(body["status"]), body["title"]) == (int, "Conflict")
 
@@ -356,7 +357,7 @@ def test_the_handler_of_a_host_rolls_back_and_the_views_do_not(monkeypatch: pyte
 @pytest.mark.parametrize(("renderer", "type"), [("json", "application/problem+json"), ("api", None)])
 def test_only_json_has_the_media_type_of_problems(renderer: str, type: str | None) -> None:
     response = problems.problem(404, "x", "-")
-    response.accepted_renderer = SimpleNamespace(  # type: ignore[attr-defined]
+    response.accepted_renderer = SimpleNamespace(  # type: ignore[assignment]
         format=renderer, media_type="text/html", charset="utf-8", render=lambda *args: b"body"
     )
     response.accepted_media_type, response.renderer_context = "text/html", {}  # type: ignore[attr-defined]

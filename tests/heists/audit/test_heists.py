@@ -81,7 +81,7 @@ def test_an_outcome_had_a_victim_with_enough_points_and_a_rejection_for_them_had
     had: dict[str, Any] = {"victim_points_before": points}
     success = heist(people.alice, people.bob, rules, **had)
     block = heist(people.alice, people.bob, rules, status="FAILED_SHIELD", failure_code="shield", **had)
-    few = {"status": "FAILED_INSUFFICIENT_POINTS", "failure_code": "insufficient_points"}
+    few: dict[str, Any] = {"status": "FAILED_INSUFFICIENT_POINTS", "failure_code": "insufficient_points"}
     rejection = rejected(people.alice, people.bob, rules, **few, **had)
     rejected(people.alice, people.bob, rules, **had)
 
@@ -153,10 +153,11 @@ def test_a_success_has_no_retry_at(people: SimpleNamespace) -> None:
 def test_an_outcome_had_the_token_cost_and_a_rejection_for_tokens_had_not(
     people: SimpleNamespace, balance: int | None, enough: bool | None
 ) -> None:
-    rules, had = rule_set(token_cost=2), {"attacker_tokens": balance}
+    rules = rule_set(token_cost=2)
+    had: dict[str, Any] = {"attacker_tokens": balance}
     success = heist(people.alice, people.bob, rules, **had)
     block = heist(people.alice, people.bob, rules, status="FAILED_SHIELD", failure_code="shield", **had)
-    few = {"status": "FAILED_INSUFFICIENT_TOKENS", "failure_code": "insufficient_tokens"}
+    few: dict[str, Any] = {"status": "FAILED_INSUFFICIENT_TOKENS", "failure_code": "insufficient_tokens"}
     rejection = rejected(people.alice, people.bob, rules, **few, **had)
     rejected(people.alice, people.bob, rules, **had)
     # Of an earlier version, or another writer, it is not known.

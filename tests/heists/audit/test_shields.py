@@ -92,7 +92,7 @@ def test_a_shield_is_marked_as_expired_after_its_end(
     )
 
 
-END = {
+END: dict[str, dict[str, Any]] = {
     "its time is over": {},
     "it was used": {"used_at": NOW + HOUR},
     "it was marked early": {"expired_at": NOW + HOUR},

@@ -244,13 +244,15 @@ def constraint_name(exc: IntegrityError) -> str:
 
 def _flattened(details: Any, field: str = "") -> Iterator[dict[str, str]]:
     """Yield an entry for each invalid field, with the dotted path of a nested one."""
-    if isinstance(details, dict) and set(details) == {"message", "code"}:
-        yield {"field": field, "code": str(details["code"]), "detail": _encodable(str(details["message"]))}
+    # Fields may have these names too, but then their values are no text.
+    if isinstance(details, dict) and set(details) == {"message", "code"} and isinstance(details["message"], str):
+        detail = _encodable(str(details["message"]))
+        yield {"field": _encodable(field), "code": str(details["code"]), "detail": detail}
     elif isinstance(details, dict):
         for name, value in details.items():
             if name == api_settings.NON_FIELD_ERRORS_KEY:
                 name = NON_FIELD_ERRORS
-            yield from _flattened(value, f"{field}.{name}" if field else _encodable(str(name)))
+            yield from _flattened(value, f"{field}.{name}" if field else str(name))
     elif isinstance(details, list):
         for value in details:
             yield from _flattened(value, field)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from django.db.models import Case, DurationField, Q, QuerySet, Value, When
+from django.db.models import Case, Q, QuerySet, Value, When
 
 from ..choices import HeistStatus
 from ..economy import Economy
@@ -92,8 +92,7 @@ class AuditData:
     def window(self, length: Callable[[Rules], dt.timedelta]) -> Case:
         """Return an expression for the length of a window by the rules of each heist."""
         whens = (When(rule_set=pk, then=Value(length(rules))) for pk, rules in self.rule_sets.items())
-        # The default is for a site without rule sets: PostgreSQL cannot type a CASE without branches.
-        return Case(*whens, default=Value(dt.timedelta()), output_field=DurationField())
+        return Case(*whens)
 
     @property
     def notifications_kept_since(self) -> dt.datetime:

@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
-from django.db.models import Case, DateTimeField, F, IntegerField, Max, Q, RowRange, Value, When, Window
+from django.db.models import Case, F, IntegerField, Max, Q, RowRange, Value, When, Window
 from django.db.models.functions import Lag
 
 from ..choices import HeistStatus
@@ -36,7 +36,7 @@ def _too_soon(data: AuditData, per: tuple[str, ...], length: Callable[[Rules], d
     # A filter on the rules beside the window would remove the outcomes under other rules from it.
     previous = Window(Lag("created_at"), **in_order)
     yield data.outcomes.annotate(
-        previous=Case(When(rule_set__in=mine, then=previous), output_field=DateTimeField()),
+        previous=Case(When(rule_set__in=mine, then=previous)),
         previous_heist=Window(Lag("pk"), **in_order),
         opens=_opens(data, length),
     ).filter(previous__gt=F("opens"))
@@ -69,7 +69,7 @@ def protection(data: AuditData) -> Broken:
     success = Q(status=HeistStatus.SUCCESS)
     newest = Window(Max(Case(When(success, then="created_at"))), **before)
     yield data.outcomes.annotate(
-        previous=Case(When(rule_set__in=mine, then=newest), output_field=DateTimeField()),
+        previous=Case(When(rule_set__in=mine, then=newest)),
         previous_heist=Window(Max(Case(When(success, then="pk"))), **before),
         opens=_opens(data, lambda rules: rules.protection),
     ).filter(previous__gt=F("opens"))
@@ -97,9 +97,7 @@ def daily_limit(data: AuditData) -> Broken:
             continue
         nth = Window(Lag("created_at", offset=limit), partition_by=[F("attacker")], order_by="pk")
         # In the expression: a filter would remove the outcomes under other rules from the count.
-        yield outcomes.annotate(
-            before=Case(When(rule_set__in=mine, then=nth), default=None, output_field=DateTimeField())
-        ).filter(before__gt=F("opens"))
+        yield outcomes.annotate(before=Case(When(rule_set__in=mine, then=nth))).filter(before__gt=F("opens"))
 
 
 CHECKS = (cooldown, protection, pair_cooldown, daily_limit)

@@ -22,7 +22,6 @@ ELSEWHERE = {
     "heists/admin/users.py": "admin/test_links.py",
     "heists/api/base.py": "api/test_problems.py",
     "heists/api/fields.py": "api/test_schema.py",
-    "heists/api/pagination.py": "api/test_reading.py",
     "heists/api/parsers.py": "api/test_problems.py",
     "heists/api/player_ids.py": "api/test_targets.py",
     "heists/api/serializers.py": "api/test_reading.py",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Callable
 from io import StringIO
 from types import SimpleNamespace
 from typing import Any
@@ -20,15 +21,6 @@ from heists.models import Heist, HeistNotification, OutboxEmail, Shield
 from heists.rules import RULE_FIELDS
 from heists.services import execute_heist
 from tests.factories import player
-
-TABLES: tuple[str, ...] = (
-    "heists_heist",
-    "heists_heisttoken",
-    "heists_tokengrant",
-    "heists_heistnotification",
-    "heists_shield",
-)
-TABLES += ("heists_outboxemail", "heists_ruleset")
 
 # What is corrupted, by the check that has to name it. The names in braces are attributes of `world`.
 CORRUPTIONS: dict[str, str] = {
@@ -184,49 +176,15 @@ def world(db: Any, settings: Any) -> SimpleNamespace:
     )
 
 
-def unlock() -> None:
-    """Drop constraints and triggers, until the test's transaction is rolled back."""
-    with connection.cursor() as cursor:
-        if connection.vendor == "sqlite":
-            cursor.execute("PRAGMA ignore_check_constraints = ON")
-            cursor.execute(
-                "SELECT type, name FROM sqlite_master WHERE"
-                " (type = 'trigger' OR type = 'index' AND sql LIKE 'CREATE UNIQUE%')"
-            )
-            for kind, name in cursor.fetchall():
-                cursor.execute(f'DROP {kind} "{name}"')
-            return
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        # Turns foreign keys and triggers off.
-        cursor.execute("SET LOCAL session_replication_role = replica")
-        cursor.execute(
-            "SELECT conrelid::regclass::text, conname FROM pg_constraint"
-            " WHERE contype IN ('c', 'u') AND conrelid::regclass::text = ANY(%s)",
-            [list(TABLES)],
-        )
-        for table, name in cursor.fetchall():
-            cursor.execute(f'ALTER TABLE {table} DROP CONSTRAINT "{name}" CASCADE')
-        cursor.execute(
-            "SELECT indexrelid::regclass::text FROM pg_index"
-            " WHERE indisunique AND NOT indisprimary AND indrelid::regclass::text = ANY(%s)",
-            [list(TABLES)],
-        )
-        for (name,) in cursor.fetchall():
-            cursor.execute(f"DROP INDEX {name}")
-
-
 @pytest.fixture
-def corrupted(world: SimpleNamespace) -> Any:
+def corrupted(world: SimpleNamespace, constraints_off: Callable[[], None]) -> Any:
     def corrupt(sql: str) -> SimpleNamespace:
-        unlock()
+        constraints_off()
         with connection.cursor() as cursor:
             cursor.execute(sql.format(**vars(world)))
         return world
 
-    yield corrupt
-    if connection.vendor == "sqlite":
-        with connection.cursor() as cursor:
-            cursor.execute("PRAGMA ignore_check_constraints = OFF")
+    return corrupt
 
 
 def found_by(code: str) -> list[audit.Difference]:

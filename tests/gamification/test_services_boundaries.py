@@ -1,0 +1,301 @@
+"""Bounds of balances, what an account and its tokens consist of, and each way a sign-up or a sign-in ends."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.contrib.auth.signals import user_logged_in, user_login_failed
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.db.transaction import TransactionManagementError
+from django.utils import timezone
+from knox.models import AuthToken
+
+from gamification import errors, services
+from gamification.models import CoinEntry, CoinReason, PlayerProfile, PointEvent, PointEventTypeMaster
+from heists.models import TokenGrant
+
+from .conftest import PASSWORD
+
+pytestmark = pytest.mark.django_db
+# docs/specification.md: the largest integer that every JSON client reads exactly.
+MOST = 9_007_199_254_740_991
+AWARD = "ACHIEVEMENT_UNLOCK"
+
+
+@pytest.fixture
+def signals() -> Any:
+    """The sign-in signals that are sent, as (kind, sender, credentials or user)."""
+    sent: list[Any] = []
+
+    def succeeded(sender: Any, user: Any, request: Any, **kwargs: Any) -> None:
+        sent.append(("in", sender, user, request))
+
+    def failed(sender: Any, credentials: Any, request: Any, **kwargs: Any) -> None:
+        sent.append(("failed", sender, credentials, request))
+
+    user_logged_in.connect(succeeded)
+    user_login_failed.connect(failed)
+    yield sent
+    user_logged_in.disconnect(succeeded)
+    user_login_failed.disconnect(failed)
+
+
+def balances(user: Any, **values: int) -> None:
+    PlayerProfile.objects.filter(user=user).update(**values)
+
+
+@pytest.mark.parametrize(
+    ("points", "monthly", "change", "error"),
+    [
+        (10, 5, -5, None),
+        (10, 5, -6, {"required": 6, "available": 5}),
+        (5, 10, -6, {"required": 6, "available": 5}),
+        (MOST - 5, 0, 5, None),
+        (MOST - 5, 0, 6, {"maximum": MOST}),
+        (0, MOST - 5, 6, {"maximum": MOST}),
+        (0, 0, 0, None),
+    ],
+)
+def test_points_stay_between_0_and_the_most(
+    alice: Any, profile: Any, points: int, monthly: int, change: int, error: dict[str, int] | None
+) -> None:
+    balances(alice, points=points, monthly_points=monthly)
+
+    if error is None:
+        event = services.award_points(player=alice, type_name=AWARD, points=change, reference="r")
+        assert (profile(alice).points, profile(alice).monthly_points) == (points + change, monthly + change)
+        assert (event.user_id, event.type_id, event.points, event.reference) == (alice.pk, AWARD, change, "r")
+        return
+    with pytest.raises((errors.InsufficientPoints, errors.BalanceTooLarge)) as raised:
+        services.award_points(player=alice, type_name=AWARD, points=change)
+    assert raised.value.details == error
+    assert (profile(alice).points, profile(alice).monthly_points) == (points, monthly)
+
+
+@pytest.mark.parametrize(
+    ("coins", "change", "error"),
+    [
+        (5, -5, None),
+        (5, -6, {"required": 6, "available": 5}),
+        (MOST - 5, 5, None),
+        (MOST - 5, 6, {"maximum": MOST}),
+    ],
+)
+def test_coins_stay_between_0_and_the_most(
+    alice: Any, profile: Any, coins: int, change: int, error: dict[str, int] | None
+) -> None:
+    balances(alice, coins=coins)
+
+    if error is None:
+        entry = services.award_coins(player=alice, amount=change, reason=CoinReason.CORRECTION, reference="r")
+        assert profile(alice).coins == coins + change
+        assert (entry.user_id, entry.amount, entry.reason, entry.reference) == (alice.pk, change, "CORRECTION", "r")
+        return
+    with pytest.raises((errors.InsufficientCoins, errors.BalanceTooLarge)) as raised:
+        services.award_coins(player=alice, amount=change)
+    assert (raised.value.details, profile(alice).coins) == (error, coins)
+    assert not CoinEntry.objects.exists()
+
+
+def test_coins_are_an_award_by_default(alice: Any) -> None:
+    assert services.award_coins(player=alice, amount=1).reason == "AWARD"
+
+
+def test_points_of_an_unknown_or_inactive_type_are_an_error_that_names_it(alice: Any) -> None:
+    PointEventTypeMaster.objects.filter(name=AWARD).update(active=False)
+
+    for name in ("NO_SUCH", AWARD):
+        with pytest.raises(errors.UnknownEventType) as raised:
+            services.award_points(player=alice, type_name=name, points=1)
+        assert raised.value.details == {"type": name}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lock_needs_a_transaction(alice: Any) -> None:
+    with pytest.raises(TransactionManagementError, match="lock_profiles"):
+        services.lock_profiles(alice.pk)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("call", ["award_points", "award_coins", "sign_up", "change_password"])
+def test_a_service_is_the_outermost_transaction(alice: Any, call: str) -> None:
+    arguments: dict[str, Any] = {
+        "award_points": {"player": alice, "type_name": AWARD, "points": 1},
+        "award_coins": {"player": alice, "amount": 1},
+        "sign_up": {"username": "carol", "password": PASSWORD},
+        "change_password": {"user": alice, "password": PASSWORD, "new_password": "another long one"},
+    }[call]
+
+    with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
+        getattr(services, call)(**arguments)
+
+
+def test_missing_profiles_are_made_and_those_there_are_kept(alice: Any, profile: Any) -> None:
+    code, others = profile(alice).referral_code, [User.objects.create(username=name) for name in ("x", "y")]
+
+    with transaction.atomic():
+        services.lock_profiles(others[1].pk, alice.pk, others[0].pk)
+
+    assert profile(alice).referral_code == code
+    assert [(profile(user).points, len(profile(user).referral_code)) for user in others] == [(0, 12), (0, 12)]
+
+
+@pytest.mark.parametrize(("equal", "made"), [(1, True), (3, True), (5, False)])
+def test_an_equal_code_is_drawn_again_a_few_times(
+    alice: Any, profile: Any, monkeypatch: pytest.MonkeyPatch, equal: int, made: bool
+) -> None:
+    codes = [profile(alice).referral_code] * equal + ["ZZZZZZZZZZZZ"]
+    for place in ("services", "models"):
+        monkeypatch.setattr(f"gamification.{place}.new_referral_code", lambda: codes.pop(0))
+
+    user = User.objects.create(username="x")
+    with transaction.atomic():
+        if made:
+            services.lock_profiles(user.pk)
+            assert profile(user).referral_code == "ZZZZZZZZZZZZ"
+        else:
+            with pytest.raises(RuntimeError, match=f"{user.pk}"):
+                services.lock_profiles(user.pk)
+
+
+@pytest.mark.parametrize(("equal", "made"), [(1, True), (4, True), (5, False)])
+def test_a_sign_up_with_an_equal_code_is_tried_again_a_few_times(
+    alice: Any, profile: Any, monkeypatch: pytest.MonkeyPatch, equal: int, made: bool
+) -> None:
+    codes = [profile(alice).referral_code] * equal + ["ZZZZZZZZZZZZ"]
+    monkeypatch.setattr("gamification.models.new_referral_code", lambda: codes.pop(0))
+
+    if made:
+        assert profile(services.sign_up(username="carol", password=PASSWORD)).referral_code == "ZZZZZZZZZZZZ"
+    else:
+        with pytest.raises(IntegrityError):
+            services.sign_up(username="carol", password=PASSWORD)
+        assert not User.objects.filter(username="carol").exists()
+
+
+def test_a_name_taken_while_the_account_is_made_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = iter([False, True])
+    User.objects.create(username="carol")
+    monkeypatch.setattr(services, "_is_taken", lambda name: next(taken))
+
+    with pytest.raises(errors.UsernameTaken):
+        services.sign_up(username="carol", password=PASSWORD)
+
+
+def test_a_wrong_name_and_a_wrong_password_are_both_named() -> None:
+    with pytest.raises(ValidationError) as raised:
+        services.sign_up(username="not a name", password="123", email="no address")
+
+    assert raised.value.message_dict.keys() == {"username", "password", "email"}
+    with pytest.raises(ValidationError) as raised:
+        services.sign_up(username="p\u0430ypal", password="password-of-p\u0430ypal")
+    assert raised.value.error_dict["username"][0].code == "mixed_alphabets"
+
+
+@pytest.mark.parametrize("spelling", [str.lower, "  {}\n".format, str])
+def test_a_code_may_be_typed_in_any_case_with_spaces_around(alice: Any, profile: Any, spelling: Any) -> None:
+    code = spelling(profile(alice).referral_code)
+
+    carol = services.sign_up(username="carol", password=PASSWORD, referral_code=code)
+
+    assert profile(carol).referred_by == alice
+    assert TokenGrant.objects.get(player=alice).source == f"referral:{carol.pk}"
+    bonus = PointEvent.objects.get(user=alice, type__name="REFERRAL_BONUS")
+    assert bonus.reference == f"referral:{carol.pk}"
+
+
+def test_a_site_that_gives_nothing_for_signing_up_writes_no_event(profile: Any) -> None:
+    PointEventTypeMaster.objects.filter(name="SIGNUP").update(active=False)
+    carol = services.sign_up(username="carol", password=PASSWORD)
+    assert (profile(carol).points, PointEvent.objects.filter(user=carol).exists()) == (0, False)
+
+    PointEventTypeMaster.objects.filter(name="SIGNUP").update(active=True, points=7)
+    dora = services.sign_up(username="dora", password=PASSWORD)
+    assert (profile(dora).points, profile(dora).monthly_points) == (7, 7)
+    assert list(PointEvent.objects.filter(user=dora).values_list("type_id", "points")) == [("SIGNUP", 7)]
+
+
+def test_a_second_sign_in_leaves_the_first_device_signed_in(alice: Any) -> None:
+    secrets = [services.sign_in(username="alice", password=PASSWORD) for _ in range(3)]
+
+    assert len(set(secrets)) == 3
+    tokens = AuthToken.objects.filter(user=alice)
+    assert {token.token_key for token in tokens} == {secret[: len(tokens[0].token_key)] for secret in secrets}
+
+
+def test_a_sign_in_deletes_the_expired_tokens_of_its_own_account_only(alice: Any, bob: Any, monkeypatch: Any) -> None:
+    now = timezone.now()
+    for user in (alice, bob):
+        for late in (-1, 0, 1):
+            token = AuthToken.objects.create(user=user)[0]
+            AuthToken.objects.filter(pk=token.pk).update(expiry=now + dt.timedelta(seconds=late))
+    endless = AuthToken.objects.create(user=alice)[0]
+    AuthToken.objects.filter(pk=endless.pk).update(expiry=None)
+    monkeypatch.setattr(timezone, "now", lambda: now)
+
+    services.sign_in(username="alice", password=PASSWORD)
+
+    left = sorted(AuthToken.objects.filter(user=alice).values_list("expiry", flat=True), key=str)
+    assert len(left) == 3
+    assert now + dt.timedelta(seconds=1) in left and None in left
+    assert AuthToken.objects.filter(user=bob).count() == 3
+
+
+def test_each_sign_in_is_signalled(alice: Any, signals: Any) -> None:
+    services.sign_in(username="alice", password=PASSWORD)
+    for name, password in (("alice", "wrong"), ("nobody", PASSWORD)):
+        with pytest.raises(errors.InvalidCredentials):
+            services.sign_in(username=name, password=password)
+    User.objects.filter(pk=alice.pk).update(is_active=False)
+    with pytest.raises(errors.InactiveAccount):
+        services.sign_in(username="alice", password=PASSWORD)
+    with pytest.raises(errors.InvalidCredentials):
+        services.sign_in(username="alice", password="wrong")
+
+    failed = [("failed", "gamification.services", {"username": name}, None) for name in ("alice", "nobody", "alice")]
+    assert signals == [("in", User, alice, None), *failed]
+    assert AuthToken.objects.count() == 1
+
+
+def test_an_unknown_name_takes_as_long_as_a_wrong_password(alice: Any, monkeypatch: Any) -> None:
+    hashed: list[str] = []
+    monkeypatch.setattr(User, "set_password", lambda self, password: hashed.append(password))
+
+    with pytest.raises(errors.InvalidCredentials):
+        services.sign_in(username="nobody", password="typed")
+    assert hashed == ["typed"]
+
+
+def test_signing_out_ends_one_token_or_all_of_the_account(alice: Any, bob: Any) -> None:
+    of_alice = [AuthToken.objects.create(user=alice)[0] for _ in range(3)]
+    of_bob = AuthToken.objects.create(user=bob)[0]
+
+    services.sign_out(user=alice, token=of_bob)
+    services.sign_out(user=alice, token=of_alice[0])
+    assert set(AuthToken.objects.all()) == {*of_alice[1:], of_bob}
+    services.sign_out(user=alice)
+    assert set(AuthToken.objects.all()) == {of_bob}
+
+
+def test_a_changed_password_ends_all_tokens_and_a_wrong_one_changes_nothing(alice: Any) -> None:
+    AuthToken.objects.create(user=alice)
+    new = "another long password"
+    with pytest.raises(errors.InvalidCredentials):
+        services.change_password(user=alice, password="wrong", new_password=new)
+    with pytest.raises(ValidationError) as raised:
+        services.change_password(user=alice, password=PASSWORD, new_password="123")
+    assert raised.value.message_dict.keys() == {"new_password"}
+    assert AuthToken.objects.filter(user=alice).exists()
+    alice.refresh_from_db()
+    alice.email = "a@example.com"
+    alice.save()
+    assert AuthToken.objects.filter(user=alice).exists()
+
+    services.change_password(user=alice, password=PASSWORD, new_password=new)
+
+    assert User.objects.get(pk=alice.pk).check_password(new)
+    assert not AuthToken.objects.exists()

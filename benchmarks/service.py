@@ -86,12 +86,12 @@ def _reads(bare: Any, players: list[int]) -> dict[str, tuple[Callable[[int], Any
     def other(me: int) -> int:
         return players[0] if me != players[0] else players[-1]
 
-    def prospects(me: int, victims: list[int]) -> Any:
-        return preview.prospects(attacker_id=me, victim_ids=victims, economy=get_economy())
+    def previews(me: int, victims: list[int]) -> Any:
+        return preview.targets(attacker_id=me, victim_ids=victims, economy=get_economy())
 
     def targets(me: int) -> Any:
         listed = get_economy().leaderboard().exclude(pk=me).filter(is_active=True)[:20]
-        return prospects(me, [player.pk for player in listed])
+        return previews(me, [player.pk for player in listed])
 
     def plain(sql: str) -> Callable[[int], Any]:
         return lambda me: bare.execute(sql, (me,)).fetchall()
@@ -102,7 +102,7 @@ def _reads(bare: Any, players: list[int]) -> dict[str, tuple[Callable[[int], Any
             plain(raw.BALANCE),
         ),
         "preview": (
-            lambda me: prospects(me, [other(me)]),
+            lambda me: previews(me, [other(me)]),
             lambda me: bare.execute(raw.PREVIEW, raw.window(me, [other(me)])).fetchall(),
         ),
         "feed": (

@@ -11,9 +11,9 @@ class HeistsConfig(AppConfig):
 
     def ready(self) -> None:
         from . import checks
-        from .db.identity import watch_search_path
+        from .db.cache_keys import watch_search_path
         from .models import RuleSetQuerySet
-        from .services.event_types import empty_attempt_log, seed_after_flush, skip_used_ids
+        from .services.after_migrate import empty_attempt_log, seed_after_flush, skip_used_ids
 
         checks.register()
         connection_created.connect(watch_search_path, dispatch_uid="heists.watch_search_path")

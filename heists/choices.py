@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class HeistRole(models.TextChoices):
-    """The two sides of a heist, as a player sees their own history. Not stored."""
+    """The role of a player in a heist. Not stored: the columns are `attacker` and `victim`."""
 
     ATTACKER = "attacker", _("Attacker")
 
@@ -45,7 +45,7 @@ class HeistStatus(models.TextChoices):
 
 
 class FailureCode(models.TextChoices):
-    """The question that was answered no; finer than the status (docs/specification.md, "The rules")."""
+    """The rule that failed; several codes share a status (docs/specification.md, "The rules")."""
 
     SELF_TARGET = "self_target", _("Own account")
 

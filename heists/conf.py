@@ -13,11 +13,11 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.functional import Promise
 
-from .rules import Rules
+from .rules import RULE_FIELDS, Rules
 
 
 class Setting(NamedTuple):
-    """One key of `HEISTS`: what it means, its default, and for a whole number its unit and the range of `checks`."""
+    """One key of `HEISTS`: its default and meaning; for a whole number also its unit and its range."""
 
     default: Any
     meaning: str
@@ -50,7 +50,7 @@ SETTINGS: dict[str, Setting] = {
     "TOKENS_PER_REFERRAL": Setting(1, "What a referrer earns for one referred player.", "tokens", 0, 1_000_000),
     "STEAL_PERCENTAGE": Setting(5, "Share of the victim's monthly points that a heist takes.", "per cent", 1, 100),
     "MAX_STEAL_POINTS": Setting(100, "The most that one heist takes.", "points", 1, 1_000_000_000),
-    "MIN_TARGET_POINTS": Setting(20, "What a victim has to have.", "monthly points", 0, 1_000_000_000),
+    "MIN_TARGET_POINTS": Setting(20, "The fewest points that a victim can have.", "monthly points", 0, 1_000_000_000),
     "COOLDOWN_HOURS": Setting(24, "How long an attacker waits after a token was spent.", "hours", 0, 24 * 366),
     "TARGET_COOLDOWN_HOURS": Setting(48, "How long a success protects the victim.", "hours", 0, 24 * 366),
     "MAX_HEISTS_PER_DAY": Setting(10, "Outcomes of one attacker in a rolling day.", "heists", 1, 1_000_000),
@@ -91,7 +91,7 @@ DEFAULTS: dict[str, Any] = {key: setting.default for key, setting in SETTINGS.it
 
 
 def raw(key: str) -> Any:
-    """The value of a key as the host wrote it, of whatever type; the default where it is missing."""
+    """The value of a key as the host wrote it, whatever its type; the default where it is missing."""
     return getattr(settings, "HEISTS", {}).get(key, DEFAULTS[key])
 
 
@@ -135,21 +135,8 @@ def economy() -> str:
 
 def rules() -> Rules:
     """The rules in force now."""
-    return Rules(
-        token_cost=_number("TOKEN_COST"),
-        tokens_per_referral=_number("TOKENS_PER_REFERRAL"),
-        steal_percentage=_number("STEAL_PERCENTAGE"),
-        max_steal_points=_number("MAX_STEAL_POINTS"),
-        min_target_points=_number("MIN_TARGET_POINTS"),
-        cooldown_hours=_number("COOLDOWN_HOURS"),
-        target_cooldown_hours=_number("TARGET_COOLDOWN_HOURS"),
-        max_heists_per_day=_number("MAX_HEISTS_PER_DAY"),
-        pair_cooldown_hours=_number("PAIR_COOLDOWN_HOURS"),
-        monthly_loss_percent=_number("MONTHLY_LOSS_PERCENT"),
-        shield_cost=_number("SHIELD_COST"),
-        shield_days=_number("SHIELD_DAYS"),
-        time_zone=settings.TIME_ZONE,
-    )
+    numbers: dict[str, Any] = {name: _number(name.upper()) for name in RULE_FIELDS if name != "time_zone"}
+    return Rules(**numbers, time_zone=settings.TIME_ZONE)
 
 
 def tokens_per_referral() -> int:

@@ -1,7 +1,7 @@
 """The economy: the one class that a host writes (docs/specification.md, "The two apps").
 
 The host owns players' points and coins; heists never reads or writes those tables itself. A host subclasses `Economy`
-and names the class in `HEISTS["ECONOMY"]`. Each method below says what it must read, lock and guarantee.
+and names the class in `HEISTS["ECONOMY"]`. The docstring of each method states what it must read, lock and guarantee.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class Economy:
         return None
 
     def name(self, player: Any) -> str:
-        """Return the player's name as other players read it; never an email address or a part of one.
+        """Return the player's name, as shown to other players; never an email address or a part of one.
 
         By default the user name, or "Player" with a number where that is empty or an address.
         """
@@ -124,7 +124,7 @@ class Economy:
         return name
 
     def names(self, players: Iterable[Any]) -> dict[PlayerId, str]:
-        """Return the names of the players on a page, by primary key; each as `name` has it.
+        """Return the names of the players on a page, by primary key; each as `name` returns it.
 
         Override it where names are in another table, so that a page costs one query instead of one a row.
         """
@@ -133,9 +133,9 @@ class Economy:
     def search_players(self, text: str, *, exact: bool = False) -> QuerySet[Any] | None:
         """Return the users whose name begins with `text`, or is `text`, in the order of their names.
 
-        Names as `name` has them, so that a search finds what players read and never finds an address. None where names
-        can't be searched: override it together with `name`, with columns that are indexed. By default it searches the
-        user names, if `name` is not overridden.
+        Names are those that `name` returns, so that a search finds what players read and never an address. None where
+        names can't be searched: override it together with `name`, with columns that are indexed. By default it searches
+        the user names, if `name` is not overridden.
         """
         field = user_model.username_field()
         overridden = type(self).name is not Economy.name or type(self).names is not Economy.names

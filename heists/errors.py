@@ -84,7 +84,7 @@ class ShieldAlreadyLive(HeistError):
 
 
 class Busy(HeistError):
-    """The transaction lost to others too often, or the database is not available. Nothing was changed; try again."""
+    """The transaction conflicted with others too often, or the database is not available. Nothing was changed."""
 
     code = "busy"
     message = _("The server is busy; nothing was changed. Please try again.")

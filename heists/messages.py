@@ -53,7 +53,7 @@ BLOCKED = gettext_noop("%(victim_name)s had a shield. Your heist was blocked and
 
 Translate = Callable[[str], str]
 
-# A named placeholder, or a per cent sign that stands for itself.
+# A named placeholder, or an escaped per cent sign.
 PLACEHOLDER = re.compile(r"%(?:%|\(\w+\)[-#0 +]*\d*(?:\.\d+)?[sdr])")
 
 
@@ -94,6 +94,6 @@ def notification_message(
 
 
 def success_message(status: str, *, victim_name: str, points: int) -> str:
-    """Return what the attacker reads about an outcome, in the active language."""
+    """Return the attacker's message about an outcome, in the active language."""
     found = BLOCKED if status == HeistStatus.FAILED_SHIELD else NOTIFICATIONS[HeistNotificationType.HEIST_SUCCESS]
     return fill(found, {"victim_name": victim_name, "points": points})

@@ -1,6 +1,6 @@
-"""The rules of the game (docs/specification.md, "The rules"): may this attacker rob this victim now, and for how much?
+"""Decides whether an attacker may rob a victim now, and for how much (docs/specification.md, "The rules").
 
-Pure functions: `now`, the rules and what is known of both players are arguments. No ORM, clock, random numbers or
+Pure functions: `now`, the rules and the facts of both players are arguments. No ORM, clock, random numbers or
 settings. The preview, the target list and the execution all use `failures` and `amount`, so they give the same answer.
 """
 
@@ -75,7 +75,7 @@ class Loss(NamedTuple):
 
 
 class Attacker(NamedTuple):
-    """What the rules know of the attacker; `outcomes` reach back to `outcomes_since`."""
+    """The facts of an attacker; `outcomes` are those since `outcomes_since`."""
 
     id: object
     tokens: int
@@ -85,7 +85,7 @@ class Attacker(NamedTuple):
 
 
 class Victim(NamedTuple):
-    """What the rules know of the victim; `losses` reach back to `losses_since`."""
+    """The facts of a victim; `losses` are those since `losses_since`."""
 
     id: object
     active: bool
@@ -95,7 +95,7 @@ class Victim(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One question answered no. `retry_at` is None where waiting does not help; `details` are the numbers compared."""
+    """A rule that fails. `retry_at` is None where waiting does not help; `details` are the numbers compared."""
 
     code: FailureCode
     retry_at: dt.datetime | None = None
@@ -103,7 +103,7 @@ class Failure:
 
 
 def failures(rules: Rules, attacker: Attacker, victim: Victim, now: dt.datetime) -> Iterator[Failure]:
-    """Yield each question of the specification's table that is answered no, in its order; the first is the answer."""
+    """Yield each rule that fails, in the order of the specification's table; the first decides."""
     if attacker.id == victim.id:
         yield Failure(FailureCode.SELF_TARGET)
     if not victim.active:
@@ -177,8 +177,8 @@ def protection_ends_at(rules: Rules, victim: Victim) -> dt.datetime | None:
 
 def pair_cooldown_ends_at(rules: Rules, attacker: Attacker, victim: Victim) -> dt.datetime | None:
     """Return when this attacker may attack this victim again; None where there was no recent outcome of the pair."""
-    met = [outcome.at for outcome in attacker.outcomes if outcome.victim_id == victim.id]
-    return max(met) + rules.pair_cooldown if met and rules.pair_cooldown else None
+    times = [outcome.at for outcome in attacker.outcomes if outcome.victim_id == victim.id]
+    return max(times) + rules.pair_cooldown if times and rules.pair_cooldown else None
 
 
 def daily_limit_ends_at(rules: Rules, attacker: Attacker, now: dt.datetime) -> dt.datetime | None:
@@ -224,7 +224,7 @@ def day_start(time_zone: str, date: dt.date) -> dt.datetime:
 
 @lru_cache(maxsize=64)
 def _month(time_zone: str, now: dt.datetime) -> tuple[dt.datetime, dt.datetime]:
-    # Cached: several questions about one attempt ask for it.
+    # Cached: several rules ask for it in one attempt.
     first = now.astimezone(ZoneInfo(time_zone)).date().replace(day=1)
     start, after = day_start(time_zone, first), (first + 32 * DAY).replace(day=1)
     end = day_start(time_zone, after)

@@ -1,7 +1,7 @@
-"""What heists reads of the host's user model beside its key. Each part may be missing.
+"""Reads the host's user model: its primary key, user name, email address, and whether a user is active.
 
-Django asks a user model for a primary key only. `USERNAME_FIELD`, `get_username` and `get_email_field_name` come with
-AbstractBaseUser, and a host's model may be another one.
+Django requires a primary key alone. `USERNAME_FIELD`, `get_username`, `get_email_field_name` and `is_active` come with
+AbstractBaseUser and AbstractUser; a host's own model may lack each of them.
 """
 
 from __future__ import annotations
@@ -19,17 +19,35 @@ from .errors import UnknownPlayer
 
 # The widest integer column of any database.
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
-# Characters of a digest that stands for a player without a name.
+# Characters of the digest in the name of a player who has none.
 DIGEST_LENGTH = 8
 
 
+def key_field() -> Field[Any, Any]:
+    """Return the primary key's field; where it is a relation, the field that it refers to."""
+    field: Any = get_user_model()._meta.pk
+    while field.remote_field:
+        field = field.target_field
+    return field  # type: ignore[no-any-return]
+
+
 def concrete_field(name: str) -> Field[Any, Any] | None:
-    """Return this column's field; None where the user model has no such column."""
+    """Return the field of this name; None where the user model has no such column."""
     try:
         field = get_user_model()._meta.get_field(name)
     except FieldDoesNotExist:
         return None
     return field if isinstance(field, Field) and field.concrete else None
+
+
+def has_active_field() -> bool:
+    """Return whether there is an `is_active` column, so that a query can filter by it."""
+    return concrete_field("is_active") is not None
+
+
+def is_active(user: Any) -> bool:
+    """Return whether a user is active; true where the model has no `is_active`."""
+    return bool(getattr(user, "is_active", True))
 
 
 def username_field() -> Field[Any, Any] | None:
@@ -59,7 +77,7 @@ def may_be_address(name: str) -> bool:
 
 
 def neutral_id(key: Any) -> str:
-    """Return a short text that stands for a key: the number itself, or a digest.
+    """Return a short text that identifies a key in public: the number itself, or a digest.
 
     A text key may be an address, and UUIDs made at nearly the same time may begin alike, so no part of them is shown.
     """
@@ -80,10 +98,8 @@ def to_key(value: Any) -> Any:
 
     A request or a token may have it as text: `"12"` is 12 where keys are integers.
     """
-    field: Any = get_user_model()._meta.pk
-    while field.remote_field:
-        field = field.target_field
-    # The field itself reads everything that int() does, such as True and 1.5.
+    field = key_field()
+    # The field accepts everything that int() does, such as True and 1.5.
     if isinstance(field, IntegerField) and (isinstance(value, bool) or not isinstance(value, int | str)):
         return None
     try:
@@ -99,20 +115,14 @@ def to_key(value: Any) -> Any:
 
 
 def player_key(value: Any) -> Any:
-    """Return `to_key`. Raises UnknownPlayer where no player can have this key."""
+    """Return a primary key as `to_key` does. Raises UnknownPlayer where no player can have this key."""
     if (key := to_key(value)) is None:
         raise UnknownPlayer
     return key
 
 
-def key_of(text: str) -> Any:
-    """Return the primary key that a text is, in the type of the key's column; None where it is no key."""
-    field: Any = get_user_model()._meta.pk
-    try:
-        key = field.clean(field.to_python(text), None)
-    except (ValidationError, ValueError, TypeError, OverflowError):
-        return None
-    # int() also reads "1_0" and digits of other scripts.
-    if "\x00" in text or (str(key) != text and not isinstance(key, uuid.UUID)):
-        return None
-    return key
+def key_from_text(text: str) -> Any:
+    """Return the primary key that a person typed, in the type of the key's column; None where it is no key."""
+    key = to_key(text)
+    # int() also accepts "1_0" and digits of other scripts.
+    return key if str(key) == text or isinstance(key, uuid.UUID) else None

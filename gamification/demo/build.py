@@ -15,7 +15,7 @@ from django.utils import timezone, translation
 
 from heists import conf
 from heists.models import EmailPreference, Heist, HeistNotification, RuleSet
-from heists.services.event_types import seed_event_types
+from heists.services.after_migrate import seed_event_types
 
 from .accounts import insert_balances, insert_players
 from .bulk import Bulk

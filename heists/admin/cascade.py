@@ -1,4 +1,4 @@
-"""What the deletion of users takes along, counted: a player may have tens of thousands of rows in heists."""
+"""Summarizes the rows that are deleted with users: counted, not listed, because a player may have tens of thousands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..models import EmailPreference, Heist, HeistNotification, HeistToken, Outb
 from . import links
 from .formats import number
 
-# The rows that a deletion of users deletes, by the lookups of their users.
+# The models whose rows are deleted with users, and the lookups of those users.
 ROWS: dict[type[Model], tuple[str, ...]] = {
     Heist: ("attacker", "victim"),
     HeistToken: ("user",),
@@ -82,6 +82,7 @@ def _counts(keys: list[Any], using: str) -> Iterator[tuple[type[Model], int]]:
 
 
 def _others_refer_to_rows() -> bool:
+    """Return whether another app has a foreign key to one of these models."""
     label = Heist._meta.app_label
     relations: list[Any] = [relation for model in ROWS for relation in model._meta.related_objects]
     return any(relation.related_model._meta.app_label != label for relation in relations)

@@ -79,7 +79,7 @@ def bars(chart: str, title: Any, columns: Sequence[Bar]) -> SafeString:
         HEIGHT,
         width,
         HEIGHT,
-        # An image hides what is in it, so a chart with links is a group.
+        # Screen readers skip the content of an image, so a chart with links is a group.
         "group" if any(column.url for column in columns) else "img",
         title,
         _patterns(chart, series),
@@ -159,7 +159,7 @@ def _column(chart: str, column: Bar, number: int, scale: Scale) -> SafeString:
         rects,
     )
     tooltip = format_html("<title>{}</title>", column.title)
-    # A link without a bar would be a stop of the keyboard that nobody sees.
+    # Without a bar there is nothing to see, so the Tab key must not stop here.
     if column.url and rects:
         name = "; ".join(column.title.splitlines())
         return format_html('<a href="{}" aria-label="{}">{}{}</a>', column.url, name, tooltip, drawn)

@@ -165,7 +165,7 @@ def _ranks(site: Any, ranks: list[dashboard.Rank]) -> list[tuple[Any, str, str]]
     ]
 
 
-def _warnings(site: Any, warnings: list[dashboard.Warning]) -> list[tuple[Any, str]]:
+def _warnings(site: Any, warnings: list[dashboard.PlayerWarning]) -> list[tuple[Any, str]]:
     return [
         (links.player_link(site, warning.player, period="7"), number(warning.count))
         for warning in warnings

@@ -18,7 +18,6 @@ from ..economy import get_economy
 from ..emails.compose import compose, unsubscribe_link
 from ..models import EmailPreference, OutboxEmail
 from ..services import send_again
-from . import links
 from .filters import DateRangeFilter, PeriodFilter, choice_filter
 from .readonly import ReadOnlyAdmin
 
@@ -56,15 +55,7 @@ class OutboxEmailAdmin(ReadOnlyAdmin):
     """The list of outbox emails, and the action that sends them again."""
 
     player_paths = ("notification__user",)
-    list_display = (
-        "time",
-        "player",
-        "kind",
-        "state_name",
-        "due_at",
-        "attempts",
-        "last_error",
-    )
+    list_display = ("time", "player_link", "notification_type", "state", "due_at", "attempts", "last_error")
     list_filter = (choice_filter("state", _("state")), PeriodFilter, DateRangeFilter)
     list_select_related = ("notification__user",)
     page_select_related = ("notification__user", "notification__heist")
@@ -76,17 +67,9 @@ class OutboxEmailAdmin(ReadOnlyAdmin):
     readonly_fields = ("recipient", "subject", "text", "created_at")
     actions = ("send_again",)
 
-    @admin.display(description=_("player"))
-    def player(self, email: OutboxEmail) -> Any:
-        return links.player_link(self.admin_site, email.notification.user)
-
     @admin.display(description=_("type"))
-    def kind(self, email: OutboxEmail) -> Any:
+    def notification_type(self, email: OutboxEmail) -> Any:
         return email.notification.get_type_display()
-
-    @admin.display(description=_("state"))
-    def state_name(self, email: OutboxEmail) -> Any:
-        return email.get_state_display()
 
     @admin.display(description=_("recipient"))
     def recipient(self, email: OutboxEmail) -> Any:
@@ -142,16 +125,12 @@ class EmailPreferenceAdmin(ReadOnlyAdmin):
     """The list of email preferences."""
 
     player_paths = ("player",)
-    list_display = ("updated_at", "name", "muted", "types")
+    list_display = ("updated_at", "player_link", "muted", "types")
     list_select_related = page_select_related = ("player",)
     fields = ("player", "muted", "types", "updated_at")
     readonly_fields = ("types", "updated_at")
     ordering = ("-pk",)
     sortable_by = ()
-
-    @admin.display(description=_("player"))
-    def name(self, preference: EmailPreference) -> Any:
-        return links.player_link(self.admin_site, preference.player)
 
     @admin.display(description=_("no emails of these types"))
     def types(self, preference: EmailPreference) -> str:

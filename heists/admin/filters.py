@@ -22,7 +22,7 @@ from .formats import player_name
 FIRST_DATE, LAST_DATE = dt.date(1900, 1, 1), dt.date(9000, 12, 31)
 
 
-class ListFilter(SimpleListFilter):
+class SingleParameterFilter(SimpleListFilter):
     """A filter that names its query parameters before it is instantiated."""
 
     @classmethod
@@ -31,7 +31,7 @@ class ListFilter(SimpleListFilter):
         return (str(cls.parameter_name),)
 
 
-class ChoiceFilter(ListFilter):
+class ChoiceFilter(SingleParameterFilter):
     """Filters by one of a field's `choices`; another value never reaches the database."""
 
     field_name: str
@@ -58,7 +58,7 @@ def choice_filter(name: str, label: Any) -> type[ChoiceFilter]:
     )
 
 
-class TokenSpentFilter(ListFilter):
+class TokenSpentFilter(SingleParameterFilter):
     """Outcomes, which spent a token, or rejections. Where a status is chosen as well, the status decides it."""
 
     title = _("token spent")
@@ -80,7 +80,7 @@ class TokenSpentFilter(ListFilter):
         return queryset if (status in HeistStatus.outcomes()) == spent else queryset.none()
 
 
-class PeriodFilter(ListFilter):
+class PeriodFilter(SingleParameterFilter):
     """Today, the last days, or one date of the site's time zone, as the dashboard links to it."""
 
     title = _("date")
@@ -94,7 +94,7 @@ class PeriodFilter(ListFilter):
             ("30", _("Last 30 days")),
             ("90", _("Last 90 days")),
         ]
-        if day := self._day():
+        if day := _date(self.value()):
             choices.append((day.isoformat(), date_format(day)))
         return choices
 
@@ -104,15 +104,9 @@ class PeriodFilter(ListFilter):
             return queryset
         today = timezone.localdate(timezone=timezone.get_default_timezone())
         if value in ("7", "30", "90"):
-            return self._between(queryset, today - dt.timedelta(days=int(value) - 1), today)
-        day = today if value == "today" else self._day()
-        return self._between(queryset, day, day) if day else queryset.none()
-
-    def _day(self) -> dt.date | None:
-        return _date(self.value())
-
-    def _between(self, queryset: QuerySet[Any], first: dt.date, last: dt.date) -> QuerySet[Any]:
-        return _between(queryset, self.field_name, first, last)
+            return _between(queryset, self.field_name, today - dt.timedelta(days=int(value) - 1), today)
+        day = today if value == "today" else _date(value)
+        return _between(queryset, self.field_name, day, day) if day else queryset.none()
 
 
 class DateRangeFilter(admin.ListFilter):
@@ -158,7 +152,7 @@ class DateRangeFilter(admin.ListFilter):
         return _between(queryset, self.field_name, days[0], days[1])
 
 
-class PlayerFilter(ListFilter):
+class PlayerFilter(SingleParameterFilter):
     """The rows of one player, by primary key. Players' names link to it."""
 
     title = _("player")
@@ -180,7 +174,7 @@ class PlayerFilter(ListFilter):
         return queryset.filter(search.of_players(self.model_admin.paths_of_players(request), [self.player.pk]))
 
 
-class RoleFilter(ListFilter):
+class RoleFilter(SingleParameterFilter):
     """Which role the players of a search or of the player filter have. `ReadOnlyAdmin.paths_of_players` applies it."""
 
     title = _("role")

@@ -1,4 +1,4 @@
-"""How the admin shows times, numbers and players, the same on every page."""
+"""Formats times, numbers and players for all pages of the admin."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def player_name(player: Any) -> str:
 
 
 def column(field: Field[Any, Any]) -> str | Callable[[Any], str]:
-    """Return what `fields` and `list_display` take to show a model field: a function for times, else the name."""
+    """Return an entry for `fields` or `list_display` that shows a model field: a function for times, else its name."""
     if not isinstance(field, DateTimeField):
         return field.name
-    name, order = field.name, field.name
+    name: str = field.name
 
-    @admin.display(description=field.verbose_name, ordering=order)
+    @admin.display(description=field.verbose_name, ordering=name)
     def shown(row: Any) -> str:
         return when(getattr(row, name))
 

@@ -8,7 +8,6 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
 from ..models import TokenGrant
-from . import links
 from .filters import DateRangeFilter, PeriodFilter
 from .formats import number, player_name
 from .readonly import ReadOnlyAdmin
@@ -19,23 +18,15 @@ class TokenGrantAdmin(ReadOnlyAdmin):
     """The list of grants, with the reason and who granted them."""
 
     player_paths = ("player",)
-    list_display = ("time", "player_name", "tokens", "why", "note", "source", "granter")
+    list_display = ("time", "player_link", "tokens", "reason", "note", "source", "granter")
     list_filter = (PeriodFilter, DateRangeFilter)
     list_select_related = page_select_related = ("player", "granted_by")
     fields = ("player", "tokens", "reason", "source", "note", "granted_by", "created_at")
     readonly_fields = ("tokens", "created_at")
 
-    @admin.display(description=_("player"))
-    def player_name(self, grant: TokenGrant) -> Any:
-        return links.player_link(self.admin_site, grant.player)
-
     @admin.display(description=_("amount"))
     def tokens(self, grant: TokenGrant) -> str:
         return number(grant.amount)
-
-    @admin.display(description=_("reason"))
-    def why(self, grant: TokenGrant) -> Any:
-        return grant.get_reason_display()
 
     @admin.display(description=_("granted by"), empty_value="-")
     def granter(self, grant: TokenGrant) -> Any:

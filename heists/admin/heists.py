@@ -28,7 +28,7 @@ class HeistAdmin(ReadOnlyAdmin):
     player_paths = ("attacker", "victim")
     address_path = "ip_address"
     search_help_text = _("A player's name (or its beginning), email address or id; or an IP address.")
-    list_display = ("time", "attacker_name", "victim_name", "points", "outcome", "code", "address")
+    list_display = ("time", "attacker_name", "victim_name", "points", "outcome", "failure_code", "address")
     list_filter = (choice_filter("status", _("status")), PeriodFilter, DateRangeFilter, TokenSpentFilter)
     list_select_related = ("attacker", "victim")
     page_select_related = ("attacker", "victim", "rule_set")
@@ -57,10 +57,6 @@ class HeistAdmin(ReadOnlyAdmin):
     def outcome(self, heist: Heist) -> Any:
         kind = "success" if heist.points_stolen else "outcome" if heist.is_outcome else "rejection"
         return format_html('<span class="heists-{}">{}</span>', kind, heist.get_status_display())
-
-    @admin.display(description=_("failure code"))
-    def code(self, heist: Heist) -> Any:
-        return heist.get_failure_code_display()
 
     @admin.display(description=_("address"))
     def address(self, heist: Heist) -> Any:
@@ -103,14 +99,8 @@ class HeistAdmin(ReadOnlyAdmin):
         tokens = {
             token.user_id: token for token in HeistToken.objects.filter(user__in=(heist.attacker_id, heist.victim_id))
         }
-        events = get_economy().point_events([heist.pk])
-        names: dict[Any, str] = {
-            heist.attacker_id: player_name(heist.attacker),
-            heist.victim_id: player_name(heist.victim),
-        }
         found = evidence.around(heist)
         rules = heist.rule_set.rules
-        full_share = evidence.full_share(heist)
         last_outcome, last_loss = found.attackers_last_outcome, found.victims_last_loss
         return {
             "players": [
@@ -128,15 +118,7 @@ class HeistAdmin(ReadOnlyAdmin):
             ],
             "rules": rules,
             "rules_link": links.row_link(site, request, heist.rule_set),
-            "share": heist.points_stolen
-            and {
-                "percent": rules.steal_percentage,
-                "points": number(heist.victim_points_before),
-                "most": number(rules.max_steal_points),
-                "full": number(full_share),
-                "stolen": number(heist.points_stolen),
-                "limited": heist.points_stolen < full_share,
-            },
+            "share": _share(heist) if heist.points_stolen else None,
             "last_outcome": last_outcome and when(last_outcome.created_at),
             "cooldown_ended": last_outcome and when(last_outcome.created_at + rules.cooldown),
             "last_loss": last_loss and when(last_loss.created_at),
@@ -150,24 +132,19 @@ class HeistAdmin(ReadOnlyAdmin):
                 for row in heist.notifications.select_related("user").order_by("pk")
             ],
             "may_view_notifications": links.may_view(site, request, HeistNotification),
-            "events": events
-            if events is None
-            else [
-                {"player": names.get(event.player_id, event.player_id), "points": _signed(event.points)}
-                for event in events
-            ],
-            "timeline": [
-                {
-                    "here": row.pk == heist.pk,
-                    "time": when(row.created_at),
-                    "link": links.page_url(site, row),
-                    "points": self.points(row),
-                    "outcome": self.outcome(row),
-                    "attacker": self.attacker_name(row),
-                    "victim": self.victim_name(row),
-                }
-                for row in (*found.earlier, heist, *found.later)
-            ],
+            "events": _point_events(heist),
+            "timeline": [self._timeline_row(row, heist) for row in (*found.earlier, heist, *found.later)],
+        }
+
+    def _timeline_row(self, row: Heist, heist: Heist) -> dict[str, Any]:
+        return {
+            "here": row.pk == heist.pk,
+            "time": when(row.created_at),
+            "link": links.page_url(self.admin_site, row),
+            "points": self.points(row),
+            "outcome": self.outcome(row),
+            "attacker": self.attacker_name(row),
+            "victim": self.victim_name(row),
         }
 
     def _player(
@@ -184,6 +161,30 @@ class HeistAdmin(ReadOnlyAdmin):
             "token": links.row_link(site, request, token, number(token.balance)) if token else number(0),
             "grant_url": links.grant_url(site, request, [user.pk]),
         }
+
+
+def _share(heist: Heist) -> dict[str, Any]:
+    """Return how the points of a success were computed."""
+    rules, full_share = heist.rule_set.rules, evidence.full_share(heist)
+    return {
+        "percent": rules.steal_percentage,
+        "points": number(heist.victim_points_before),
+        "most": number(rules.max_steal_points),
+        "full": number(full_share),
+        "stolen": number(heist.points_stolen),
+        "limited": heist.points_stolen < full_share,
+    }
+
+
+def _point_events(heist: Heist) -> list[dict[str, Any]] | None:
+    """Return the host's point events of a heist; None where the host keeps none."""
+    events = get_economy().point_events([heist.pk])
+    if events is None:
+        return None
+    names: dict[Any, str] = {player.pk: player_name(player) for player in (heist.attacker, heist.victim)}
+    return [
+        {"player": names.get(event.player_id, event.player_id), "points": _signed(event.points)} for event in events
+    ]
 
 
 def _signed(points: int) -> str:

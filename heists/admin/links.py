@@ -23,7 +23,7 @@ def may_view(site: AdminSite, request: HttpRequest, model: type[Model]) -> bool:
 
 
 def url(site: AdminSite, name: str, *args: Any) -> str | None:
-    """Return the URL of an admin page by name; None where this site does not have it."""
+    """Return the URL of an admin page by name; None where this site has no such page."""
     try:
         return reverse(f"admin:{name}", args=args, current_app=site.name)
     except NoReverseMatch:

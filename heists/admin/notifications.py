@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
 from ..models import HeistNotification
-from . import links
 from .filters import DateRangeFilter, PeriodFilter, choice_filter
 from .readonly import ReadOnlyAdmin
 
@@ -18,17 +15,9 @@ class HeistNotificationAdmin(ReadOnlyAdmin):
     """The list of notifications."""
 
     player_paths = ("user",)
-    list_display = ("time", "player", "kind", "message", "read", "email_sent")
+    list_display = ("time", "player_link", "type", "message", "read", "email_sent")
     list_filter = (choice_filter("type", _("type")), PeriodFilter, DateRangeFilter)
     list_select_related = ("user",)
     page_select_related = ("user", "heist__attacker", "heist__victim")
     fields = ("user", "type", "message", "heist", "created_at", "read", "email_sent", "email_sent_at", "metadata")
     readonly_fields = ("created_at",)
-
-    @admin.display(description=_("player"))
-    def player(self, notification: HeistNotification) -> Any:
-        return links.player_link(self.admin_site, notification.user)
-
-    @admin.display(description=_("type"))
-    def kind(self, notification: HeistNotification) -> Any:
-        return notification.get_type_display()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin, messages
@@ -11,7 +12,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from . import search
+from . import links, search
 from .filters import PlayerFilter, RoleFilter
 from .formats import column, when
 from .paginator import BoundedChangeList, BoundedPaginator
@@ -50,6 +51,11 @@ class ReadOnlyAdmin(ModelAdmin):
     def time(self, row: Any) -> Any:
         return when(row.created_at)
 
+    @admin.display(description=gettext_lazy("player"))
+    def player_link(self, row: Any) -> Any:
+        player = attrgetter(self.player_paths[0].replace("__", "."))(row)
+        return links.player_link(self.admin_site, player)
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -84,15 +90,15 @@ class ReadOnlyAdmin(ModelAdmin):
         return queryset.select_related(*self.page_select_related) if is_page else queryset
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        return [self._shown(name) for name in super().get_list_display(request)]
+        return [self._column(name) for name in super().get_list_display(request)]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         return [
-            (title, {**options, "fields": [self._shown(name) for name in options["fields"]]})
+            (title, {**options, "fields": [self._column(name) for name in options["fields"]]})
             for title, options in super().get_fieldsets(request, obj)
         ]
 
-    def _shown(self, name: Any) -> Any:
+    def _column(self, name: Any) -> Any:
         """Return how to show a column: the same for every time of the admin."""
         fields = {field.name: field for field in self.opts.fields}
         return column(fields[name]) if name in fields and not hasattr(self, name) else name

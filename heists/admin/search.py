@@ -10,11 +10,11 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db import connections, router
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Collate
 
+from .. import user_model
 from ..economy import Economy, get_economy
 from ..models import TokenGrant
 
@@ -23,46 +23,37 @@ MAX_PLAYERS = 20
 
 
 def players_by_id(texts: Iterable[str]) -> list[Any]:
-    """Return the users whose keys these texts name, in key order; a text that can't be a key is ignored."""
-    User = get_user_model()
-    keys = []
-    for text in texts:
-        try:
-            keys.append(User._meta.pk.clean(User._meta.pk.to_python(text), None))
-        except (ValidationError, ValueError, TypeError, OverflowError):
-            continue
-    keys = [key for key in keys if "\x00" not in str(key)]
-    # Where tokens are granted, so that a new player is found.
-    users = User._default_manager.using(router.db_for_write(TokenGrant))
+    """Return the users with these primary keys, in key order; a text that is no key is ignored."""
+    keys = [key for key in map(user_model.key_from_text, texts) if key is not None]
+    # In the database where tokens are granted, so that a new player is found.
+    users = get_user_model()._default_manager.using(router.db_for_write(TokenGrant))
     return list(users.filter(pk__in=keys).order_by("pk")) if keys else []
 
 
 def player_by_id(text: str) -> Any:
-    """Return the user whose key this text names, or None."""
+    """Return the user with this primary key; None where there is none."""
     return next(iter(players_by_id([text])), None)
 
 
 def player_ids(text: str) -> list[Any]:
-    """Return the keys of the players that this text finds: by name, email address or key, else by start of name.
+    """Return the keys of the players with this name, email address or key; else of those whose name starts with it.
 
     A name is the user name, or the name that players see (`Economy.search_players`).
     Email addresses are compared exactly; a host with many players wants an index on that column.
     """
-    User = get_user_model()
-    if not text or "\x00" in text:
+    spellings = user_model.spellings(text)
+    if not text or not spellings:
         return []
-    # Sign-up may have normalized the name, so both spellings are looked up.
-    normalized = getattr(User, "normalize_username", str)(text)
-    exact = Q(**{f"{User.USERNAME_FIELD}__in": {text, normalized}})
-    if "@" in text and (email := _email_field()):
-        exact |= Q(**{email: text})
-    users = User._default_manager.order_by("pk")
+    users = get_user_model()._default_manager.order_by("pk")
+    exact = Q(**{f"{get_user_model().USERNAME_FIELD}__in": spellings})
+    if "@" in text and (email := user_model.concrete_field(user_model.email_field_name())):
+        exact |= Q(**{email.name: text})
     found = set(users.filter(exact).values_list("pk", flat=True)[:MAX_PLAYERS])
     if by_id := player_by_id(text):
         found.add(by_id.pk)
     found |= _shown_as(text, exact=True)
     if not found:
-        found = {*_starting_with(users, normalized).values_list("pk", flat=True)[:MAX_PLAYERS], *_shown_as(text)}
+        found = {*_starting_with(users, spellings[-1]).values_list("pk", flat=True)[:MAX_PLAYERS], *_shown_as(text)}
     return sorted(found)[:MAX_PLAYERS]
 
 
@@ -101,14 +92,3 @@ def _starting_with(users: QuerySet[Any], start: str) -> QuerySet[Any]:
     # PostgreSQL before 18 rejects LIKE on a column with a nondeterministic collation. An index for LIKE serves both.
     found: QuerySet[Any] = users.alias(name_in_c=Collate(name, "C")).filter(name_in_c__startswith=start)
     return found
-
-
-def _email_field() -> str | None:
-    User = get_user_model()
-    # Only AbstractBaseUser has the method.
-    name = User.get_email_field_name() if hasattr(User, "get_email_field_name") else "email"
-    try:
-        User._meta.get_field(name)
-    except FieldDoesNotExist:
-        return None
-    return name

@@ -19,7 +19,7 @@ class ShieldAdmin(ReadOnlyAdmin):
     """The list of shields, with their state."""
 
     player_paths = ("player",)
-    list_display = ("bought_at", "player_name", "state", "paid", "expires_at", "used_at", "blocked")
+    list_display = ("bought_at", "player_link", "state", "paid", "expires_at", "used_at", "blocked")
     list_select_related = ("player", "used_by__attacker")
     page_select_related = ("player", "used_by__attacker", "used_by__victim")
     fields = (
@@ -37,10 +37,6 @@ class ShieldAdmin(ReadOnlyAdmin):
     # By primary key, which is the order of purchase.
     ordering = ("-pk",)
     sortable_by = ()
-
-    @admin.display(description=_("player"))
-    def player_name(self, shield: Shield) -> Any:
-        return links.player_link(self.admin_site, shield.player)
 
     @admin.display(description=_("coins"))
     def paid(self, shield: Shield) -> str:

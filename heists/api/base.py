@@ -25,7 +25,7 @@ from rest_framework.views import APIView
 from ..db.atomic import outside_atomic_requests
 from ..errors import InactiveAccount, UnknownPlayer
 from ..models.base import IDEMPOTENCY_KEY_MAX_LENGTH
-from ..user_model import MAX_INTEGER, to_key
+from ..user_model import MAX_INTEGER, is_active, to_key
 from .pagination import KeysetPagination
 from .parsers import StrictJSONParser, require_length
 from .problems import InvalidIdempotencyKey, from_exception
@@ -45,18 +45,17 @@ class IsActivePlayer(BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
         if not request.user or not request.user.is_authenticated:
             raise NotAuthenticated
-        if not _is_active(request.user, view.player_id):
+        if not _may_play(request.user, view.player_id):
             raise InactiveAccount
         return True
 
 
-def _is_active(user: Any, player_id: Any) -> bool:
-    active = bool(getattr(user, "is_active", True))
-    if active or not _is_stateless(user):
-        return active
+def _may_play(user: Any, player_id: Any) -> bool:
+    if is_active(user) or not _is_stateless(user):
+        return is_active(user)
     # The claim of the token may be out of date.
     row = _account(player_id)
-    return row is not None and bool(getattr(row, "is_active", True))
+    return row is not None and is_active(row)
 
 
 def _is_stateless(user: Any) -> bool:
@@ -128,7 +127,7 @@ class PlayerView(APIView):
 
     @cached_property
     def player_id(self) -> Any:
-        """The signed-in player's primary key, as the key field has it. Raises AuthenticationFailed."""
+        """The signed-in player's primary key, in the type of its column. Raises AuthenticationFailed."""
         if (key := to_key(self.request.user.pk)) is None:
             raise AuthenticationFailed
         return key

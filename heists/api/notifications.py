@@ -27,8 +27,8 @@ def notifications_of(player_id: Any) -> HeistNotificationQuerySet:
     return HeistNotification.objects.filter(user=player_id)
 
 
-def _written() -> str:
-    """Return the database that is written, for the answer to a write: a replica may lag behind it."""
+def _write_alias() -> str:
+    """Return the alias of the database for writes. An answer to a write reads there: a replica may lag behind."""
     return router.db_for_write(HeistNotification)
 
 
@@ -101,7 +101,7 @@ class NotificationReadView(PlayerView):
         pk = self.row_id(notification_id)
         if not mark_read(player_id=self.player_id, notification_id=pk):
             raise Http404
-        notification = notifications_of(self.player_id).using(_written()).filter(pk=pk).first()
+        notification = notifications_of(self.player_id).using(_write_alias()).filter(pk=pk).first()
         if notification is None:
             raise Http404
         return Response(NotificationSerializer(notification).data)
@@ -121,5 +121,5 @@ class NotificationsReadAllView(PlayerView):
     )
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         marked = mark_all_read(player_id=self.player_id)
-        unread = notifications_of(self.player_id).using(_written()).unread().count()
+        unread = notifications_of(self.player_id).using(_write_alias()).unread().count()
         return Response(MarkedSerializer({"marked": marked, "unread_count": unread}).data)

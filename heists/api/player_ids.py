@@ -6,25 +6,16 @@ import re
 import uuid
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
-from django.db.models import Field, IntegerField, UUIDField
+from django.db.models import IntegerField, UUIDField
 
-from ..user_model import MAX_INTEGER, MIN_INTEGER
+from ..user_model import MAX_INTEGER, MIN_INTEGER, key_field
 
 INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}", re.ASCII)
 
 
-def key_field() -> Field[Any, Any]:
-    """Return the user model's primary key; where it is a relation, the field that it refers to."""
-    field: Any = get_user_model()._meta.pk
-    while field.remote_field:
-        field = field.target_field
-    return field  # type: ignore[no-any-return]
-
-
 def from_json(value: Any) -> Any:
-    """Return the key that a JSON value stands for. Raises ValueError for a wrong type or range."""
+    """Return a JSON value as a key. Raises ValueError for a wrong type or range."""
     field = key_field()
     if isinstance(field, IntegerField):
         # Not isinstance, because True is an int and would pass.
@@ -46,7 +37,7 @@ def from_json(value: Any) -> Any:
 
 
 def from_path(text: str) -> Any:
-    """Return the key that a path segment stands for. Raises ValueError like `from_json`."""
+    """Return a path segment as a key. Raises ValueError like `from_json`."""
     if isinstance(key_field(), IntegerField):
         if not INTEGER.fullmatch(text):
             raise ValueError("not an integer")

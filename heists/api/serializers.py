@@ -20,7 +20,7 @@ from ..errors import FeatureDisabled
 from ..messages import failure_message, notification_message, success_message
 from ..models import Heist, HeistNotification
 from ..queries import leaderboard
-from ..queries.preview import Prospect, Reason
+from ..queries.preview import Reason, Target
 from ..rules import cooldown_ends_at
 from . import player_ids
 from .fields import EnumField, PlayerIdField, UTCDateTimeField, utc_isoformat
@@ -200,17 +200,17 @@ class TargetSerializer(RowSerializer):
         allow_null=True, help_text="When the rule of `code` no longer fails, where time decides."
     )
 
-    def players_of(self, prospect: Prospect) -> tuple[Any, ...]:
-        return (prospect.player,)
+    def players_of(self, target: Target) -> tuple[Any, ...]:
+        return (target.player,)
 
-    def to_representation(self, prospect: Prospect) -> dict[str, Any]:
+    def to_representation(self, target: Target) -> dict[str, Any]:
         return {
-            "player": self.player_data(prospect.player),
-            "monthly_points": prospect.monthly_points,
-            "eligible": prospect.eligible,
-            "code": prospect.code,
-            "potential_points": prospect.potential_points,
-            "retry_at": utc_isoformat(prospect.retry_at),
+            "player": self.player_data(target.player),
+            "monthly_points": target.monthly_points,
+            "eligible": target.eligible,
+            "code": target.code,
+            "potential_points": target.potential_points,
+            "retry_at": utc_isoformat(target.retry_at),
         }
 
 
@@ -240,9 +240,9 @@ class PreviewSerializer(TargetSerializer):
 
     reasons = ReasonSerializer(many=True, help_text="All rules that fail; the first is `code`.")
 
-    def to_representation(self, prospect: Prospect) -> dict[str, Any]:
-        reasons = ReasonSerializer(prospect.reasons, many=True).data
-        return super().to_representation(prospect) | {"reasons": reasons}
+    def to_representation(self, target: Target) -> dict[str, Any]:
+        reasons = ReasonSerializer(target.reasons, many=True).data
+        return super().to_representation(target) | {"reasons": reasons}
 
 
 class NotificationQuerySerializer(serializers.Serializer[Any]):

@@ -10,8 +10,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ..economy import get_economy
-from ..queries import facts, preview
-from ..user_model import MAX_INTEGER
+from ..queries import preview
+from ..user_model import MAX_INTEGER, has_active_field
 from . import player_ids, schema
 from .base import PlayerView
 from .pagination import KeysetPagination
@@ -50,11 +50,11 @@ class TargetsView(PlayerView):
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         economy = get_economy()
         others = economy.leaderboard().exclude(pk=self.player_id)
-        if facts.has_active_field():
+        if has_active_field():
             others = others.filter(is_active=True)
         pagination = TargetPagination()
         page = [player.pk for player in pagination.paginate_queryset(others, request)]
-        found = preview.prospects(attacker_id=self.player_id, victim_ids=page, economy=economy)
+        found = preview.targets(attacker_id=self.player_id, victim_ids=page, economy=economy)
         # A player may have been deleted between the two statements.
         rows = [found[pk] for pk in page if pk in found]
         return pagination.get_paginated_response(TargetSerializer(rows, many=True).data)
@@ -76,7 +76,7 @@ class TargetView(PlayerView):
             key = player_ids.from_path(player_id)
         except ValueError:
             raise Http404 from None
-        found = preview.prospects(attacker_id=self.player_id, victim_ids=[key], economy=get_economy())
+        found = preview.targets(attacker_id=self.player_id, victim_ids=[key], economy=get_economy())
         if key not in found:
             raise Http404
         return Response(PreviewSerializer(found[key]).data)

@@ -14,13 +14,13 @@ from django.db.models import Case, F, IntegerField, Max, Q, RowRange, Value, Whe
 from django.db.models.functions import Lag
 
 from ..choices import HeistStatus
-from ..rules import CLOCK_TOLERANCE, DAY, Rules
-from .base import AuditData, Broken, check
+from ..rules import DAY, Rules
+from .base import TOLERANCE, AuditData, Broken, check
 
 
 def _opens(data: AuditData, length: Callable[[Rules], dt.timedelta]) -> Any:
     """Return an expression for the time before which the previous outcome has to be."""
-    return F("created_at") - data.window(length) + Value(CLOCK_TOLERANCE)
+    return F("created_at") - data.window(length) + TOLERANCE
 
 
 def _under(data: AuditData, length: Callable[[Rules], dt.timedelta]) -> list[int]:

@@ -13,11 +13,12 @@ from django.db.models.functions import Cast, Least
 
 from ..choices import STATUS_OF_CODE, FailureCode, HeistNotificationType, HeistStatus
 from ..rules import CLOCK_TOLERANCE, DAY, Rules, Victim, month_start, next_month, share
-from .base import AuditData, Broken, check
+from .base import AuditData, Broken, check, unless
 
-# A rejection takes no lock, so its clock was read before its facts.
-MOMENT = dt.timedelta(minutes=1)
-LONGEST_MONTH = dt.timedelta(days=31, hours=2)  # with a clock that was set back
+# A rejection takes no lock, so its time was taken before its facts were read; this much earlier at most.
+READ_TOLERANCE = dt.timedelta(minutes=1)
+# With a clock that was set back.
+LONGEST_MONTH = dt.timedelta(days=31, hours=2)
 
 # A victim's losses arrive in the order of judgement, so that one month back is enough.
 MONTHS_KEPT = 3
@@ -33,7 +34,7 @@ def failure_codes(data: AuditData) -> Broken:
     right = Q(status=HeistStatus.SUCCESS, failure_code=None)
     for code, status in STATUS_OF_CODE.items():
         right |= Q(status=status, failure_code=code)
-    yield data.heists.annotate(right=Case(When(right, then=Value(1)), default=Value(0))).filter(right=0)
+    yield unless(right, data.heists)
 
 
 @check("heist_self_target", ids={"heist": "pk", "attacker": "attacker_id"}, numbers=("victim_id", "failure_code"))
@@ -80,7 +81,9 @@ def retry_at(data: AuditData) -> Broken:
         FailureCode.LOSS_LIMIT: Value(LONGEST_MONTH),
     }
     for code, window in windows.items():
-        yield data.heists.filter(failure_code=code).filter(retry_at__gt=F("created_at") + window + Value(MOMENT))
+        yield data.heists.filter(failure_code=code).filter(
+            retry_at__gt=F("created_at") + window + Value(READ_TOLERANCE)
+        )
 
 
 @check("heist_attacker_tokens", ids={"heist": "pk", "attacker": "attacker_id"}, numbers=("attacker_tokens", "status"))
@@ -131,7 +134,7 @@ def _judge_losses(data: AuditData) -> Iterator[dict[str, Any]]:
             month = months[rules.time_zone].number(at)
             # As the rules do: a loss that another host's clock put into the next month counts too.
             known = lost.get((victim, rules.time_zone), {})
-            so_far = sum(sum_ for number, sum_ in known.items() if number >= month)
+            so_far = sum(points_lost for number, points_lost in known.items() if number >= month)
             taken = share(rules, Victim(victim, True, before))
             left = (before + so_far) * rules.monthly_loss_percent // 100 - so_far
             if points != min(taken, left):

@@ -5,15 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from django.db.models import Case, Exists, F, Min, OuterRef, Q, Value, When
+from django.db.models import Exists, F, Min, OuterRef, Q, Value
 from django.db.models.functions import Coalesce, Least
 
 from ..choices import HeistStatus
-from ..rules import CLOCK_TOLERANCE
-from .base import CHUNK_ROWS, AuditData, Broken, Skipped, check
-
-# A purchase and a heist may have run on hosts whose clocks differ.
-TOLERANCE = Value(CLOCK_TOLERANCE)
+from .base import TOLERANCE, AuditData, Broken, Skipped, check, in_chunks, unless
 
 
 @check("shield_missing", ids={"heist": "pk", "victim": "victim_id"}, numbers=("created_at",))
@@ -37,8 +33,7 @@ def used_shields(data: AuditData) -> Broken:
         bought__lte=F("used_at"),
         expires_at__gt=F("used_at"),
     )
-    used = shields.exclude(used_by=None)
-    yield used.annotate(right=Case(When(right, then=Value(1)), default=Value(0))).filter(right=0)
+    yield unless(right, shields.exclude(used_by=None))
     # The heist may have been deleted with its attacker; `used_at` stays.
     yield shields.filter(used_by=None).filter(Q(used_at__lt=F("bought")) | Q(used_at__gte=F("expires_at")))
 
@@ -82,10 +77,7 @@ def terms(data: AuditData) -> Broken:
 @check("shield_unpaid", ids={"shield": "pk", "player": "player"}, numbers=("cost", "paid"))
 def payments(data: AuditData) -> Broken:
     """The owner of a shield paid its price, once."""
-    shields = data.shields.order_by("pk").values_list("pk", "player_id", "cost")
-    last = -1
-    while chunk := list(shields.filter(pk__gt=last)[:CHUNK_ROWS]):
-        last = chunk[-1][0]
+    for chunk in in_chunks(data.shields.values_list("pk", "player_id", "cost")):
         found = data.economy.shield_payments([pk for pk, _player, _cost in chunk])
         if found is None:
             raise Skipped("the economy does not list payments for shields")

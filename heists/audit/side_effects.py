@@ -6,16 +6,13 @@ from collections import Counter
 from itertools import islice
 from typing import Any
 
-from django.db.models import Case, CharField, Count, Exists, F, Max, OuterRef, Q, Value, When
+from django.db.models import CharField, Count, Exists, F, Max, OuterRef, Q, Value
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Coalesce
 
 from ..choices import EmailState, HeistNotificationType, HeistStatus
 from ..models import OutboxEmail, TokenGrant
-from .base import AuditData, Broken, Skipped, check
-
-# Heist ids in one statement; SQLite takes no more than 32,766 parameters.
-IDS_PER_QUERY = 5_000
+from .base import CHUNK_ROWS, AuditData, Broken, Skipped, check, in_chunks, unless
 
 
 @check("transfer_events", ids={"heist": "heist", "player": "player"}, numbers=("status", "expected", "found"))
@@ -52,7 +49,7 @@ def events_without_heists(data: AuditData) -> Broken:
         raise Skipped("the economy does not list all point events")
     earlier = data.attempt_log.filter(attacker=None).aggregate(last=Max("pk"))["last"] or 0
     rest = iter(events)
-    while chunk := list(islice(rest, IDS_PER_QUERY)):
+    while chunk := list(islice(rest, CHUNK_ROWS)):
         ids = {event.heist_id for event in chunk if not 0 < event.heist_id <= earlier}
         missing = ids - set(data.attempt_log.filter(pk__in=ids).values_list("pk", flat=True))
         missing -= set(data.heists.filter(pk__in=missing).values_list("pk", flat=True))
@@ -63,11 +60,8 @@ def events_without_heists(data: AuditData) -> Broken:
 
 @check("balance_ledger", ids={"player": "player"}, numbers=("monthly_points", "ledger"))
 def balances(data: AuditData) -> Broken:
-    """A player's monthly points are what the host's own ledger adds up to."""
-    players = data.economy.players().using(data.using).order_by("pk").values_list("pk", "monthly_points")
-    last = None
-    while chunk := list((players if last is None else players.filter(pk__gt=last))[:IDS_PER_QUERY]):
-        last = chunk[-1][0]
+    """A player's monthly points are the sum of the host's own ledger."""
+    for chunk in in_chunks(data.economy.players().using(data.using).values_list("pk", "monthly_points")):
         ledger = data.economy.ledger_balances([pk for pk, _points in chunk])
         if ledger is None:
             raise Skipped("the economy has no ledger of its own")
@@ -114,8 +108,7 @@ def notifications_match(data: AuditData) -> Broken:
             user=F("heist__victim"),
         )
     )
-    rows = data.notifications.exclude(heist=None)
-    yield rows.annotate(right=Case(When(right, then=Value(1)), default=Value(0))).filter(right=0)
+    yield unless(right, data.notifications.exclude(heist=None))
 
 
 @check(

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Exists, F, IntegerField, Max, OuterRef, Q, QuerySet, Subquery, Sum, Value
+from django.db.models import Exists, F, IntegerField, Max, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from ..models import RuleSet, TokenGrant
-from ..rules import CLOCK_TOLERANCE
-from .base import AuditData, Broken, check
-
-# The last of two rows need not be the newest one where the clocks of two hosts differ.
-TOLERANCE = Value(CLOCK_TOLERANCE)
+from .base import TOLERANCE, AuditData, Broken, check
 
 
 def _total(rows: QuerySet[Any], owner: str, of: str) -> Coalesce:
@@ -37,7 +33,7 @@ def earned(data: AuditData) -> Broken:
 
 @check("token_spent", ids={"player": "user_id"}, numbers=("total_spent", "paid", "spent_on_deleted"))
 def spent(data: AuditData) -> Broken:
-    """A player's total_spent is what their outcomes cost by the rules of each, plus spent_on_deleted."""
+    """A player's total_spent is the token cost of their outcomes, by the rules of each, plus spent_on_deleted."""
     yield data.tokens.annotate(paid=_total(data.outcomes, "attacker", "rule_set__token_cost")).exclude(
         total_spent=F("paid") + F("spent_on_deleted")
     )
@@ -45,7 +41,7 @@ def spent(data: AuditData) -> Broken:
 
 @check("token_balance", ids={"player": "user_id"}, numbers=("balance", "granted", "paid", "spent_on_deleted"))
 def balance(data: AuditData) -> Broken:
-    """A balance is what was granted minus what was spent."""
+    """A balance is the tokens granted minus the tokens spent."""
     yield data.tokens.annotate(
         granted=_total(data.rows(TokenGrant), "player", "amount"),
         paid=_total(data.outcomes, "attacker", "rule_set__token_cost"),

@@ -119,7 +119,7 @@ def _pool(where: str, connection: BaseDatabaseWrapper) -> list[CheckMessage]:
 
 def check_event_types(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Check that the host's table of point event types has the two rows of heists."""
-    from ..services.event_types import EVENT_TYPES
+    from ..services.after_migrate import EVENT_TYPES
 
     label = conf.point_event_type_model() if well_formed("POINT_EVENT_TYPE_MODEL") else None
     if not databases or label is None:

@@ -1,4 +1,4 @@
-"""Is the `HEISTS` dictionary well-formed? (spec section 9)"""
+"""Checks the `HEISTS` dictionary and the settings it depends on (docs/specification.md, "Settings")."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ TEXTS = [key for key in conf.SETTINGS if key not in SWITCHES and key not in RANG
 
 
 def well_formed(*keys: str) -> bool:
-    """Whether `HEISTS` is a dictionary whose values of these keys have the right types, so that a check may read them.
+    """Return whether `HEISTS` is a dictionary in which these keys have the right types, so that a check may read them.
 
-    What is wrong with them is reported once, by `check_settings`.
+    `check_settings` alone reports a wrong type.
     """
     return isinstance(getattr(settings, "HEISTS", {}), dict) and all(
         conf.SETTINGS[key].has_type(conf.raw(key)) for key in keys
@@ -34,7 +34,7 @@ def well_formed(*keys: str) -> bool:
 
 
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
-    """Check the dictionary's keys and values, and what the site's other settings have to be."""
+    """Check the keys and values of `HEISTS`, and that USE_TZ is on."""
     if not well_formed():
         return [
             Error(

@@ -1,4 +1,4 @@
-"""What heists needs of the database beyond the ORM.
+"""Database access beyond the ORM: compiled queries, bulk inserts, retries, transactions, cache keys.
 
 `compiled` is private: it depends on undocumented parts of Django.
 """

@@ -45,8 +45,8 @@ CONNECTION_EXCEPTION_CLASS = "08"
 SHUTDOWN_CODES = ("57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "25P04")
 # After a fail-over, a kept connection may lead to the server that is now the standby.
 READ_ONLY_TRANSACTION = "25006"
-# A prepared statement whose table changed says "cached plan must not change result type". The code stands for much
-# else, and the message is translated, so that the function of the server decides.
+# A prepared statement whose table changed says "cached plan must not change result type". Other
+# errors have the same code, and the message is translated, so the name of the server's function decides.
 FEATURE_NOT_SUPPORTED = "0A000"
 CACHED_PLAN_FUNCTION = "RevalidateCachedQuery"
 # out_of_memory, too_many_connections, lock_not_available (lock_timeout), query_canceled (statement_timeout).

@@ -40,7 +40,7 @@ Select = Callable[[OutboxEmailQuerySet], OutboxEmailQuerySet]
 
 @dataclass(slots=True)
 class Tally:
-    """What one run did: how many emails were leased, and what became of them.
+    """The result of a run: how many emails were leased, sent, skipped and so on.
 
     `failed` are retried later, `given_up` are not. `unreachable` is why the mail server was not reached, which ends a
     run; empty where it was.
@@ -67,7 +67,7 @@ class ServerUnreachable(Exception):
 
 
 def deliver_emails(ids: Collection[int]) -> Tally:
-    """Send those of these emails that are due: what a host's own queue calls (`EMAIL_DELIVERY`).
+    """Send those of these emails that are due. A host's own queue calls it (`EMAIL_DELIVERY`).
 
     Safe to repeat, and to run beside `send_heist_emails`, which later sends what this did not.
     """
@@ -102,14 +102,12 @@ def send_again(email: OutboxEmail) -> bool:
     return bool(updated)
 
 
-def _deliver(
-    which: Callable[[OutboxEmailQuerySet], OutboxEmailQuerySet], batch: int, stop: Callable[[], bool]
-) -> Tally:
+def _deliver(select: Select, batch: int, stop: Callable[[], bool]) -> Tally:
     tally = Tally()
     if not conf.email_enabled():
         return tally
     using, economy = router.db_for_write(OutboxEmail), get_economy()
-    lease, pks = _lease(which, batch, using)
+    lease, pks = _lease(select, batch, using)
     if not pks:
         return tally
     tally.leased = len(pks)
@@ -132,14 +130,14 @@ def _deliver(
     return tally
 
 
-def _lease(which: Select, batch: int, using: str) -> tuple[uuid.UUID, list[int]]:
+def _lease(select: Select, batch: int, using: str) -> tuple[uuid.UUID, list[int]]:
     """Lease due emails to this worker in a short transaction. Two workers never get the same one."""
     now, lease = timezone.now(), uuid.uuid4()
-    emails = which(OutboxEmail.objects.using(using)).due(now)
+    emails = select(OutboxEmail.objects.using(using)).due(now)
     with transaction.atomic(using=using, durable=True):
         due = emails.order_by("due_at", "pk").select_for_update(skip_locked=True)
         pks = list(due.values_list("pk", flat=True)[:batch])
-        # `emails` asks again whether they are due, for databases without row locks.
+        # `emails` filters by due again, for databases without row locks.
         leased = emails.filter(pk__in=pks).update(lease=lease, leased_until=now + conf.email_lease())
     if leased != len(pks):
         ours = set(OutboxEmail.objects.using(using).filter(lease=lease).values_list("pk", flat=True))
@@ -148,7 +146,7 @@ def _lease(which: Select, batch: int, using: str) -> tuple[uuid.UUID, list[int]]
 
 
 def _send(held: OutboxEmailQuerySet, connection: MailConnection, economy: Economy, tally: Tally, using: str) -> None:
-    """Send one leased email and mark it. Raises ServerUnreachable, and what the database raises."""
+    """Send one leased email and mark it. Raises ServerUnreachable, and errors of the database."""
     # Each email gets the whole lease, however long the ones before took. If it expired, another worker has the email.
     if not held.update(leased_until=timezone.now() + conf.email_lease()):
         return
@@ -215,7 +213,7 @@ class MailConnection:
         self.backend: Any = None
 
     def send(self, message: mail.EmailMessage) -> None:
-        """Send one message. Raises ServerUnreachable, or what the backend raises about this message."""
+        """Send one message. Raises ServerUnreachable, or the backend's error about this message."""
         if self.backend is None:
             self.backend = self._open()
         try:

@@ -29,7 +29,7 @@ def token(player: Any, type: str) -> str:
 
 
 def read(token: str) -> Subscription | None:
-    """Return what a token stands for; None where this site and tenant did not sign it."""
+    """Return the subscription in a token; None where this site and tenant did not sign it."""
     try:
         player_id, type = signing.loads(token, salt=_salt())
         return Subscription(get_user_model()._meta.pk.to_python(player_id), HeistNotificationType(type))

@@ -50,7 +50,7 @@ class OutboxEmail(models.Model):
         verbose_name_plural = _("emails")
         permissions = [("send_again", _("Can send emails again"))]
         indexes = [
-            # send_heist_emails: what is due; dashboard: the depth of the outbox.
+            # send_heist_emails: those that are due; dashboard: how many wait.
             models.Index(fields=["due_at"], condition=Q(state=EmailState.WAITING), name="heists_outboxemail_due"),
             # Admin: the outbox, newest first, also by state.
             models.Index(fields=["created_at"], name="heists_outboxemail_created"),

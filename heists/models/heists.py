@@ -40,9 +40,10 @@ class HeistQuerySet(AppendOnlyQuerySet["Heist"]):
 
 
 class Heist(AppendOnlyModel):
-    """One attempt: an outcome or a rejection. It keeps both balances as locked, so that it can be judged again.
+    """One attempt: an outcome or a rejection. It keeps the balances it was judged by, so that it can be judged again.
 
-    Only the address changes, and only a deleted player takes the row along. Triggers of migration 0002 enforce both.
+    Only the address changes, and the row is deleted only with one of its players. Triggers of migration 0002 enforce
+    both.
     """
 
     editable_fields = frozenset({"ip_address"})

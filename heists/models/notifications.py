@@ -1,4 +1,4 @@
-"""Notifications."""
+"""Notifications to players."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class HeistNotification(models.Model):
             models.Index(fields=["user", "read"], name="heists_notification_user_read"),
             # API: my notifications, newest first.
             models.Index(fields=["user", "created_at"], name="heists_notification_user_time"),
-            # Retention: what is old; admin: the list, newest first.
+            # Retention: those that are old; admin: the list, newest first.
             models.Index(fields=["created_at"], name="heists_notification_created"),
             # Of the original design; admin: a rare type. Frequent types are found by walking the index above.
             models.Index(fields=["type"], name="heists_notification_type"),

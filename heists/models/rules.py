@@ -11,7 +11,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from ..db.identity import database_key, server_key
+from ..db.cache_keys import database_key, server_key
 from ..rules import RULE_FIELDS, Rules
 from .base import AppendOnlyModel, AppendOnlyQuerySet
 

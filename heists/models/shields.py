@@ -1,4 +1,4 @@
-"""Shields."""
+"""Shields of players."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Shield(models.Model):
         indexes = [
             # API: my shields, newest first.
             models.Index(fields=["player", "bought_at"], name="heists_shield_player_bought"),
-            # expire_shields: what is due; dashboard: how many are live.
+            # expire_shields: those that are due; dashboard: how many are live.
             models.Index(fields=["expires_at"], condition=OPEN, name="heists_shield_open"),
         ]
         constraints = [

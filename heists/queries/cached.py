@@ -16,7 +16,7 @@ from typing import Any
 from django.core.cache import cache
 from django.db import router
 
-from ..db.identity import database_key
+from ..db.cache_keys import database_key
 from ..models import Heist
 
 logger = logging.getLogger("heists")

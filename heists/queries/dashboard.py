@@ -87,7 +87,7 @@ class Outbox:
 
 
 @dataclass(frozen=True, slots=True)
-class Warning:
+class PlayerWarning:
     """A player with unusually many rejections, or attacks, in the last day, and how many."""
 
     player: Any
@@ -158,7 +158,7 @@ def outbox(now: dt.datetime) -> Outbox:
     return Outbox(waiting["count"], waiting["oldest"], failed)
 
 
-def players_with_many_rejections(now: dt.datetime) -> list[Warning]:
+def players_with_many_rejections(now: dt.datetime) -> list[PlayerWarning]:
     """Return players with over 10 rejections in an hour of the last day, with their rejections of the day."""
     rejections = Heist.objects.rejections().filter(created_at__gte=now - DAY, created_at__lte=now)
     # A rejection less than an hour after the tenth one before it is the eleventh in that hour.
@@ -173,7 +173,7 @@ def players_with_many_rejections(now: dt.datetime) -> list[Warning]:
     return _warnings(_counted(rejections.filter(attacker__in=keys), HeistRole.ATTACKER, 0)) if keys else []
 
 
-def players_attacked_often(now: dt.datetime) -> list[Warning]:
+def players_attacked_often(now: dt.datetime) -> list[PlayerWarning]:
     """Return players whom others attacked over 5 times in the last day, rejections included."""
     attacks = Heist.objects.filter(created_at__gte=now - DAY, created_at__lte=now).exclude(attacker=F("victim"))
     return _warnings(
@@ -187,11 +187,11 @@ def _counted(heists: Any, role: HeistRole, more_than: int) -> list[list[Any]]:
     return [[str(key), count] for key, count in counted.order_by("-count", role)[:PLACES]]
 
 
-def _warnings(worst: list[list[Any]]) -> list[Warning]:
+def _warnings(worst: list[list[Any]]) -> list[PlayerWarning]:
     to_key = get_user_model()._meta.pk.to_python
     counts = {to_key(key): count for key, count in worst}
     people = get_user_model()._default_manager.in_bulk(counts)
-    return [Warning(people.get(key), count) for key, count in counts.items()]
+    return [PlayerWarning(people.get(key), count) for key, count in counts.items()]
 
 
 def _tallies(zone: dt.tzinfo, since: dt.datetime, until: dt.datetime | None) -> list[list[Any]]:

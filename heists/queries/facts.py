@@ -1,4 +1,4 @@
-"""What the rules need to know of an attacker and possible victims, read in one statement.
+"""Reads, in one statement, the facts that the rules need of an attacker and possible victims.
 
 The preview and the target list read it without a lock. The execution reads it once to see whether a lock is needed, and
 again behind the lock; only the second answer counts.
@@ -17,12 +17,13 @@ from django.core.exceptions import EmptyResultSet
 from django.db.models import DateTimeField, F, FilteredRelation, Q, QuerySet
 
 from ..choices import HeistStatus
+from ..db.cache_keys import CurrentSchema
 from ..db.compiled import CompiledQuery, Param
-from ..db.identity import CurrentSchema
 from ..economy import Economy
 from ..errors import UnknownPlayer
 from ..models import HeistToken
 from ..rules import Attacker, Failure, Loss, Outcome, Rules, Victim, amount, failures, losses_since, outcomes_since
+from ..user_model import is_active
 
 
 @dataclass(slots=True)
@@ -38,7 +39,7 @@ class Player:
 
     @property
     def active(self) -> bool:
-        return bool(getattr(self.user, "is_active", True))
+        return is_active(self.user)
 
     def as_attacker(self) -> Attacker:
         balance, spent = (self.token.balance, self.token.last_spent_at) if self.token else (0, None)
@@ -56,7 +57,7 @@ class Facts:
     now: dt.datetime
     attacker: Player
     players: dict[Any, Player]
-    # Where they were read; see `db.identity`.
+    # The schema in which they were read, for `db.cache_keys`.
     schema: str
 
     def victim(self, player_id: Any) -> Player:
@@ -67,7 +68,7 @@ class Facts:
             raise UnknownPlayer from None
 
     def failures(self, victim: Player) -> Iterator[Failure]:
-        """Yield each rule that fails for the attacker and this victim; the first is the answer."""
+        """Yield each rule that fails for the attacker and this victim; the first decides."""
         return failures(self.rules, self.attacker.as_attacker(), victim.as_victim(), self.now)
 
     def amount(self, victim: Player) -> int:
@@ -155,13 +156,8 @@ def read(
     return query(attacker_id, victim_ids, economy=economy, rules=rules, now=now, using=using).fetch(now)
 
 
-def has_active_field() -> bool:
-    """Return whether the host's user model has an `is_active` column, so that a query can filter by it."""
-    return any(f.name == "is_active" for f in get_user_model()._meta.concrete_fields)
-
-
 class _Players:
-    """The economy's players as a cache key: equal where the SQL and its parameters are equal.
+    """The economy's players, as a cache key: equal where the SQL and its parameters are equal.
 
     A host's queryset may contain values that change, such as the current season; each gets a query of its own.
     """

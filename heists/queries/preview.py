@@ -1,4 +1,4 @@
-"""What a heist on possible victims would do now: the preview and the target list (docs/specification.md, "HTTP API").
+"""Previews heists on possible victims: the target list and the preview of one (docs/specification.md, "HTTP API").
 
 Reads only, takes no lock, and uses the same rules as the execution. It never reveals a victim's shield.
 """
@@ -39,7 +39,7 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
-class Prospect:
+class Target:
     """A possible victim, as one attacker sees them."""
 
     player: Any
@@ -61,8 +61,8 @@ class Prospect:
         return self.reasons[0].retry_at if self.reasons else None
 
 
-def prospects(*, attacker_id: Any, victim_ids: Collection[Any], economy: Economy) -> dict[Any, Prospect]:
-    """Return the prospect of each victim by id; unknown ids are left out.
+def targets(*, attacker_id: Any, victim_ids: Collection[Any], economy: Economy) -> dict[Any, Target]:
+    """Return the target of each victim by id; unknown ids are left out.
 
     While heists are switched off, that is the first reason of each, before the rules. Raises UnknownPlayer where the
     attacker's id is unknown.
@@ -83,5 +83,5 @@ def prospects(*, attacker_id: Any, victim_ids: Collection[Any], economy: Economy
     for victim_id in victim_ids:
         if victim := seen.players.get(victim_id):
             failed = (Reason(f.code.value, f.retry_at, f.details) for f in seen.failures(victim))
-            found[victim_id] = Prospect(victim.user, victim.monthly_points, seen.amount(victim), (*disabled, *failed))
+            found[victim_id] = Target(victim.user, victim.monthly_points, seen.amount(victim), (*disabled, *failed))
     return found

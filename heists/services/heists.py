@@ -40,7 +40,7 @@ def execute_heist(
 
     1. Read the facts without a lock. If a rule fails, record the rejection: no other player waits for it.
     2. Lock both players' balances in primary-key order, and read the facts again.
-    3. Ask every question again, then the last one: has the victim a live shield?
+    3. Apply every rule again, then the last one: a live shield of the victim blocks the heist.
     4. Insert the heist; the unique idempotency key decides between two equal requests. Spend the token.
     5. Move the points, or use up the shield. Write the notifications and their emails.
 

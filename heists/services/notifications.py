@@ -43,7 +43,7 @@ def record(*notifications: HeistNotification, economy: Economy, using: str) -> l
         if emails and (path := conf.email_delivery()):
             keys = [email.pk for email in emails]
             # After the commit, because a worker would not find the rows before. Robust, because the event is
-            # committed, and `send_heist_emails` sends what the host's queue does not.
+            # committed, and `send_heist_emails` sends the emails that the host's queue does not.
             transaction.on_commit(lambda: import_string(path)(keys), using=using, robust=True)
     return [*notifications]
 

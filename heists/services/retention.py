@@ -14,7 +14,7 @@ from django.utils import timezone
 from .. import conf
 from ..models import Heist, HeistNotification
 
-# Rows in one statement, which is a transaction: few, so that it holds locks for a short time.
+# Rows in one statement, which is a transaction: few, so that locks are held for a short time.
 BATCH_SIZE = 500
 # Keys read at once, so that memory does not grow with the number of old rows.
 KEYS_PER_READ = 50_000

@@ -17,7 +17,7 @@ from ..economy import Economy, get_economy
 from ..errors import FeatureDisabled, InactiveAccount, InsufficientCoins, NoCoins, ShieldAlreadyLive, UnknownPlayer
 from ..models import RuleSet, Shield
 from ..rules import Rules
-from ..user_model import player_key
+from ..user_model import is_active, player_key
 from . import notifications
 
 # Shields in one transaction of `expire_shields`: few, so that it holds locks for a short time.
@@ -64,7 +64,7 @@ def _buy(player_id: Any, key: str | None, using: str) -> Shield:
         player = economy.players().using(using).filter(pk=player_id).first()
         if player is None:
             raise UnknownPlayer
-        if not getattr(player, "is_active", True):
+        if not is_active(player):
             raise InactiveAccount
         if replayed := _replay(player_id, key, using):
             return replayed

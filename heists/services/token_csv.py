@@ -22,9 +22,7 @@ from ..models import TokenGrant
 from .tokens import validate_grant
 
 REQUIRED, OPTIONAL = ("player", "amount"), ("reason", "source", "note")
-
-
-# How a text names a player: by the user name or the name that players see, or by the primary key.
+# Whether a text is a player's name (the user name, or the name that players see) or primary key.
 BY_NAME, BY_KEY = "name", "key"
 
 
@@ -76,8 +74,8 @@ def find_player(text: str, *, by: str | None = None) -> Any:
     found: dict[Any, Any] = {}
     if by != BY_KEY:
         found |= {player.pk: player for player in _players_named(text)}
-    if by != BY_NAME and (key := user_model.key_of(text)) is not None:
-        # A number may be beyond what the column holds.
+    if by != BY_NAME and (key := user_model.key_from_text(text)) is not None:
+        # A number may be out of the column's range.
         with suppress(DataError, OverflowError):
             found |= {player.pk: player for player in _users().filter(pk=key)}
     if not found:

@@ -17,7 +17,6 @@ ELSEWHERE = {
     "heists/admin/filters.py": "admin/test_lists.py",
     "heists/admin/formats.py": "admin/test_names.py",
     "heists/admin/grants.py": "admin/test_lists.py",
-    "heists/admin/notifications.py": "admin/test_lists.py",
     "heists/admin/paginator.py": "admin/test_lists.py",
     "heists/admin/shields.py": "admin/test_lists.py",
     "heists/admin/users.py": "admin/test_links.py",
@@ -33,14 +32,17 @@ ELSEWHERE = {
     "heists/queries/evidence.py": "admin/test_heists.py",
     "heists/queries/preview.py": "api/test_targets.py",
     "heists/queries/rollups.py": "admin/test_dashboard.py",
-    "heists/services/event_types.py": "management/test_seed_heists.py",
     "heists/services/preferences.py": "api/test_preferences.py",
     "heists/management/commands/audit_heists.py": "audit/test_audit.py",
     "heists/management/commands/prune_heists.py": "services/test_retention.py",
     "heists/management/commands/summarize_heists.py": "admin/test_dashboard.py",
 }
 # Packages whose modules are tested together: each test is about a constraint or a check, not about a module.
-TOGETHER = {"heists/models": "models/test_constraints.py", "heists/audit": "audit/test_audit.py"}
+TOGETHER = {
+    "heists/models": "models/test_constraints.py",
+    "heists/audit": "audit/test_audit.py",
+    "heists/testing": "test_testing.py",
+}
 TESTS = ROOT / "tests" / "heists"
 
 

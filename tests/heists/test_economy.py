@@ -91,4 +91,4 @@ def test_names_of_a_hosts_own_are_not_searched_by_the_user_name(monkeypatch: pyt
 
 @pytest.mark.parametrize("text", ["01", "+1", "1_0", "\u0661", "1 ", "1.0", "", "x", "\x00", str(10**40)])
 def test_a_text_that_is_no_key_in_its_usual_form(text: str) -> None:
-    assert user_model.key_of(text) is None
+    assert user_model.key_from_text(text) is None

@@ -15,7 +15,7 @@ MODULES = (
     "heists/db/atomic.py",
     "heists/db/compiled.py",
     "heists/db/insert.py",
-    "heists/db/identity.py",
+    "heists/db/cache_keys.py",
     "heists/audit/*.py",
     "heists/api/problems.py",
     "heists/api/pagination.py",
@@ -91,8 +91,8 @@ TESTS: dict[str, tuple[Stage, ...]] = {
     ),
     "heists/services/preferences.py": (Stage("sqlite", ("tests/heists/api/test_preferences.py", *COMMON)),),
     "heists/services/retention.py": (Stage("sqlite", ("tests/heists/services/test_retention.py",)),),
-    "heists/services/event_types.py": (
-        Stage("sqlite", ("tests/heists/management/test_seed_heists.py", "tests/heists/test_after_migrate.py")),
+    "heists/services/after_migrate.py": (
+        Stage("sqlite", ("tests/heists/management/test_seed_heists.py", "tests/heists/services/test_after_migrate.py")),
     ),
     "heists/services/__init__.py": (Stage("sqlite", ("tests/heists/services/test_tokens.py",)),),
     "heists/emails/": (
@@ -107,9 +107,9 @@ TESTS: dict[str, tuple[Stage, ...]] = {
         Stage("sqlite", ("tests/heists/db/test_compiled.py", "tests/heists/queries/test_facts*.py")),
         Stage("postgres", ("tests/heists/db/test_compiled.py",)),
     ),
-    "heists/db/identity.py": (
-        Stage("sqlite", ("tests/heists/db/test_identity.py", "tests/heists/queries/test_facts.py")),
-        Stage("postgres", ("tests/heists/db/test_identity.py", "tests/heists/queries/test_facts.py")),
+    "heists/db/cache_keys.py": (
+        Stage("sqlite", ("tests/heists/db/test_cache_keys.py", "tests/heists/queries/test_facts.py")),
+        Stage("postgres", ("tests/heists/db/test_cache_keys.py", "tests/heists/queries/test_facts.py")),
     ),
     "heists/db/insert.py": (Stage("sqlite", ("tests/heists/db/test_insert.py",)),),
     "heists/audit/": (

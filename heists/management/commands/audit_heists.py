@@ -12,9 +12,9 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connections, router
 from tqdm import tqdm
 
-from ... import audit
-from ...models import Heist
-from ..options import require_at_least
+from heists import audit
+from heists.management.options import require_at_least
+from heists.models import Heist
 
 
 class Command(BaseCommand):

@@ -10,6 +10,7 @@ from django.utils.translation import ngettext
 from heists.errors import Busy
 from heists.management.options import require_at_least
 from heists.services import expire_shields
+from heists.services.shields import BATCH_SIZE
 
 # Pauses while the database is not available, for instance during a fail-over.
 PAUSES_SECONDS = (1, 2, 4, 8, 16)
@@ -19,7 +20,9 @@ class Command(BaseCommand):
     help = "Marks shields whose time is over and notifies their owners. Safe to run twice, or twice at once."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--batch", type=int, default=200, help=_("shields in one transaction (default: 200)"))
+        parser.add_argument(
+            "--batch", type=int, default=BATCH_SIZE, help=_("shields in one transaction (default: %(default)s)")
+        )
 
     def handle(self, *args: Any, batch: int, **options: Any) -> None:
         require_at_least(1, batch=batch)
@@ -27,7 +30,7 @@ class Command(BaseCommand):
         self.stdout.write(ngettext("%(n)s shield expired.", "%(n)s shields expired.", total) % {"n": total})
 
     def _expire(self, batch: int) -> int:
-        """Expire what is due. Raises Busy where the database stays unavailable."""
+        """Expire shields that are due. Raises Busy where the database stays unavailable."""
         total = 0
 
         def count(marked: int) -> None:

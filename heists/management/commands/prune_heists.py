@@ -10,6 +10,7 @@ from django.utils.translation import ngettext
 from heists import conf
 from heists.management.options import require_at_least
 from heists.services import prune
+from heists.services.retention import BATCH_SIZE
 
 
 class Command(BaseCommand):
@@ -23,7 +24,9 @@ class Command(BaseCommand):
             ("--address-days", "RETENTION_ADDRESS_DAYS", conf.retention_address()),
         ):
             parser.add_argument(option, type=int, default=kept.days, help=days % {"key": key, "days": kept.days})
-        parser.add_argument("--batch", type=int, default=500, help=_("rows in one transaction (default: 500)"))
+        parser.add_argument(
+            "--batch", type=int, default=BATCH_SIZE, help=_("rows in one transaction (default: %(default)s)")
+        )
         parser.add_argument("--dry-run", action="store_true", help=_("count rows, and change nothing"))
 
     def handle(

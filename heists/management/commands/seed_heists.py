@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from heists.services.event_types import seed_event_types
+from heists.services.after_migrate import seed_event_types
 
 
 class Command(BaseCommand):

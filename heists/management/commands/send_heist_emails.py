@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 
 from heists import conf
 from heists.db.retry import close_if_useless, is_temporary
-from heists.emails.outbox import Tally
+from heists.emails.outbox import BATCH_SIZE, Tally
 from heists.management.options import require_at_least
 from heists.services import deliver_due_emails
 
@@ -34,7 +34,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--loop", action="store_true", help=_("run until SIGTERM or SIGINT"))
         parser.add_argument("--pause", type=float, help=_("with --loop: seconds between two passes (default: 5)"))
-        parser.add_argument("--batch", type=int, default=50, help=_("emails leased at once (default: 50)"))
+        parser.add_argument(
+            "--batch", type=int, default=BATCH_SIZE, help=_("emails leased at once (default: %(default)s)")
+        )
 
     def handle(self, *args: Any, loop: bool, pause: float | None, batch: int, **options: Any) -> None:
         require_at_least(1, batch=batch)

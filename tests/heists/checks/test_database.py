@@ -8,7 +8,7 @@ from django.core.checks import CheckMessage, Error, Warning
 
 from gamification.models import PointEvent, PointEventTypeMaster
 from heists.checks import database
-from heists.services.event_types import EVENT_TYPES
+from heists.services.after_migrate import EVENT_TYPES
 
 GOOD_SQLITE = {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": "PRAGMA journal_mode=WAL;"}
 

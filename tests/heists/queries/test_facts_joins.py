@@ -54,7 +54,7 @@ def clock_at(now: dt.datetime) -> Iterator[Clock]:
 
 def check(attacker: Any, victim: Any, now: dt.datetime) -> None:
     """Compare the preview of this pair with the oracle, every question of it."""
-    found = preview.prospects(attacker_id=attacker.pk, victim_ids=[victim.pk], economy=get_economy())[victim.pk]
+    found = preview.targets(attacker_id=attacker.pk, victim_ids=[victim.pk], economy=get_economy())[victim.pk]
     expected = oracle.questions(attacker.pk, victim.pk, now)
     assert [(reason.code, reason.retry_at, reason.details) for reason in found.reasons] == expected
     assert found.potential_points == oracle.amount(victim.pk, now)

@@ -51,7 +51,7 @@ def test_a_victim_of_any_size_is_robbed_exactly(points: int) -> None:
 def test_a_gain_beyond_the_largest_balance_is_a_rejection_that_the_preview_knows(room: int, code: str | None) -> None:
     rich, robber = player(points=2**40), player(points=LARGEST - room, tokens=1)
     economy = get_economy()
-    seen = preview.prospects(attacker_id=robber.pk, victim_ids=[rich.pk], economy=economy)[rich.pk]
+    seen = preview.targets(attacker_id=robber.pk, victim_ids=[rich.pk], economy=economy)[rich.pk]
 
     heist = execute_heist(attacker_id=robber.pk, victim_id=rich.pk)
 

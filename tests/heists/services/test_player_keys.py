@@ -53,7 +53,7 @@ CALLS: dict[str, Callable[[Any, Any], Any]] = {
     ),
     "attacker": lambda key, user: services.execute_heist(attacker_id=key, victim_id=user.pk),
     "shield": lambda key, user: services.buy_shield(player_id=key),
-    "preview": lambda key, user: preview.prospects(attacker_id=key, victim_ids=[user.pk], economy=get_economy()),
+    "preview": lambda key, user: preview.targets(attacker_id=key, victim_ids=[user.pk], economy=get_economy()),
 }
 
 
@@ -83,7 +83,7 @@ def test_an_unknown_player_has_no_notifications_and_no_preview(key: Any) -> None
 
     assert services.mark_all_read(player_id=key) == 0
     assert not services.mark_read(player_id=key, notification_id=HeistNotification.objects.get().pk)
-    assert preview.prospects(attacker_id=user.pk, victim_ids=[key], economy=get_economy()) == {}
+    assert preview.targets(attacker_id=user.pk, victim_ids=[key], economy=get_economy()) == {}
     assert not HeistNotification.objects.get().read
 
 

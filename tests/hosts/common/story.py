@@ -24,8 +24,8 @@ from heists.choices import GrantReason  # noqa: E402
 from heists.economy import get_economy  # noqa: E402
 from heists.errors import UnknownPlayer  # noqa: E402
 from heists.models import EmailPreference  # noqa: E402
-from heists.queries.facts import has_active_field  # noqa: E402
 from heists.services import execute_heist, grant_tokens  # noqa: E402
+from heists.user_model import has_active_field  # noqa: E402
 
 PREFIX = getattr(cast, "PREFIX", "/api/heists/")
 DATABASES = getattr(cast, "DATABASES", ["default"])

@@ -12,7 +12,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from heists.db.identity import database_key
+from heists.db.cache_keys import database_key
 from heists.models import Heist, RuleSet, RuleSetQuerySet
 from heists.queries import cached, leaderboard
 from heists.services import execute_heist

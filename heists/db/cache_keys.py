@@ -1,6 +1,6 @@
-"""What distinguishes two databases: what a process or a cache remembers of one must never serve another.
+"""Keys under which values of a database are cached, so that no other database or tenant reads them.
 
-Two sites may share a cache, and one site may have a schema for each tenant, switched on one and the same alias.
+Two sites may share a cache, and a site may have a schema for each tenant, all behind one alias.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 from django.db import connections
 from django.db.models import CharField, Func
 
-# What a statement contains that changes PostgreSQL's search path; SET SCHEMA is another way to write it.
+# Text in a statement that changes PostgreSQL's search path; SET SCHEMA is another way to write it.
 SWITCHES = ("search_path", "SEARCH_PATH", "SET SCHEMA", "set schema")
 
 
@@ -27,7 +27,7 @@ class CurrentSchema(Func):
 
 
 def server_key(using: str) -> tuple[str, ...]:
-    """Return what the settings say of a database: engine, host, port, name, user and a search path."""
+    """Return the part of the key from the settings: engine, host, port, name, user and connection options."""
     settings = connections[using].settings_dict
     # A role may have a search path of its own.
     named = tuple(str(settings.get(name) or "") for name in ("ENGINE", "HOST", "PORT", "NAME", "USER"))
@@ -35,9 +35,9 @@ def server_key(using: str) -> tuple[str, ...]:
 
 
 def database_key(using: str) -> tuple[str, ...]:
-    """Return what names this database and the schema in use.
+    """Return the key of this database and the schema in use.
 
-    The schema is what the connection says, as those of django-tenants do. Else PostgreSQL is asked, in one statement,
+    The schema is the connection's `schema_name`, which django-tenants sets. Without one, it is read from PostgreSQL
     where a statement on this connection has changed the search path.
     """
     connection: Any = connections[using]
@@ -50,14 +50,14 @@ def database_key(using: str) -> tuple[str, ...]:
 
 
 def watch_search_path(connection: Any, **kwargs: Any) -> None:
-    """Note from now on whether a statement changes the search path; a receiver of connection_created."""
-    if connection.vendor == "postgresql" and _note not in connection.execute_wrappers:
+    """Note each statement that changes the search path of a new connection; a receiver of connection_created."""
+    if connection.vendor == "postgresql" and _note_switch not in connection.execute_wrappers:
         # First: `execute_wrapper()` removes the last one when it ends, which has to be its own.
-        connection.execute_wrappers.insert(0, _note)
+        connection.execute_wrappers.insert(0, _note_switch)
 
 
-def _note(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
-    # A composed statement is not text; it costs at most the question.
+def _note_switch(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    # A composed statement is not a string; it is treated as a change, which costs one query.
     if not isinstance(sql, str) or any(switch in sql for switch in SWITCHES):
         context["connection"].heists_search_path_changed = True
     return execute(sql, params, many, context)

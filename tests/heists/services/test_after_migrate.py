@@ -14,7 +14,7 @@ from gamification import event_types as host_event_types
 from gamification.demo.build import MIN_HEISTS, MIN_PLAYERS, seed_demo
 from gamification.models import PointEvent, PointEventTypeMaster
 from heists.models import AttemptLog, Heist
-from heists.services import event_types, execute_heist
+from heists.services import after_migrate, execute_heist
 from tests.factories import player
 
 
@@ -50,8 +50,8 @@ def test_a_flush_of_a_database_without_our_tables_passes(other: str, settings: A
 
 
 def test_a_database_whose_tables_are_missing_is_left_alone(other: str) -> None:
-    event_types.seed_after_flush(using=other)
-    event_types.skip_used_ids(using=other, plan=[])
+    after_migrate.seed_after_flush(using=other)
+    after_migrate.skip_used_ids(using=other, plan=[])
     host_event_types.seed_after_flush(using=other)
 
     assert connections[other].introspection.table_names() == []
@@ -62,7 +62,7 @@ def test_without_migrations_the_types_are_seeded(settings: Any) -> None:
     PointEventTypeMaster.objects.all().delete()
     settings.MIGRATION_MODULES = {"heists": None, "gamification": None}
 
-    for receiver in (host_event_types.seed_after_flush, event_types.seed_after_flush):
+    for receiver in (host_event_types.seed_after_flush, after_migrate.seed_after_flush):
         receiver(using="default", plan=[])
 
     assert {"HEIST_GAIN", "HEIST_LOSS", "SIGNUP"} <= names()
@@ -72,7 +72,7 @@ def test_without_migrations_the_types_are_seeded(settings: Any) -> None:
 def test_with_migrations_a_run_of_migrate_seeds_nothing() -> None:
     PointEventTypeMaster.objects.all().delete()
 
-    for receiver in (host_event_types.seed_after_flush, event_types.seed_after_flush):
+    for receiver in (host_event_types.seed_after_flush, after_migrate.seed_after_flush):
         receiver(using="default", plan=[])
 
     assert names() == set()

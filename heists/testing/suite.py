@@ -1,51 +1,36 @@
-"""The conformance suite: tests that a host runs against its own economy.
-
-    from django.test import TransactionTestCase
-    from heists.testing import EconomyConformance
-
-    class MyEconomyTests(EconomyConformance, TransactionTestCase):
-        def make_player(self, points, coins=0):
-            return User.objects.create(email=f"{uuid4()}@example.com", points=points, coins=coins)
-
-Run it on PostgreSQL as well: SQLite has no row locks, so the tests of `lock` only call it there.
-"""
+"""The tests of the conformance suite."""
 
 from __future__ import annotations
 
-import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.db import DatabaseError, connections, router, transaction
+from django.db import connections, router, transaction
 from django.utils import timezone
 
-from . import user_model
-from .choices import GrantReason, HeistStatus
-from .economy import Economy, get_economy
-from .errors import NoCoins
-from .models import Heist, HeistToken, RuleSet
-from .queries import facts
-from .rules import RULE_FIELDS, Rules
-from .services import execute_heist, grant_tokens
-from .services.event_types import seed_event_types
+from .. import user_model
+from ..choices import GrantReason, HeistStatus
+from ..economy import Economy, get_economy
+from ..errors import NoCoins
+from ..models import Heist, HeistToken, RuleSet
+from ..queries import facts
+from ..rules import RULE_FIELDS, Rules
+from ..services import execute_heist, grant_tokens
+from ..services.after_migrate import seed_event_types
+from .locks import OtherTransaction, can_lock
 
 if TYPE_CHECKING:
     from django.test import TransactionTestCase as Base
 else:
     Base = object
 
-# How long a test waits for another thread, and how long it tries to get a lock.
-PATIENCE_SECONDS = 10
-LOCK_TIMEOUT = "300ms"
-
 
 class EconomyConformance(Base):
-    """Tests of an economy. Mix it into a TransactionTestCase and implement `make_player`."""
+    """The tests. Mix them into a TransactionTestCase and implement `make_player`."""
 
     def make_player(self, points: int, coins: int = 0) -> Any:
-        """Return a new active user with these monthly points (and coins, where the economy has them)."""
+        """Return a new active user with these monthly points (and coins, where the economy has coins)."""
         raise NotImplementedError
 
     def make_player_without_balance(self) -> Any:
@@ -135,22 +120,25 @@ class EconomyConformance(Base):
         first, second = self._two_in_order()
         if not self._has_row_locks(first, second):
             return
-        with self._held_elsewhere(first):
-            self.assertFalse(self._can_lock(first), "lock() took no row lock: use select_for_update()")
-            self.assertTrue(self._can_lock(second), "lock() locked a player who was not named")
-        self.assertTrue(self._can_lock(first))
+        with OtherTransaction(self.using, first):
+            self.assertFalse(can_lock(self.using, first), "lock() took no row lock: use select_for_update()")
+            self.assertTrue(can_lock(self.using, second), "lock() locked a player who was not named")
+        self.assertTrue(can_lock(self.using, first))
 
     def test_lock_locks_in_primary_key_order(self) -> None:
         first, second = self._two_in_order()
         if not self._has_row_locks(second, first):
             return
         for given in ((first, second), (second, first)):
-            with self._held_elsewhere(first), _Elsewhere(self.using, *given) as waiting:
-                self._until_waiting(waiting)
+            with (
+                OtherTransaction(self.using, first) as holder,
+                OtherTransaction(self.using, *given, blocked=True) as waiting,
+            ):
+                self.assertTrue(waiting.is_blocked(), "lock() did not wait for a player that is locked elsewhere.")
                 # While it waits for the first lock, it must not hold the second.
-                self.assertTrue(self._can_lock(second), "lock in primary-key order: add order_by()")
-                waiting.let_go()
-                self._holder.let_go()
+                self.assertTrue(can_lock(self.using, second), "lock in primary-key order: add order_by()")
+                waiting.finish()
+                holder.finish()
 
     # transfer()
 
@@ -197,7 +185,7 @@ class EconomyConformance(Base):
     # coins
 
     def test_spend_coins_takes_the_coins(self) -> None:
-        if (player := self._rich(80)) is None:
+        if (player := self._player_with_coins(80)) is None:
             return
 
         with transaction.atomic(using=self.using):
@@ -207,7 +195,7 @@ class EconomyConformance(Base):
         self.assertEqual(self.economy.coins(player.pk), 30)
 
     def test_spend_coins_raises_when_there_are_too_few(self) -> None:
-        if (player := self._rich(80)) is None:
+        if (player := self._player_with_coins(80)) is None:
             return
 
         with self.assertRaises(Exception), transaction.atomic(using=self.using):  # noqa: B017
@@ -267,14 +255,14 @@ class EconomyConformance(Base):
         self.assertEqual(self._points(attacker, victim), {attacker.pk: 150, victim.pk: 950})
         self.assertEqual(HeistToken.objects.get(user=attacker).balance, 0)
 
-    # Helpers
+    # The cast and the steps of the tests
 
     def _points(self, *players: Any) -> dict[Any, Any]:
         rows = self.economy.players().using(self.using).filter(pk__in=[player.pk for player in players])
         return {row.pk: row.monthly_points for row in rows}
 
     def _inactive(self, player: Any) -> Any:
-        if facts.has_active_field():
+        if user_model.has_active_field():
             get_user_model()._default_manager.filter(pk=player.pk).update(is_active=False)
         return player
 
@@ -282,7 +270,7 @@ class EconomyConformance(Base):
         # Where every user has a balance from the start, a new player is one with nothing on it.
         return self.make_player_without_balance() or self.make_player(0)
 
-    def _rich(self, coins: int) -> Any:
+    def _player_with_coins(self, coins: int) -> Any:
         """Return a player with this many coins; None where the economy has no coins and raises NoCoins."""
         if not self.economy.has_coins:
             player = self.make_player(0)
@@ -330,9 +318,8 @@ class EconomyConformance(Base):
         with transaction.atomic(using=self.using):
             return self._move(attacker, victim, points, victim_points)
 
-    # Two concurrent transactions
-
     def _two_in_order(self) -> tuple[Any, Any]:
+        """Return the primary keys of two new players, in the order of the database."""
         pks = [self.make_player(100).pk for _ in range(2)]
         first, second = get_user_model()._default_manager.filter(pk__in=pks).order_by("pk").values_list("pk", flat=True)
         return first, second
@@ -342,73 +329,3 @@ class EconomyConformance(Base):
         with transaction.atomic(using=self.using):
             self.economy.lock(*player_ids)
         return connections[self.using].vendor == "postgresql"
-
-    def _held_elsewhere(self, player_id: Any) -> _Elsewhere:
-        self._holder = _Elsewhere(self.using, player_id, locked=True)
-        return self._holder
-
-    def _can_lock(self, player_id: Any) -> bool:
-        try:
-            with transaction.atomic(using=self.using), connections[self.using].cursor() as cursor:
-                cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
-                self.economy.lock(player_id)
-        except DatabaseError as error:
-            if getattr(error.__cause__, "sqlstate", None) == "55P03":  # lock_not_available
-                return False
-            raise
-        return True
-
-    def _until_waiting(self, elsewhere: _Elsewhere) -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        with connections[self.using].cursor() as cursor:
-            while time.monotonic() < deadline:
-                cursor.execute("SELECT cardinality(pg_blocking_pids(%s)) > 0", [elsewhere.backend])
-                if cursor.fetchone()[0]:
-                    return
-                time.sleep(0.01)
-        self.fail("lock() did not wait for a player that another transaction has locked.")
-
-
-class _Elsewhere(threading.Thread):
-    """Holds a lock in a transaction and connection of its own until `let_go`."""
-
-    def __init__(self, using: str, *player_ids: Any, locked: bool = False) -> None:
-        super().__init__(daemon=True)
-        self.using, self.player_ids = using, player_ids
-        self.backend: int | None = None
-        self.error: Exception | None = None
-        self.started, self.done, self.may_end = threading.Event(), threading.Event(), threading.Event()
-        # Whether the with block begins when the lock is held, or before it is requested.
-        self.ready = self.done if locked else self.started
-
-    def run(self) -> None:
-        connection = connections[self.using]
-        try:
-            with transaction.atomic(using=self.using):
-                with connection.cursor() as cursor:
-                    cursor.execute("SELECT pg_backend_pid()")
-                    self.backend = cursor.fetchone()[0]
-                self.started.set()
-                get_economy().lock(*self.player_ids)
-                self.done.set()
-                self.may_end.wait(PATIENCE_SECONDS)
-        except Exception as error:
-            self.error = error
-        finally:
-            self.started.set()
-            self.done.set()
-            connection.close()
-
-    def let_go(self) -> None:
-        self.may_end.set()
-
-    def __enter__(self) -> _Elsewhere:
-        self.start()
-        self.ready.wait(PATIENCE_SECONDS)
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.let_go()
-        self.join(PATIENCE_SECONDS)
-        if self.error:
-            raise self.error

@@ -1,4 +1,4 @@
-"""What heists seeds in a database after `migrate` and `flush` (docs/specification.md, "Data")."""
+"""Prepares a database after `migrate` and `flush`: point event types, first id (docs/specification.md, "Data")."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def seed_event_types(*, using: str = DEFAULT_DB_ALIAS) -> dict[str, bool] | None
 def seed_after_flush(*, using: str, plan: Any = None, **kwargs: Any) -> None:
     """Seed the types after a flush, or where the tables are made without migrations; a receiver of post_migrate.
 
-    A migration has a plan and is skipped: it seeds them itself, and may be undoing them. So is a database that does not
-    have the table.
+    Does nothing after a migration, which has a plan: it seeds them itself, or is being undone. Nor does it where the
+    database does not have the table.
     """
     label = conf.point_event_type_model()
     without_migrations = MigrationLoader.migrations_module("heists")[0] is None
@@ -69,16 +69,17 @@ def skip_used_ids(*, using: str, plan: Any = None, **kwargs: Any) -> None:
         return
     if last > 0:
         AttemptLog.objects.using(using).create(heist_id=last, deleted=True)
-        _restart(last + 1, using)
+        _restart_ids(last + 1, using)
 
 
 def empty_attempt_log(*, using: str, plan: Any = None, **kwargs: Any) -> None:
-    """Empty the attempt log after a flush; a receiver of post_migrate. SQLite's flush deletes heists, which logs them."""
+    """Empty the attempt log after a flush, whose DELETEs SQLite logs; a receiver of post_migrate."""
     if plan is None and _has_table(AttemptLog, using):
         AttemptLog.objects.using(using).all().delete()
 
 
-def _restart(first: int, using: str) -> None:
+def _restart_ids(first: int, using: str) -> None:
+    """Let the next heist have the id `first`."""
     connection = connections[using]
     table = Heist._meta.db_table
     with connection.cursor() as cursor:

@@ -206,7 +206,7 @@ def test_the_owner_of_a_shield_paid_its_price_once(
 
 
 def test_every_shield_is_compared_however_few_are_read_at_once(people: SimpleNamespace, monkeypatch: Any) -> None:
-    monkeypatch.setattr("heists.audit.shields.CHUNK_ROWS", 2)
+    monkeypatch.setattr("heists.audit.base.CHUNK_ROWS", 2)
     rows = [shield(people.bob) for _ in range(5)]
     asked: list[list[int]] = []
 

@@ -78,7 +78,7 @@ def test_an_event_names_a_heist_that_was_once_inserted(
     people: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alice, bob = people.alice, people.bob
-    monkeypatch.setattr("heists.audit.side_effects.IDS_PER_QUERY", 2)
+    monkeypatch.setattr("heists.audit.side_effects.CHUNK_ROWS", 2)
     unlogged = heist(alice, bob, rule_set(), pk=9000)
     AttemptLog.objects.bulk_create(
         [
@@ -106,7 +106,7 @@ def test_without_an_earlier_installation_an_event_of_a_small_number_is_reported(
 
 
 def test_a_balance_is_what_the_ledger_adds_up_to(people: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("heists.audit.side_effects.IDS_PER_QUERY", 2)
+    monkeypatch.setattr("heists.audit.base.CHUNK_ROWS", 2)
     asked: list[Any] = []
     ledger = {people.alice.pk: 10, people.bob.pk: 20, people.carol.pk: 0}
 

@@ -88,7 +88,7 @@ class GamificationEconomy(Economy):
                 yield PointEventRow(int(reference.removeprefix("heist:")), user_id, points)
 
     def all_point_events(self) -> Iterable[PointEventRow]:
-        events = PointEvent.objects.filter(type__in=["HEIST_GAIN", "HEIST_LOSS"])
+        events = PointEvent.objects.using(services.written_to()).filter(type__in=["HEIST_GAIN", "HEIST_LOSS"])
         for reference, user_id, points in events.values_list("reference", "user_id", "points").iterator():
             heist_id = reference.removeprefix("heist:")
             yield PointEventRow(int(heist_id) if heist_id.isdecimal() else 0, user_id, points)
@@ -96,11 +96,13 @@ class GamificationEconomy(Economy):
     def shield_payments(self, shield_ids: Iterable[int]) -> Iterable[ShieldPayment]:
         ids = iter(shield_ids)
         while references := [f"shield:{pk}" for pk in islice(ids, REFERENCES_PER_QUERY)]:
-            entries = CoinEntry.objects.filter(reason=CoinReason.SHIELD, reference__in=references)
+            entries = CoinEntry.objects.using(services.written_to()).filter(
+                reason=CoinReason.SHIELD, reference__in=references
+            )
             rows = entries.exclude(reference="").values_list("reference", "user_id", "amount")
             for reference, user_id, amount in rows:
                 yield ShieldPayment(int(reference.removeprefix("shield:")), user_id, -amount)
 
     def ledger_balances(self, player_ids: Collection[Any]) -> Mapping[Any, int]:
-        events = PointEvent.objects.filter(user__in=player_ids).order_by()
+        events = PointEvent.objects.using(services.written_to()).filter(user__in=player_ids).order_by()
         return {user: int(points) for user, points in events.values_list("user").annotate(points=Sum("points"))}

@@ -38,11 +38,11 @@ def throttled(login: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap the admin's sign-in page: its attempts count with those at `api/auth/login/`."""
 
     @wraps(login)
-    def view(request: HttpRequest, **kwargs: Any) -> Any:
+    def sign_in_page(request: HttpRequest, **kwargs: Any) -> Any:
         throttle = LoginThrottle()
         if request.method == "POST" and not throttle.allow_request(request, None):
             headers = {"Retry-After": str(max(1, math.ceil(throttle.wait())))}
             return HttpResponse("Too many requests.", content_type="text/plain", status=429, headers=headers)
         return login(request, **kwargs)
 
-    return view
+    return sign_in_page

@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib.admin import AdminSite
 from django.contrib.admin.utils import NestedObjects
 from django.db import router
-from django.db.models import Model, Q
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.text import capfirst
@@ -43,7 +43,8 @@ def deleted_objects(objs: Any, request: HttpRequest, site: AdminSite) -> tuple[A
     None where models of other apps refer to rows of heists: those may forbid the deletion, so Django has to collect
     every row.
     """
-    users = list(objs)
+    # Read where they will be deleted.
+    users = list(objs.using(router.db_for_write(objs.model)) if isinstance(objs, QuerySet) else objs)
     if not users or _others_refer_to_rows():
         return None
     using = router.db_for_write(type(users[0]))

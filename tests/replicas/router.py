@@ -69,7 +69,8 @@ def writer(frame: FrameType | None) -> FrameType | None:
         name = frame.f_code.co_filename
         if name.startswith((*WRITING, *SERVING)):
             innermost = innermost or frame
-            if frame.f_code.co_name == "perform_authentication":
+            # Who signs in is read by Django and DRF.
+            if frame.f_code.co_name in ("perform_authentication", "sign_in_page"):
                 return None
             if name.startswith(WRITING):
                 return innermost

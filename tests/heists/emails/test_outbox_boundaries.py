@@ -222,7 +222,8 @@ def test_a_worker_leases_for_the_time_of_the_setting_again_for_each_email(
 
     def note(message: Any, **kwargs: Any) -> Any:
         start["at"] = timezone.now()
-        seen.append(list(OutboxEmail.objects.order_by("pk").values_list("leased_until", flat=True)))
+        emails = OutboxEmail.objects.using("default").order_by("pk")
+        seen.append(list(emails.values_list("leased_until", flat=True)))
         raise RuntimeError
 
     monkeypatch.setattr(timezone, "now", later)

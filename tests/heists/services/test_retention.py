@@ -192,7 +192,7 @@ def test_what_is_exactly_as_old_as_the_age_stays(frozen: None) -> None:
 
 
 def test_a_call_that_removes_nothing_ends_because_another_one_does_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows, calls = Heist.objects.all(), []
+    rows, calls = Heist.objects.using("default"), []
     heist_with_address(1)
 
     def change(pks: list[int]) -> int:

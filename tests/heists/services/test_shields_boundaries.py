@@ -150,7 +150,7 @@ def test_the_longest_expired_are_first_and_each_batch_is_counted(frozen: None) -
     seen: list[Any] = []
 
     def note(marked: int) -> None:
-        done = Shield.objects.exclude(expired_at=None)
+        done = Shield.objects.using("default").exclude(expired_at=None)
         seen.append((marked, sorted((NOW - shield.expires_at) // HOUR for shield in done)))
 
     assert expire_shields(batch=2, on_batch=note) == len(shields_by_age)

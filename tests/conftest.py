@@ -44,6 +44,12 @@ def fresh_cache() -> Iterator[None]:
     yield
 
 
+@pytest.fixture(autouse=True)
+def default_search_path() -> None:
+    """Forget that an earlier test changed the search path: each look at the database's key would cost a statement."""
+    connections["default"].heists_search_path_changed = False  # type: ignore[attr-defined]
+
+
 @pytest.fixture(scope="session", autouse=True)
 def uncached_sums() -> None:
     """Cache no sum, however slow the machine is: a test that is about the cache sets SLOW_SECONDS itself."""

@@ -186,8 +186,6 @@ CREATE OR REPLACE FUNCTION heists_check_delete() RETURNS trigger LANGUAGE plpgsq
        AND EXISTS (SELECT FROM {user} WHERE {key} = OLD.victim_id) THEN
         RAISE EXCEPTION 'heist % is append-only while both players exist', OLD.id USING ERRCODE = 'restrict_violation';
     END IF;
-    INSERT INTO heists_attemptlog (heist_id, attacker_id, victim_id, deleted)
-    VALUES (OLD.id, OLD.attacker_id, OLD.victim_id, TRUE) ON CONFLICT (heist_id) DO UPDATE SET deleted = TRUE;
     RETURN NULL;
 END $$
 """
@@ -226,6 +224,16 @@ def log_attempts(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> No
             "CREATE TRIGGER heists_heist_log_attempt AFTER INSERT ON heists_heist FOR EACH ROW "
             "WHEN (NOT NEW.token_spent) EXECUTE FUNCTION heists_log_attempt()"
         )
+        schema_editor.execute(
+            "CREATE OR REPLACE FUNCTION heists_log_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "INSERT INTO heists_attemptlog (heist_id, attacker_id, victim_id, deleted) "
+            "VALUES (OLD.id, OLD.attacker_id, OLD.victim_id, TRUE) ON CONFLICT (heist_id) DO UPDATE "
+            "SET deleted = TRUE; RETURN NULL; END $$"
+        )
+        schema_editor.execute(
+            "CREATE TRIGGER heists_heist_log_delete AFTER DELETE ON heists_heist FOR EACH ROW "
+            "EXECUTE FUNCTION heists_log_delete()"
+        )
     elif vendor == "sqlite":
         schema_editor.execute(
             "CREATE TRIGGER heists_heist_log_attempt AFTER INSERT ON heists_heist FOR EACH ROW "
@@ -245,6 +253,8 @@ def stop_logging(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> No
     if vendor == "postgresql":
         schema_editor.execute("DROP TRIGGER IF EXISTS heists_heist_log_attempt ON heists_heist")
         schema_editor.execute("DROP FUNCTION IF EXISTS heists_log_attempt()")
+        schema_editor.execute("DROP TRIGGER IF EXISTS heists_heist_log_delete ON heists_heist")
+        schema_editor.execute("DROP FUNCTION IF EXISTS heists_log_delete()")
     elif vendor == "sqlite":
         schema_editor.execute("DROP TRIGGER IF EXISTS heists_heist_log_attempt")
         schema_editor.execute("DROP TRIGGER IF EXISTS heists_heist_log_delete")

@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.decorators.cache import cache_page
 from django.views.generic import TemplateView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
@@ -9,6 +10,9 @@ from gamification.api.throttling import throttled
 from gamification.api.views import LoginView, LogoutView, PasswordView, SignupView
 
 from . import errors
+
+# The description is the same for everybody, and takes long to generate.
+SCHEMA_CACHE_SECONDS = 600
 
 urlpatterns = [
     path("", TemplateView.as_view(template_name="start.html"), name="start"),
@@ -19,7 +23,7 @@ urlpatterns = [
     path("api/auth/login/", LoginView.as_view(), name="login"),
     path("api/auth/logout/", LogoutView.as_view(), name="logout"),
     path("api/auth/password/", PasswordView.as_view(), name="password"),
-    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/schema/", cache_page(SCHEMA_CACHE_SECONDS)(SpectacularAPIView.as_view()), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     # Last: an unknown path of the API is answered in JSON.
     path("api/<path:path>", errors.unknown_path),

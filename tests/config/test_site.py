@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.test import Client
+from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
 
 pytestmark = pytest.mark.django_db
@@ -30,6 +31,14 @@ def test_the_schema_has_sign_up_sign_in_and_the_token(client: Client) -> None:
     assert {"/api/signup/", "/api/auth/login/"} <= set(schema["paths"])
     assert schema["components"]["securitySchemes"]["tokenAuth"]["name"] == "Authorization"
     assert {"400", "401", "403", "429"} <= set(schema["paths"]["/api/auth/login/"]["post"]["responses"])
+
+
+def test_the_schema_is_generated_once_for_all_clients(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = client.get("/api/schema/", {"format": "json"}).content
+    monkeypatch.setattr(SchemaGenerator, "get_schema", None)  # a second call would raise
+    second = Client(headers={"Authorization": "Token wrong"}).get("/api/schema/", {"format": "json"}).content
+
+    assert first == second != b""
 
 
 @pytest.mark.parametrize("path", ["/api/", "/api/nowhere/", "/api/heists", "/api/\x00", "/api/\n", "/api/%ff"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth import get_user_model, password_validation
+from django.contrib.auth.hashers import check_password
 from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connections, router, transaction
@@ -192,10 +193,17 @@ def sign_in(*, username: str, password: str) -> str:
         raise InvalidCredentials
     if not user.is_active:
         raise InactiveAccount
-    # Expired tokens are deleted here, so that authenticating a request is one statement and never writes.
-    tokens = get_token_model().objects
-    tokens.filter(user=user, expiry__lte=timezone.now()).delete()
-    _token, secret = tokens.create(user=user)
+    with transaction.atomic(using=written_to(), durable=True):
+        # A password changed meanwhile has ended the account's tokens, and with them this sign-in.
+        current = model.objects.using(written_to()).select_for_update().filter(pk=user.pk)
+        stored = current.values_list("password", flat=True).first() or ""
+        # Another sign-in may have stored a better hash of the same password.
+        if stored != user.password and not check_password(password, stored):
+            raise InvalidCredentials
+        # Expired tokens are deleted here, so that authenticating a request is one statement and never writes.
+        tokens = get_token_model().objects
+        tokens.filter(user=user, expiry__lte=timezone.now()).delete()
+        _token, secret = tokens.create(user=user)
     user_logged_in.send(sender=user.__class__, request=None, user=user)
     return str(secret)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError
 from django.test import Client
 from rest_framework.test import APIClient
@@ -156,6 +157,20 @@ def test_a_better_hash_of_the_same_password_ends_no_token(api: APIClient, settin
 
     assert User.objects.get(username="alice").password != before
     assert alice.get("/api/heists/token/").status_code == 200
+
+
+def test_two_sign_ins_may_store_a_better_hash_at_once(api: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    user = player("alice")
+    check = User.check_password
+
+    def checked(self: Any, password: str) -> bool:
+        right = check(self, password)
+        User.objects.filter(pk=user.pk).update(password=make_password(PASSWORD))
+        return right
+
+    monkeypatch.setattr(User, "check_password", checked)
+
+    assert sign_in(api, "alice").status_code == 200
 
 
 def test_sign_ins_at_the_admin_count_like_those_at_the_api(api: APIClient, client: Client, settings: Any) -> None:

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from knox.models import AuthToken
 
 from gamification import errors, services
 from gamification.models import PlayerProfile, PointEvent
 from heists.models import HeistToken
 from tests.concurrency import at_once
+from tests.races.staging import ConcurrentCall
 
 from .conftest import PASSWORD
 
@@ -71,3 +73,37 @@ def test_coins_are_never_spent_twice(alice: Any) -> None:
 
     assert sum(isinstance(result, errors.InsufficientCoins) for result in results) == 9
     assert PlayerProfile.objects.get(user=alice).coins == 0
+
+
+@pytest.mark.parametrize(
+    ("owner", "function", "result"),
+    [("User", "check_password", errors.InvalidCredentials), ("AuthTokenManager", "create", str)],
+    ids=["after the password is checked", "after the token is created"],
+)
+def test_no_token_outlives_a_password_changed_meanwhile(
+    alice: Any, monkeypatch: pytest.MonkeyPatch, owner: str, function: str, result: type[Any]
+) -> None:
+    owners = {"User": type(alice), "AuthTokenManager": type(AuthToken.objects)}
+    original = getattr(owners[owner], function)
+    change = ConcurrentCall(
+        lambda: services.change_password(user=alice, password=PASSWORD, new_password="another long one 17")
+    )
+
+    def with_change(*args: Any, **kwargs: Any) -> Any:
+        returned = original(*args, **kwargs)
+        if change.ident is None:
+            monkeypatch.setattr(owners[owner], function, original)
+            change.start()
+            change.settle()
+        return returned
+
+    monkeypatch.setattr(owners[owner], function, with_change)
+    try:
+        signed_in: Any = services.sign_in(username="alice", password=PASSWORD)
+    except errors.InvalidCredentials as error:
+        signed_in = error
+    change.finish()
+
+    assert change.error is None
+    assert isinstance(signed_in, result)
+    assert not AuthToken.objects.filter(user=alice).exists()

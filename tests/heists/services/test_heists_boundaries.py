@@ -154,7 +154,6 @@ def test_a_shield_that_was_marked_expired_meanwhile_makes_the_attempt_start_agai
         {"balance": 5, "total_earned": 5},
         {"balance": 0, "total_spent": 1},
         {"total_earned": 2, "total_spent": 1},
-        {"last_spent_at": NOW - 100 * HOUR},
     ],
 )
 def test_a_token_row_that_changed_meanwhile_makes_the_attempt_start_again(

@@ -18,6 +18,7 @@ from ..services import mark_all_read, mark_read
 from . import schema
 from .base import PlayerView
 from .pagination import CompiledPagination, PageSlice
+from .polling import PolledView
 from .serializers import MarkedSerializer, NotificationQuerySerializer, NotificationSerializer
 
 NOTIFICATIONS_TAG = ["notifications"]
@@ -65,7 +66,7 @@ class NotificationPagination(CompiledPagination):
         return page
 
 
-class NotificationsView(PlayerView):
+class NotificationsView(PolledView):
     serializer_class = NotificationSerializer
     pagination_class = NotificationPagination
 
@@ -74,8 +75,10 @@ class NotificationsView(PlayerView):
         summary="My notifications",
         description="Newest first.",
         tags=NOTIFICATIONS_TAG,
-        parameters=[NotificationQuerySerializer, schema.RETRY_AFTER],
-        responses={200: NotificationSerializer(many=True)} | schema.problems("validation_error", "invalid_cursor"),
+        parameters=[NotificationQuerySerializer, *schema.POLLED, schema.RETRY_AFTER],
+        responses={200: NotificationSerializer(many=True)}
+        | schema.NOT_MODIFIED
+        | schema.problems("validation_error", "invalid_cursor"),
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         query = NotificationQuerySerializer(data=request.query_params.dict())

@@ -145,6 +145,20 @@ RETRY_AFTER = OpenApiParameter(
     description="Seconds to wait, where time decides.",
     response=[409, 429, 503],
 )
+# The parameters of an operation whose answers have an ETag, and the response that is shorter.
+POLLED = [
+    OpenApiParameter(
+        "If-None-Match",
+        str,
+        OpenApiParameter.HEADER,
+        description="The `ETag` of the answer that you have: if it is still the same, this one is a 304 without a "
+        "body.",
+    ),
+    OpenApiParameter(
+        "ETag", str, OpenApiParameter.HEADER, response=[200, 304], description="Changes exactly if the answer does."
+    ),
+]
+NOT_MODIFIED = {304: OpenApiResponse(description="You have this answer already.")}
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
     {"type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_MAX_LENGTH, "pattern": "^[ -~]+$"},

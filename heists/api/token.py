@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from .. import conf, rules
 from ..models import HeistToken
 from . import schema
-from .base import PlayerView
+from .polling import PolledView
 from .serializers import TokenSerializer
 
 COLUMNS = ("balance", "total_earned", "total_spent", "last_earned_at", "last_spent_at")
@@ -20,7 +20,7 @@ COLUMNS = ("balance", "total_earned", "total_spent", "last_earned_at", "last_spe
 NO_TOKENS = (0, 0, 0, None, None)
 
 
-class TokenView(PlayerView):
+class TokenView(PolledView):
     serializer_class = TokenSerializer
 
     @extend_schema(
@@ -28,8 +28,8 @@ class TokenView(PlayerView):
         summary="My tokens",
         description="My balance, and the end of my cooldown.",
         tags=["heists"],
-        parameters=[schema.RETRY_AFTER],
-        responses={200: TokenSerializer} | schema.problems(),
+        parameters=[*schema.POLLED, schema.RETRY_AFTER],
+        responses={200: TokenSerializer} | schema.NOT_MODIFIED | schema.problems(),
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         rows = HeistToken.objects.filter(user=self.player_id).values_list(*COLUMNS)

@@ -1,4 +1,4 @@
-"""Every answer of the API is private: no cache stores it, and none confuses two players or two languages."""
+"""Every answer of the API is private: no shared cache stores it, and none confuses two players or two languages."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tests.heists.api.answers import URL
 pytestmark = pytest.mark.django_db
 
 
-def check(response: Any) -> None:
-    assert response["Cache-Control"] == "private, no-store"
+def check(response: Any, cache_control: str = "private, no-store") -> None:
+    assert response["Cache-Control"] == cache_control
     assert {"authorization", "cookie", "accept-language"} <= {
         name.strip().lower() for name in response["Vary"].split(",")
     }
 
 
-def test_every_answer_is_private_and_not_stored(signed_in: Any) -> None:
+def test_every_answer_is_private_and_only_polled_ones_are_stored(signed_in: Any) -> None:
     me, victim = player("me", points=50, tokens=2, coins=50), player("victim", points=1000)
     client = signed_in(me)
 
@@ -44,8 +44,10 @@ def test_every_answer_is_private_and_not_stored(signed_in: Any) -> None:
     ):
         assert response.status_code == status
         check(response)
-    for path in ("", "stats/", "leaderboard/", "token/", "targets/", "notifications/", "shields/", "preferences/"):
+    for path in ("", "stats/", "leaderboard/", "targets/", "shields/", "preferences/"):
         check(client.get(URL + path))
+    for path in ("token/", "notifications/"):
+        check(client.get(URL + path), "private, no-cache")
 
 
 def test_a_throttled_answer_is_private_and_not_stored(signed_in: Any, settings: Any) -> None:

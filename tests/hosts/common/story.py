@@ -104,6 +104,11 @@ preview = thief.get(f"targets/{victim.id}/")
 assert preview["eligible"] and preview["potential_points"] == 50, preview
 assert thief.get(f"targets/{neighbour.id}/")["code"] == "insufficient_points"
 
+# Polling: what the thief has already is a 304.
+for path in ("token/", "notifications/"):
+    etag = thief.client.get(PREFIX + path)["ETag"]
+    assert thief.client.get(PREFIX + path, headers={"if-none-match": etag}).status_code == 304, path
+
 # A rejection costs nothing.
 rejected = thief.post("", {"victim": neighbour.key}, expected=409)
 assert rejected["code"] == "insufficient_points", rejected

@@ -102,8 +102,8 @@ bench: .venv/dev ## measure the budgets of docs/specification.md; AGAINST=/anoth
 chaos: .venv/dev ## kill workers, connections and the database for a minute under load, then audit (SECONDS=60)
 	$(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),60)
 
-mutants: .venv/dev ## change the core one line at a time and count the changes that tests notice (MUTANTS=600 SEED=1 MODULES=…)
-	$(BIN)/python -m tests.mutants --count $(or $(MUTANTS),600) --seed $(or $(SEED),1) $(if $(MODULES),--modules $(MODULES))
+mutants: .venv/dev ## change the core one line at a time and count the changes that tests notice (MUTANTS=600 SEED=1 MODULES=… ONLY=…)
+	$(BIN)/python -m tests.mutants --count $(or $(MUTANTS),600) --seed $(or $(SEED),1) $(if $(MODULES),--modules $(MODULES)) $(if $(ONLY),--only $(ONLY))
 
 matrix: .venv/dev ## run every test on every supported pair of Python and Django that is installed
 	$(BIN)/nox

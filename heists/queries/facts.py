@@ -168,8 +168,8 @@ class _Players:
         self.key: Any = (using, rows.model, sql, tuple((type(value), value) for value in params))
         try:
             hash(self.key)
-        except TypeError:
-            # A parameter that is not hashable, such as a list: equal to itself only.
+        except (TypeError, ValueError):
+            # A parameter that is not hashable, such as a list or writable bytes: equal to itself only.
             self.key = object()
 
     def __eq__(self, other: object) -> bool:

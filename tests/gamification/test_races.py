@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from knox.models import AuthToken
 
 from gamification import errors, services
@@ -58,6 +58,27 @@ def test_a_missing_profile_is_created_once(django_user_model: Any) -> None:
     at_once(*[locking(*users), locking(*reversed(users))] * 5)
 
     assert PlayerProfile.objects.count() == 2
+
+
+def test_two_profiles_are_locked_in_one_order_whatever_the_order_of_the_arguments(alice: Any, bob: Any) -> None:
+    """The wrong order would deadlock: each of the two calls would hold the profile that the other one waits for."""
+
+    def locking(*ids: Any) -> ConcurrentCall:
+        return ConcurrentCall(lambda: transaction.atomic(services.lock_profiles)(*ids))
+
+    calls = locking(alice.pk, bob.pk), locking(bob.pk, alice.pk)
+    with transaction.atomic():
+        services.lock_profiles(alice.pk)
+        for call in calls:
+            call.start()
+            call.settle()
+        # Both wait here, so neither of them holds the second profile.
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM gamification_playerprofile WHERE user_id = %s FOR UPDATE NOWAIT", [bob.pk])
+    for call in calls:
+        call.finish()
+
+    assert [call.error for call in calls] == [None, None]
 
 
 def test_points_awarded_at_once_all_arrive(alice: Any) -> None:

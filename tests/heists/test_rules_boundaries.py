@@ -73,6 +73,11 @@ def test_the_windows_have_the_length_that_their_names_say() -> None:
     assert numbers.shield_life == 96 * HOUR
 
 
+def test_clocks_may_differ_by_a_second_and_points_end_at_what_json_reads_exactly() -> None:
+    assert rules.CLOCK_TOLERANCE / dt.timedelta(seconds=1) == 1
+    assert rules.MAX_POINTS - 9_007_199_254_740_991 == 0
+
+
 def test_rules_are_a_value() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Rules().token_cost = 2  # type: ignore[misc]

@@ -63,17 +63,19 @@ STAGED = (
 # and may end with the name of one test, as pytest writes it.
 TESTS: dict[str, tuple[Stage, ...]] = {
     "heists/rules.py": (
-        Stage("sqlite", ("tests/heists/test_rules*.py", "tests/heists/test_months.py")),
+        Stage("sqlite", ("tests/heists/test_rules*.py",)),
+        Stage("sqlite", ("tests/heists/test_months.py",)),
         Stage("sqlite", HEISTS),
     ),
     "heists/queries/facts.py": (
-        Stage("sqlite", ("tests/heists/queries/test_facts*.py", "tests/heists/api/test_targets.py", *HEISTS)),
-        Stage("sqlite", COMMON),
+        Stage("sqlite", ("tests/heists/queries/test_facts.py", *HEISTS)),
+        Stage("sqlite", ("tests/heists/queries/test_facts*.py", "tests/heists/api/test_targets.py", *COMMON)),
     ),
     "heists/services/": (Stage("sqlite", COMMON),),
     "heists/services/heists.py": (
         Stage("sqlite", (*HEISTS, "tests/heists/test_logs.py")),
         Stage("sqlite", (*COMMON, "tests/heists/api/test_heists.py", "tests/heists/api/test_idempotency.py")),
+        Stage("sqlite", ("tests/heists/db/test_cache_keys.py",)),
         Stage("postgres", (f"{BOUNDARIES}::{IN_ORDER}", *STAGED)),
     ),
     "heists/services/shields.py": (

@@ -10,6 +10,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection, connections
 from django.db.models import F, JSONField, Value
+from django.db.models.expressions import RawSQL
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -100,6 +101,25 @@ def test_a_queryset_with_a_value_without_a_hash_is_compiled_each_time() -> None:
     for names in (["a" * 100 + "b"], ["a" * 100 + "c"]):
         economy.badges = names
         assert read(alice, bob, economy=economy).attacker.user.names == names
+
+
+@pytest.mark.parametrize("value", [["a"], memoryview(bytearray(b"a"))], ids=["list", "writable bytes"])
+def test_a_parameter_without_a_hash_makes_a_key_equal_to_itself_only(value: Any) -> None:
+    rows = get_economy().players().annotate(n=RawSQL("%s", (value,)))
+
+    one, other = facts._Players(rows, "default"), facts._Players(rows, "default")
+
+    assert one == one and one != other
+    assert len({one, other}) == 2
+
+
+def test_a_parameter_whose_hash_is_broken_is_the_hosts_to_mend() -> None:
+    class Broken:
+        def __hash__(self) -> int:
+            raise RuntimeError("a defect of the host")
+
+    with pytest.raises(RuntimeError, match="of the host"):
+        facts._Players(get_economy().players().annotate(n=RawSQL("%s", (Broken(),))), "default")
 
 
 def test_a_statement_is_shared_only_for_one_database_model_sql_and_value(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -176,11 +176,14 @@ def test_a_token_row_that_changed_meanwhile_makes_the_attempt_start_again(
     assert (len(calls), heist.status, tokens_of(alice).balance) == (10, HeistStatus.SUCCESS, 0)
 
 
-def test_what_changed_before_the_lock_decides(frozen: None, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("shielded", [False, True])
+def test_what_changed_before_the_lock_decides(frozen: None, monkeypatch: pytest.MonkeyPatch, shielded: bool) -> None:
     from gamification.models import PlayerProfile
     from heists.economy import get_economy
 
     alice, bob = player(tokens=1), player(points=1000)
+    if shielded:
+        shield_of(bob)
     lock = type(get_economy()).lock
 
     def late(self: Any, *ids: Any) -> None:
@@ -193,6 +196,8 @@ def test_what_changed_before_the_lock_decides(frozen: None, monkeypatch: pytest.
     heist.refresh_from_db()
     assert (heist.failure_code, heist.victim_points_before, heist.token_spent) == ("insufficient_points", 15, False)
     assert (tokens_of(alice).balance, tokens_of(alice).last_spent_at) == (1, None)
+    # The shield is the last question: it is not used up by an attack that another rule rejects.
+    assert not Shield.objects.exclude(used_at=None).exists()
     assert not HeistNotification.objects.filter(heist=heist).exists()
 
 

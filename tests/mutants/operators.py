@@ -6,6 +6,7 @@ Each operator changes one node of parso's tree, as cosmic-ray's own do. `CORE` l
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -248,6 +249,26 @@ class DropElement(Rewrite):
             yield opening.value + "".join(f"{item}," for item in items[:n] + items[n + 1 :]) + closing.get_code()
 
 
+class ChangeSQL(Rewrite):
+    """In SQL that is written out, a condition is made true, or the order or the lock taken out."""
+
+    before_after = (
+        ('a = "UPDATE b SET c = %s WHERE d = %s"', 'a = "UPDATE b SET c = %s WHERE (d = %s OR TRUE)"'),
+        ('a = "SELECT b FROM c ORDER BY d"', 'a = "SELECT b FROM c "'),
+    )
+    STATEMENT = re.compile(r"\s*(SELECT|UPDATE|DELETE) ")
+    CONDITION = re.compile(r"(?:(?<=WHERE )|(?<= AND ))\w+ (?:[<>=]+|IN) (?:%s|\(\{\w+\}\))")
+    REST = re.compile(r"ORDER BY \w+(?: DESC)?|FOR UPDATE")
+
+    def texts(self, node: Any) -> Iterator[str]:
+        if node.type != "string" or not self.STATEMENT.match(node.value.lstrip("rb").strip("'\"")):
+            return
+        for found in self.CONDITION.finditer(node.value):
+            yield f"{node.value[: found.start()]}({found.group()} OR TRUE){node.value[found.end() :]}"
+        for found in self.REST.finditer(node.value):
+            yield node.value[: found.start()] + node.value[found.end() :]
+
+
 class CatchOthers(Rewrite):
     """A handler catches every Exception, or none."""
 
@@ -274,6 +295,7 @@ OWN: dict[str, type[Rewrite]] = {
         ChooseBranch,
         DropComprehensionFilter,
         DropElement,
+        ChangeSQL,
         CatchOthers,
     )
 }

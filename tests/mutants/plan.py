@@ -75,8 +75,7 @@ TESTS: dict[str, tuple[Stage, ...]] = {
     "heists/services/heists.py": (
         Stage("sqlite", (*HEISTS, "tests/heists/test_logs.py")),
         Stage("sqlite", (*COMMON, "tests/heists/api/test_heists.py", "tests/heists/api/test_idempotency.py")),
-        Stage("sqlite", ("tests/heists/db/test_cache_keys.py",)),
-        Stage("postgres", (f"{BOUNDARIES}::{IN_ORDER}", *STAGED)),
+        Stage("postgres", (f"{BOUNDARIES}::{IN_ORDER}", "tests/heists/db/test_cache_keys.py", *STAGED)),
     ),
     "heists/services/shields.py": (
         Stage("sqlite", (*SHIELDS, "tests/heists/management/test_expire_shields.py")),
@@ -111,7 +110,12 @@ TESTS: dict[str, tuple[Stage, ...]] = {
     ),
     "heists/emails/": (
         Stage("sqlite", ("tests/heists/emails", "tests/heists/management/test_send_heist_emails.py")),
-        Stage("postgres", ("tests/heists/emails",)),
+        Stage("postgres", ("tests/heists/emails/test_unsubscribe.py",)),
+    ),
+    "heists/emails/outbox.py": (
+        Stage("sqlite", ("tests/heists/emails/test_outbox*.py", "tests/heists/management/test_send_heist_emails.py")),
+        Stage("postgres", ("tests/heists/emails/test_outbox_boundaries.py",)),
+        Stage("postgres", ("tests/heists/emails/test_outbox_workers.py",)),
     ),
     "heists/db/": (
         Stage("sqlite", ("tests/heists/db/test_retry_policy.py", "tests/heists/db/test_errors.py", *COMMON)),

@@ -188,6 +188,28 @@ def test_an_email_is_in_its_players_language(email_to: EmailTo, monkeypatch: pyt
     assert asked == ["bob"]
 
 
+@pytest.mark.parametrize(
+    ("spoken", "sentence"),
+    [
+        ("de", "Dein Schild ist ungenutzt abgelaufen."),
+        ("es", "Tu escudo caducó sin usarse."),
+        # The site's language, and not the one of who sends the emails.
+        (None, "Your shield expired without being used."),
+        ("", "Your shield expired without being used."),
+    ],
+)
+def test_the_sentence_is_translated_again_for_each_player(
+    email_to: EmailTo, monkeypatch: pytest.MonkeyPatch, spoken: str | None, sentence: str
+) -> None:
+    monkeypatch.setattr(type(get_economy()), "language", lambda self, user: spoken, raising=False)
+    email = email_to(player("bob", email="bob@example.com"), "SHIELD_EXPIRED")
+
+    with translation.override("de"):
+        message = composed(email)
+
+    assert all(sentence in part for part in parts(message))
+
+
 def test_without_metadata_the_stored_message_is_used(email_to: EmailTo) -> None:
     email = email_to(player("bob", email="bob@example.com"), "HEIST_VICTIM", **DETAILS["HEIST_VICTIM"])
     email.notification.metadata = None

@@ -8,7 +8,10 @@ import uuid
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.core import mail
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from heists.emails import outbox
@@ -17,6 +20,7 @@ from heists.models import EmailPreference, HeistNotification, OutboxEmail
 from heists.services import deliver_due_emails, deliver_emails, send_again
 from tests.conftest import HeistSettings
 from tests.factories import player
+from tests.heists.services.elsewhere import only
 
 pytestmark = pytest.mark.django_db
 NOW = dt.datetime(2026, 5, 20, 12, tzinfo=dt.UTC)
@@ -237,6 +241,50 @@ def test_a_worker_leases_for_the_time_of_the_setting_again_for_each_email(
     assert (first.pk, second.pk) == tuple(OutboxEmail.objects.order_by("pk").values_list("pk", flat=True))
 
 
+@pytest.mark.parametrize("ends", ["SENT", "SKIPPED", "WAITING", "FAILED"])
+def test_an_email_that_is_done_is_given_back_before_the_next_is_sent(
+    backend: Backend, heist_settings: HeistSettings, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    heist_settings(EMAIL_MAX_ATTEMPTS=1 if ends == "FAILED" else 9)
+    first, second = email("a"), email("b")
+    if ends in ("WAITING", "FAILED"):
+        backend.fails["a@example.com"] = RuntimeError("no")
+    if ends == "SKIPPED":
+        EmailPreference.objects.create(player=first.notification.user, muted=True)
+    seen: list[Any] = []
+
+    def note(messages: list[Any]) -> int:
+        if messages[0].to == ["b@example.com"]:
+            seen.extend(OutboxEmail.objects.filter(pk=first.pk).values_list("state", "lease", "leased_until"))
+            seen.append(OutboxEmail.objects.exclude(lease=None).get().pk)
+        return Backend.send_messages(backend, messages)
+
+    monkeypatch.setattr(backend, "send_messages", note)
+    deliver_due_emails(stop=iter([False] * 3 + [True] * 9).__next__)
+
+    assert seen == [(ends, None, None), second.pk]
+
+
+def test_an_email_that_another_worker_leases_meanwhile_is_its_own(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without row locks, on SQLite, both may read the same rows; the update decides."""
+    taken, ours, theirs = email("a"), email("b"), uuid.uuid4()
+    real, until = outbox.conf.email_lease, NOW + 9 * SECOND
+
+    def lease() -> dt.timedelta:
+        # Between the reading of the rows and their update.
+        OutboxEmail.objects.filter(pk=taken.pk, lease=None).update(lease=theirs, leased_until=until)
+        return real()
+
+    monkeypatch.setattr(outbox.conf, "email_lease", lease)
+
+    assert deliver_due_emails() == Tally(leased=1, sent=1)
+
+    assert backend.sent == ["b@example.com"]
+    assert (row(taken), row(ours)[0]) == (("WAITING", 0, NOW, "", theirs), "SENT")
+
+
 def test_with_emails_off_nothing_is_leased(backend: Backend, heist_settings: HeistSettings) -> None:
     heist_settings(EMAIL_ENABLED=False)
     one = email("a")
@@ -267,6 +315,18 @@ def test_a_held_email_is_not_sent_again(backend: Backend) -> None:
     assert (row(one)[1], sent_at(one)) == (5, NOW)
 
 
+@pytest.mark.postgresql
+def test_a_worker_locks_the_emails_that_it_leases_and_waits_for_none(backend: Backend) -> None:
+    email("a")
+
+    with CaptureQueriesContext(connection) as statements:
+        deliver_due_emails()
+
+    locks = [one["sql"] for one in statements if "FOR UPDATE" in one["sql"]]
+    assert len(locks) == 2
+    assert all(lock.endswith("LIMIT 50 FOR UPDATE SKIP LOCKED") for lock in locks)
+
+
 def test_tallies_add_up() -> None:
     total = Tally(1, 2, 3, 4, 5, "before")
 
@@ -274,3 +334,19 @@ def test_tallies_add_up() -> None:
 
     assert total == Tally(11, 22, 33, 44, 55, "after")
     assert logging.getLogger("heists") is outbox.logger
+
+
+def test_every_statement_goes_to_the_database_of_the_outbox(
+    backend: Backend, settings: Any, heist_settings: HeistSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # An unsubscribe link is signed for the database of the preferences.
+    heist_settings(SITE_URL="")
+    sent, failing, gone = email("a"), email("b"), email("c")
+    backend.fails["b@example.com"] = RuntimeError("no")
+    get_user_model().objects.filter(pk=gone.notification.user_id).update(email="")
+    only(OutboxEmail, settings, monkeypatch)
+
+    assert deliver_due_emails() == Tally(leased=3, sent=1, failed=1, skipped=1)
+    assert send_again(sent) and send_again(failing)
+    backend.fails["open"] = OSError("no route")
+    assert deliver_emails([sent.pk, failing.pk]).unreachable

@@ -16,7 +16,7 @@ from heists.models import AttemptLog, Heist
 from heists.services import after_migrate, execute_heist
 from tests.factories import player
 
-from .elsewhere import Elsewhere
+from .elsewhere import only
 
 pytestmark = pytest.mark.django_db
 
@@ -164,7 +164,7 @@ def test_a_mistake_of_the_host_is_raised(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_the_log_is_written_to_the_database_that_was_migrated(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     monkeypatch.setattr(GamificationEconomy, "all_point_events", events_of(41))
-    settings.DATABASE_ROUTERS = [Elsewhere(Heist)]
+    only(Heist, settings, monkeypatch)
 
     after_migrate.skip_used_ids(using="default", plan=INSTALL)
 

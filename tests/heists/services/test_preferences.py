@@ -15,7 +15,7 @@ from heists.models import EmailPreference
 from heists.services import set_email_preference
 from tests.factories import player
 
-from .elsewhere import Elsewhere
+from .elsewhere import only
 
 pytestmark = pytest.mark.django_db
 
@@ -68,9 +68,11 @@ def test_an_unknown_player_has_no_preference(key: Any) -> None:
     assert not EmailPreference.objects.exists()
 
 
-def test_every_statement_goes_to_the_database_of_the_preferences(settings: Any) -> None:
+def test_every_statement_goes_to_the_database_of_the_preferences(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     alice = player()
-    settings.DATABASE_ROUTERS = [Elsewhere(EmailPreference)]
+    only(EmailPreference, settings, monkeypatch)
 
     assert set_email_preference(player_id=alice.pk, muted=True).muted
 

@@ -17,7 +17,7 @@ from heists.services import execute_heist, prune, retention
 from tests.conftest import HeistSettings
 from tests.factories import player, rewrite
 
-from .elsewhere import Elsewhere
+from .elsewhere import only
 
 pytestmark = pytest.mark.django_db
 
@@ -221,10 +221,10 @@ def test_the_oldest_notifications_go_first_and_addresses_in_the_order_of_their_i
     assert changes and not any("ORDER BY" in sql for sql in changes)
 
 
-def test_every_statement_goes_to_the_database_of_the_heists(settings: Any) -> None:
+def test_every_statement_goes_to_the_database_of_the_heists(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     notification(True, 100 * 24 * HOUR)
     rewrite(heist_with_address(1), created_at=NOW - 100 * 24 * HOUR)
-    settings.DATABASE_ROUTERS = [Elsewhere(Heist)]
+    only(Heist, settings, monkeypatch)
 
     assert prune(dry_run=True) == prune() == retention.Pruned(1, 1)
 

@@ -22,7 +22,7 @@ from heists.services import buy_shield, expire_shields, shields
 from tests.conftest import HeistSettings
 from tests.factories import player
 
-from .elsewhere import Elsewhere
+from .elsewhere import only
 
 pytestmark = pytest.mark.django_db
 
@@ -113,14 +113,16 @@ def test_a_purchase_neither_sees_nor_marks_the_shields_of_others(frozen: None) -
 
 
 @pytest.mark.parametrize("case", ["bought", "renewed", "replayed", "replayed while off", "expired"])
-def test_every_statement_goes_to_the_database_of_the_shields(settings: Any, case: str) -> None:
+def test_every_statement_goes_to_the_database_of_the_shields(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
     alice = player(coins=100, email="alice@example.com")
     if case in ("renewed", "expired"):
         over(alice)
     if case.startswith("replayed"):
         buy_shield(player_id=alice.pk, idempotency_key="k")
     RuleSetQuerySet.clear_cache()
-    settings.DATABASE_ROUTERS = [Elsewhere(Shield)]
+    only(Shield, settings, monkeypatch)
     settings.HEISTS = {**settings.HEISTS, "ENABLED": case != "replayed while off"}
 
     if case == "expired":

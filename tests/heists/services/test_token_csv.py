@@ -17,7 +17,7 @@ from heists.services import token_csv
 from heists.services.token_csv import AmbiguousPlayer, InvalidFile, InvalidLine, Line
 from tests.factories import player
 
-from .elsewhere import Elsewhere
+from .elsewhere import only
 
 pytestmark = pytest.mark.django_db
 
@@ -191,6 +191,6 @@ def test_players_are_read_from_the_database_that_gets_the_grants(
     monkeypatch.setattr(
         GamificationEconomy, "search_players", lambda self, text, *, exact=False: get_user_model().objects.all()
     )
-    settings.DATABASE_ROUTERS = [Elsewhere(TokenGrant)]
+    only(TokenGrant, settings, monkeypatch)
 
     assert token_csv.find_player("alice") == token_csv.find_player(str(alice.pk)) == alice

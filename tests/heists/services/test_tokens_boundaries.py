@@ -17,7 +17,7 @@ from heists.models import HeistNotification, HeistToken, TokenGrant
 from heists.services import add_tokens, grant_tokens
 from tests.factories import player, tokens_of
 
-from .elsewhere import Elsewhere
+from .elsewhere import only
 
 pytestmark = pytest.mark.django_db
 
@@ -147,14 +147,16 @@ def test_the_notification_of_a_grant_has_its_facts(frozen: None, referred: bool)
 
 
 @pytest.mark.parametrize("again", [True, False])
-def test_every_statement_goes_to_the_database_of_the_grants(settings: Any, again: bool) -> None:
+def test_every_statement_goes_to_the_database_of_the_grants(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
     alice = player(email="alice@example.com")
     if again:
         granted(alice)
-    settings.DATABASE_ROUTERS = [Elsewhere(TokenGrant)]
+    only(TokenGrant, settings, monkeypatch)
 
     assert granted(alice).player_id == alice.pk
-    with transaction.atomic():
+    with transaction.atomic("default"):
         added = add_tokens(player=alice, amount=1, reason=GrantReason.STAFF, source="b")
 
     assert added is not None

@@ -76,8 +76,9 @@ test-sqlite: .venv/dev ## run every test on SQLite, and the tests that write onc
 	$(PYTEST) --database=sqlite -q --stale-replica --ignore=tests/heists/api/test_fuzzing.py \
 		$(addprefix tests/heists/,services emails api admin management) tests/gamification
 
-test-postgres: .venv/dev ## run every test on PostgreSQL: DATABASE_URL where it names one, else an embedded server
+test-postgres: .venv/dev ## run every test on PostgreSQL: DATABASE_URL where it names one, else an embedded server; then some under psycopg 2
 	$(PYTEST) --database=postgres
+	DRIVER=psycopg2 $(PYTEST) --database=postgres -q tests/heists/db tests/races/test_simultaneous.py
 
 lint: export DEBUG := true
 lint: .venv/dev ## check style, types, architecture, migrations and settings

@@ -5,6 +5,9 @@ there comes too late, and the tests run on SQLite. The report's header names the
 
 With `-n 2` (pytest-xdist) only the first process runs `pytest_load_initial_conftests`. The workers inherit its
 environment, and with it the one server; each worker has a test database of its own on it.
+
+With `DRIVER=psycopg2` in the environment Django uses the older driver. psycopg 3 stays installed, because tests use it
+themselves, for connections beside Django's.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import platform
 import secrets
 import shutil
 import sqlite3
+import sys
 import tempfile
 from collections.abc import Generator
 from contextlib import ExitStack
@@ -27,6 +31,13 @@ import pytest
 import redis
 
 from .embedded import postgres
+
+if os.environ.get("DRIVER") == "psycopg2":
+    assert "django.db.backends.postgresql.base" not in sys.modules
+    with pytest.MonkeyPatch.context() as patch:
+        # Django prefers psycopg 3 where it can be imported.
+        patch.setitem(sys.modules, "psycopg", None)
+        import django.db.backends.postgresql.base
 
 _header = pytest.StashKey[str]()
 _stack = ExitStack()
@@ -66,6 +77,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
             os.environ["DATABASE_URL"] = given = _stack.enter_context(postgres())
         with psycopg.connect(given) as connection:
             name = f"PostgreSQL {connection.info.parameter_status('server_version')}"
+        if os.environ.get("DRIVER") == "psycopg2":
+            name += " under psycopg 2"
+            # psycopg 2 does not know the options of this setting.
+            os.environ["DATABASE_PREPARED_STATEMENTS"] = "false"
     early_config.stash[_header] = ", ".join(
         [name, redis_version(), f"Django {django.__version__}", f"Python {platform.python_version()}"]
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import DatabaseError, connections, transaction
 
+from ..db.retry import sqlstate
 from ..economy import get_economy
 
 # How long a test waits for another thread.
@@ -24,7 +25,7 @@ def can_lock(using: str, player_id: Any) -> bool:
             cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
             get_economy().lock(player_id)
     except DatabaseError as error:
-        if getattr(error.__cause__, "sqlstate", None) == LOCK_NOT_AVAILABLE:
+        if sqlstate(error) == LOCK_NOT_AVAILABLE:
             return False
         raise
     return True

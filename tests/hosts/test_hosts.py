@@ -46,6 +46,18 @@ def test_checks_are_silent_and_the_story_runs_on_a_fresh_database(
     assert "The story passed." in project.run("story.py", **WITH_HEISTS)
 
 
+@pytest.mark.postgresql
+@pytest.mark.parametrize("host", ["uuid_email", "text_ledger"])
+def test_the_story_runs_under_psycopg_2(host: str, tmp_path: Path, host_database: str) -> None:
+    pytest.importorskip("psycopg2", reason="the story under the older driver needs psycopg2")
+    project = Project(host, tmp_path, host_database)
+    driver = "from django.db import connection; print(connection.Database.__name__)"
+
+    assert "psycopg2" in project.manage("shell", "--command", driver, DRIVER="psycopg2")
+    assert "The story passed." in project.run("story.py", DRIVER="psycopg2")
+    assert "OK" in project.manage("test", "test_economy", DRIVER="psycopg2")
+
+
 @pytest.mark.parametrize("host", HOSTS)
 def test_the_economy_passes_the_conformance_suite(host: str, tmp_path: Path, host_database: str) -> None:
     project = Project(host, tmp_path, host_database)

@@ -13,7 +13,7 @@ from tests.conftest import HeistSettings
 @pytest.fixture(params=["read committed", "serializable"])
 def isolation(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[str]:
     """Use this isolation level on every connection of the test, in all threads."""
-    from psycopg import IsolationLevel
+    from django.db.backends.postgresql.psycopg_any import IsolationLevel
 
     options = connection.settings_dict.setdefault("OPTIONS", {})
     connection.close()

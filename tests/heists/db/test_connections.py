@@ -8,7 +8,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import DatabaseError, ProgrammingError, connection
+from django.db import DatabaseError, OperationalError, ProgrammingError, connection
+from django.db.backends.postgresql.psycopg_any import is_psycopg3
 from knox.models import get_token_model
 from rest_framework.test import APIClient
 
@@ -36,11 +37,10 @@ def session(statement: str) -> None:
         cursor.execute(statement)
 
 
-def beside(*statements: str) -> None:
+def beside(*statements: str, **parameters: Any) -> None:
     """Run statements on a connection of another client."""
-    with psycopg.connect(
-        **connection_parameters(), autocommit=True, options="-c default_transaction_read_only=off"
-    ) as other:
+    parameters = parameters or connection_parameters()
+    with psycopg.connect(**parameters, autocommit=True, options="-c default_transaction_read_only=off") as other:
         for statement in statements:
             other.execute(statement)
 
@@ -78,6 +78,20 @@ USELESS: dict[str, tuple[Callable[[], None], str]] = {
     "a shutdown": (be_shut_down, "57P01"),
     "an idle session": (be_idle_too_long, "57P05"),
 }
+# psycopg 2 does not read the last words of a server that closes the connection.
+UNHEARD_BY_PSYCOPG2 = ("57P01", "57P05", "25P03", "25P04")
+
+
+def heard(code: str) -> list[str | None]:
+    """Return the codes of the errors that Django's driver raises where the server sends this one."""
+    if is_psycopg3:
+        return [code]
+    if code == "0A000":
+        # psycopg 2 prepares no statements.
+        return []
+    return [None if code in UNHEARD_BY_PSYCOPG2 else code]
+
+
 useless = pytest.mark.parametrize("happens", [happens for happens, _code in USELESS.values()], ids=USELESS)
 
 
@@ -120,10 +134,11 @@ def test_a_heist_goes_on_on_a_new_connection(happens: Callable[[], None], code: 
 
     heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
 
-    assert met == [code]
+    assert met == heard(code)
     assert heist.status == HeistStatus.SUCCESS
     assert (points_of(bob), Heist.objects.filter(attacker=alice).count()) == (950, 1)
-    assert before.closed and connection.connection is not before
+    if met:
+        assert before.closed and connection.connection is not before
 
 
 @pytest.mark.parametrize(
@@ -148,7 +163,7 @@ def test_a_transaction_that_takes_too_long_is_rolled_back_and_done_again(
 
     heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
 
-    assert met == [code]
+    assert met == heard(code)
     assert (heist.status, points_of(bob), Heist.objects.count()) == (HeistStatus.SUCCESS, 950, 1)
 
 
@@ -208,6 +223,60 @@ def test_a_server_that_stays_read_only_is_busy_until_it_is_not() -> None:
     beside(f"ALTER DATABASE {name} RESET default_transaction_read_only")
 
     assert execute_heist(attacker_id=alice.pk, victim_id=bob.pk).status == HeistStatus.SUCCESS
+
+
+LIMITED = "heists_limited"
+
+
+@pytest.fixture(params=["role", "database"])
+def too_many_connections(
+    request: pytest.FixtureRequest, transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[], None]]:
+    """The server refuses every connection with 53300, too_many_connections, until the function is called."""
+    settings, owner = connection.settings_dict, connection_parameters()
+    connection.ensure_connection()
+    database, role = settings["NAME"], f"{LIMITED}_{settings['NAME']}"
+    limited = f"ROLE {role}" if request.param == "role" else f"DATABASE {database}"
+    # A superuser is never refused, so the site connects as another role, which owns what the superuser does.
+    beside(
+        f"CREATE ROLE {role} LOGIN PASSWORD '{LIMITED}' IN ROLE {settings['USER'] or 'CURRENT_USER'}",
+        f"ALTER {limited} CONNECTION LIMIT 0",
+    )
+    with monkeypatch.context() as patch:
+        patch.setitem(settings, "USER", role)
+        patch.setitem(settings, "PASSWORD", LIMITED)
+        yield lambda: beside(f"ALTER {limited} CONNECTION LIMIT -1", **owner)
+        connection.close()
+    beside(f"ALTER DATABASE {database} CONNECTION LIMIT -1", f"DROP ROLE {role}")
+
+
+def test_a_server_with_too_many_connections_is_busy_until_it_has_fewer(
+    too_many_connections: Callable[[], None], met: list[str | None]
+) -> None:
+    alice, bob = player(tokens=1), player(points=1000)
+    secret = get_token_model().objects.create(user=alice)[1]
+    api = APIClient(raise_request_exception=False)
+
+    def get() -> Any:
+        return api.get("/api/heists/token/", headers={"Authorization": f"Token {secret}"})
+
+    connection.close()
+
+    with pytest.raises(OperationalError, match="too many connections"):
+        connection.ensure_connection()
+    with pytest.raises(Busy):
+        execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
+    # Drivers do not pass on the code of a server that refuses a connection.
+    assert set(met) <= {None, "53300"} and len(met) == retry.MAX_ATTEMPTS_OTHER
+    with pytest.raises(OperationalError) as caught:
+        deliver_due_emails()
+    answer = get()
+    assert retry.is_temporary(caught.value)
+    assert (answer.status_code, answer["Retry-After"]) == (503, "1")
+    too_many_connections()
+
+    assert execute_heist(attacker_id=alice.pk, victim_id=bob.pk).status == HeistStatus.SUCCESS
+    assert get().json()["balance"] == 0
 
 
 @pytest.mark.parametrize("setting", ["statement_timeout", "lock_timeout"])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import select
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db.backends.postgresql.psycopg_any import IsolationLevel, is_psycopg3
 from django.test import Client
 from knox.models import get_token_model
 
@@ -82,7 +86,7 @@ def test_a_deadlock_is_retried() -> None:
 def test_a_serialization_failure_at_commit_is_retried() -> None:
     connection.close()
     options = connection.settings_dict.setdefault("OPTIONS", {})
-    options["isolation_level"] = psycopg.IsolationLevel.SERIALIZABLE
+    options["isolation_level"] = IsolationLevel.SERIALIZABLE
     tries: list[int] = []
     errors: list[Any] = []
 
@@ -98,7 +102,7 @@ def test_a_serialization_failure_at_commit_is_retried() -> None:
         try:
             write_skew("mine", meet)
         except OperationalError as error:
-            errors.append(error.__cause__)
+            errors.append(error)
             raise
 
     try:
@@ -116,7 +120,7 @@ def test_a_serialization_failure_at_commit_is_retried() -> None:
         connection.close()
 
     assert concurrent.error is None
-    assert [error.sqlstate for error in errors] == [retry.SERIALIZATION_FAILURE]
+    assert [retry.sqlstate(error) for error in errors] == [retry.SERIALIZATION_FAILURE]
     assert dict(TokenGrant.objects.values_list("source", "amount")) == {"theirs": 1, "mine": 2}
 
 
@@ -177,21 +181,51 @@ def test_a_backend_killed_before_the_commit_is_retried_with_a_key() -> None:
     assert (points_of(bob), tokens_of(alice).balance, Heist.objects.count()) == (950, 1, 1)
 
 
+def relay(client: socket.socket, target: dict[str, Any], lost: threading.Event) -> None:
+    """Copy bytes between Django and the server; the first COMMIT is carried out, and its answer is never delivered."""
+    host, port = target.get("host", "127.0.0.1"), target.get("port", "5432")
+    local = host.startswith("/")
+    upstream = socket.socket(socket.AF_UNIX if local else socket.AF_INET)
+    # Either side may close first.
+    with contextlib.suppress(OSError), client, upstream as server:
+        server.connect(f"{host}/.s.PGSQL.{port}" if local else (host, int(port)))
+        while True:
+            for source in select.select([client, server], [], [])[0]:
+                data = source.recv(65536)
+                (server if source is client else client).sendall(data)
+                if not data:
+                    return
+                if source is client and b"COMMIT" in data and not lost.is_set():
+                    lost.set()
+                    server.recv(65536)
+                    return
+
+
 @pytest.fixture
-def lost_after_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+def lost_after_commit(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The next COMMIT is carried out, but its answer never arrives."""
     RuleSet.objects.in_force(conf.rules())
-    connection.ensure_connection()
-    # Django's own, private method: it runs the statement COMMIT.
-    commit = getattr(connection, "_commit")  # noqa: B009
+    connection.close()
+    lost = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener, monkeypatch.context() as patch:
+        port = str(listener.getsockname()[1])
+        target = connection_parameters()
 
-    def lose() -> None:
-        commit()
-        monkeypatch.undo()
-        connection.connection.close()
-        raise OperationalError("lost") from psycopg.OperationalError("server closed the connection unexpectedly")
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    threading.Thread(target=relay, args=[listener.accept()[0], target, lost], daemon=True).start()
 
-    monkeypatch.setattr(connection, "_commit", lose)
+        threading.Thread(target=serve, daemon=True).start()
+        # Unencrypted, so that the relay can read what passes.
+        plain = {"sslmode": "disable", "gssencmode": "disable"}
+        options = connection.settings_dict.get("OPTIONS", {}) | plain
+        for name, value in (("HOST", "127.0.0.1"), ("PORT", port), ("OPTIONS", options)):
+            patch.setitem(connection.settings_dict, name, value)
+        yield
+        connection.close()
+        listener.shutdown(socket.SHUT_RDWR)
+    assert lost.is_set()
 
 
 def test_a_commit_whose_answer_is_lost_is_found_by_the_key(request: pytest.FixtureRequest) -> None:
@@ -237,6 +271,7 @@ def test_an_unreachable_database_raises_busy_and_the_next_call_works(monkeypatch
     assert Heist.objects.count() == 1
 
 
+@pytest.mark.skipif(not is_psycopg3, reason="Django's pool needs psycopg 3")
 def test_an_exhausted_pool_raises_busy_and_the_next_call_works(monkeypatch: pytest.MonkeyPatch) -> None:
     alice, bob = player(tokens=1), player(points=1000)
     connection.close()

@@ -1,6 +1,7 @@
 """The settings that all hosts share: a plain Django site."""
 
 import os
+import sys
 from urllib.parse import urlsplit
 
 from psycopg.conninfo import conninfo_to_dict
@@ -74,3 +75,7 @@ else:
             "PORT": _server.get("port", ""),
         }
     }
+
+if os.environ.get("DRIVER") == "psycopg2":
+    # Django prefers psycopg 3 where it can be imported.
+    sys.modules["psycopg"] = None

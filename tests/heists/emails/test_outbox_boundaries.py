@@ -14,6 +14,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from heists import conf
 from heists.emails import outbox
 from heists.emails.outbox import Tally
 from heists.models import EmailPreference, HeistNotification, OutboxEmail
@@ -255,8 +256,10 @@ def test_an_email_that_is_done_is_given_back_before_the_next_is_sent(
 
     def note(messages: list[Any]) -> int:
         if messages[0].to == ["b@example.com"]:
-            seen.extend(OutboxEmail.objects.filter(pk=first.pk).values_list("state", "lease", "leased_until"))
-            seen.append(OutboxEmail.objects.exclude(lease=None).get().pk)
+            seen.extend(
+                OutboxEmail.objects.using("default").filter(pk=first.pk).values_list("state", "lease", "leased_until")
+            )
+            seen.append(OutboxEmail.objects.using("default").exclude(lease=None).get().pk)
         return Backend.send_messages(backend, messages)
 
     monkeypatch.setattr(backend, "send_messages", note)
@@ -270,14 +273,14 @@ def test_an_email_that_another_worker_leases_meanwhile_is_its_own(
 ) -> None:
     """Without row locks, on SQLite, both may read the same rows; the update decides."""
     taken, ours, theirs = email("a"), email("b"), uuid.uuid4()
-    real, until = outbox.conf.email_lease, NOW + 9 * SECOND
+    real, until = conf.email_lease, NOW + 9 * SECOND
 
     def lease() -> dt.timedelta:
         # Between the reading of the rows and their update.
         OutboxEmail.objects.filter(pk=taken.pk, lease=None).update(lease=theirs, leased_until=until)
         return real()
 
-    monkeypatch.setattr(outbox.conf, "email_lease", lease)
+    monkeypatch.setattr(conf, "email_lease", lease)
 
     assert deliver_due_emails() == Tally(leased=1, sent=1)
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.contrib.auth import get_user_model
 
-from gamification.models import PlayerProfile
+from gamification.models import PlayerProfile, PointEvent
 from heists.models import Heist, HeistToken, TokenGrant
 
 # The specification's table.
@@ -84,14 +84,30 @@ def outcomes(**columns: Any) -> list[dict[str, Any]]:
     return [row for row in rows(**columns) if row["status"] in ("SUCCESS", "FAILED_SHIELD")]
 
 
+def losses(victim: Any) -> list[dict[str, Any]]:
+    """Return the successes against a player; of those to accounts that were deleted, the player's point events."""
+    return rows(victim=victim, status="SUCCESS") + [
+        {"created_at": event.created_at, "points_stolen": -event.points}
+        for event in events_of_deleted(victim, "HEIST_LOSS")
+    ]
+
+
+def events_of_deleted(player: Any, type: str) -> list[PointEvent]:
+    """Return a player's point events of this type whose heist is gone: it was deleted with the other account."""
+    heists = {f"heist:{pk}" for pk in Heist.objects.values_list("pk", flat=True)}
+    events = PointEvent.objects.filter(user=player)
+    return [event for event in events if event.type_id == type and event.reference not in heists]
+
+
 def monthly_points(player: Any) -> int:
     return PlayerProfile.objects.get(user=player).monthly_points
 
 
 def tokens(player: Any) -> int:
-    """Return what was granted less what was spent."""
+    """Return what was granted less what was spent, on deleted heists at the cost in force."""
     granted: int = sum(grant.amount for grant in TokenGrant.objects.all() if grant.player_id == player)
-    return granted - sum(int(row["rule_set__token_cost"]) for row in outcomes(attacker=player))
+    spent = sum(int(row["rule_set__token_cost"]) for row in outcomes(attacker=player))
+    return granted - spent - rule("TOKEN_COST") * len(events_of_deleted(player, "HEIST_GAIN"))
 
 
 def other_player(attacker: Any, victim: Any) -> No | None:
@@ -108,7 +124,8 @@ def enough_tokens(attacker: Any) -> No | None:
 
 
 def cooldown_passed(attacker: Any, now: dt.datetime) -> No | None:
-    return _passed("cooldown", outcomes(attacker=attacker), "COOLDOWN_HOURS", now)
+    deleted = [{"created_at": event.created_at} for event in events_of_deleted(attacker, "HEIST_GAIN")]
+    return _passed("cooldown", outcomes(attacker=attacker) + deleted, "COOLDOWN_HOURS", now)
 
 
 def pair_may_meet(attacker: Any, victim: Any, now: dt.datetime) -> No | None:
@@ -116,7 +133,7 @@ def pair_may_meet(attacker: Any, victim: Any, now: dt.datetime) -> No | None:
 
 
 def out_of_protection(victim: Any, now: dt.datetime) -> No | None:
-    return _passed("protected", rows(victim=victim, status="SUCCESS"), "TARGET_COOLDOWN_HOURS", now)
+    return _passed("protected", losses(victim), "TARGET_COOLDOWN_HOURS", now)
 
 
 def _passed(code: str, heists: list[dict[str, Any]], hours: str, now: dt.datetime) -> No | None:
@@ -152,8 +169,7 @@ def lost(victim: Any, now: dt.datetime) -> int:
         local = moment.astimezone(zone)
         return local.year, local.month
 
-    successes = rows(victim=victim, status="SUCCESS")
-    return sum(row["points_stolen"] for row in successes if month(row["created_at"]) == month(now))
+    return sum(row["points_stolen"] for row in losses(victim) if month(row["created_at"]) == month(now))
 
 
 def left_to_lose(victim: Any, now: dt.datetime) -> int:

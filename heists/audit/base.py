@@ -12,7 +12,7 @@ from django.db.models import Case, Q, QuerySet, Value, When
 
 from ..choices import HeistStatus
 from ..economy import Economy
-from ..models import AttemptLog, Heist, HeistNotification, HeistToken, RuleSet, Shield
+from ..models import AttemptLog, DeletedLoss, Heist, HeistNotification, HeistToken, RuleSet, Shield
 from ..rules import CLOCK_TOLERANCE, Rules
 
 # Rows read at once, and ids in one statement: memory does not grow, and SQLite takes up to 32,766 parameters.
@@ -94,6 +94,12 @@ class AuditData:
         whens = (When(rule_set=pk, then=Value(length(rules))) for pk, rules in self.rule_sets.items())
         return Case(*whens)
 
+    @cached_property
+    def deleted_losses(self) -> dict[Any, list[DeletedLoss]]:
+        """What the token rows keep of deleted heists, by victim; without the rows that nobody can read."""
+        kept = ((token.user_id, read_losses(token)) for token in self.tokens.exclude(losses_on_deleted=None))
+        return {player: losses for player, losses in kept if losses}
+
     @property
     def notifications_kept_since(self) -> dt.datetime:
         """The time since which no notification can have been pruned, by a host whose clock is ahead."""
@@ -104,6 +110,14 @@ class AuditData:
     def heists_in_chunks(self, *fields: str, rows: QuerySet[Heist] | None = None) -> Iterator[list[tuple[Any, ...]]]:
         """Yield the values of these fields, after the primary key, of all heists or of `rows`; by primary key."""
         return in_chunks((self.heists if rows is None else rows).values_list("pk", *fields))
+
+
+def read_losses(token: HeistToken) -> list[DeletedLoss] | None:
+    """Return what a token row keeps of deleted heists; None where the trigger can't have written it."""
+    try:
+        return token.deleted_losses
+    except (TypeError, ValueError):
+        return None
 
 
 def in_chunks(rows: QuerySet[Any]) -> Iterator[list[tuple[Any, ...]]]:

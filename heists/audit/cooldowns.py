@@ -7,14 +7,14 @@ while both players are locked, so this is the order in which they were judged, w
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.db.models import Case, F, IntegerField, Max, Q, RowRange, Value, When, Window
 from django.db.models.functions import Lag
 
 from ..choices import HeistStatus
-from ..rules import DAY, Rules
+from ..rules import CLOCK_TOLERANCE, DAY, Rules
 from .base import TOLERANCE, AuditData, Broken, check
 
 
@@ -73,6 +73,27 @@ def protection(data: AuditData) -> Broken:
         previous_heist=Window(Max(Case(When(success, then="pk"))), **before),
         opens=_opens(data, lambda rules: rules.protection),
     ).filter(previous__gt=F("opens"))
+    yield from _protected_by_deleted(data)
+
+
+def _protected_by_deleted(data: AuditData) -> Iterator[dict[str, Any]]:
+    """Yield the outcomes inside the protection that a success opened whose attacker's account was deleted since."""
+    robbed = data.tokens.exclude(losses_on_deleted=None).values("user")
+    fields = ("victim_id", "status", "created_at", "rule_set_id")
+    for chunk in data.heists_in_chunks(*fields, rows=data.outcomes.filter(victim__in=robbed)):
+        for pk, victim, status, at, rule_set in chunk:
+            opens = at - data.rule_sets[rule_set].protection + CLOCK_TOLERANCE
+            earlier = [loss for loss in data.deleted_losses.get(victim, ()) if loss.heist_id < pk]
+            newest = max(earlier, key=lambda loss: loss.at, default=None)
+            if newest and data.rule_sets[rule_set].protection and newest.at > opens:
+                yield {
+                    "pk": pk,
+                    "victim_id": victim,
+                    "status": status,
+                    "previous_heist": newest.heist_id,
+                    "previous": newest.at,
+                    "created_at": at,
+                }
 
 
 @check(

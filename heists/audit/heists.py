@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +20,9 @@ from .base import AuditData, Broken, check, unless
 READ_TOLERANCE = dt.timedelta(minutes=1)
 # With a clock that was set back.
 LONGEST_MONTH = dt.timedelta(days=31, hours=2)
+
+# What a token row keeps of losses to deleted accounts: as long before the newest (migration 0002).
+LOSSES_KEPT = dt.timedelta(days=32)
 
 # A victim's losses arrive in the order of judgement, so that one month back is enough.
 MONTHS_KEPT = 3
@@ -105,10 +109,14 @@ def loss_limit(data: AuditData) -> Broken:
 def amount_short(data: AuditData) -> Broken:
     """A success takes the whole share, or all that the loss limit leaves."""
     deleted = data.notifications.filter(type=HeistNotificationType.HEIST_VICTIM, heist=None)
+    kept_from = _kept_from(data)
     for row in _judge_losses(data):
         if row["points_stolen"] >= min(row["share"], row["left"]):
             continue
-        # Losses to deleted accounts explain a smaller amount; only their notifications are left of them.
+        if row["victim_id"] in kept_from and kept_from[row["victim_id"]] < row["since"]:
+            yield row
+            continue
+        # Losses to deleted accounts that the token row no longer keeps; only their notifications are left of them.
         period = (row["since"], row["created_at"] + CLOCK_TOLERANCE)
         explained = (
             row["since"] < data.notifications_kept_since
@@ -118,18 +126,43 @@ def amount_short(data: AuditData) -> Broken:
             yield row
 
 
+def _kept_from(data: AuditData) -> dict[Any, dt.datetime]:
+    """Return the time after which each player's token row keeps all losses to deleted accounts."""
+    always = dt.datetime.min.replace(tzinfo=dt.UTC)
+    return {
+        player: max(loss.at for loss in data.deleted_losses[player]) - LOSSES_KEPT
+        if player in data.deleted_losses
+        else always
+        for player in data.tokens.values_list("user", flat=True)
+    }
+
+
 def _judge_losses(data: AuditData) -> Iterator[dict[str, Any]]:
     """Yield the successes that took another amount than the rows before them allow, in the order of judgement.
 
     The months of a zone are computed in Python, since only there the first instant of each is exact. Losses to deleted
-    accounts are missing, so less may have been left, never more.
+    accounts count as the token row keeps them. It keeps those of its last month, so less may have been left, never
+    more.
     """
+    deleted = {victim: deque(sorted(losses)) for victim, losses in data.deleted_losses.items()}
     months = {rules.time_zone: _Months(data, rules) for rules in data.rule_sets.values()}
     # By victim and zone: the points lost in each of the last months.
     lost: dict[tuple[Any, str], dict[int, int]] = {}
     fields = ("victim_id", "points_stolen", "victim_points_before", "created_at", "rule_set_id")
+
+    def add(victim: Any, points: int, at: dt.datetime) -> None:
+        for zone, calendar in months.items():
+            sums = lost.setdefault((victim, zone), {})
+            number = calendar.number(at)
+            sums[number] = sums.get(number, 0) + points
+            if len(sums) > MONTHS_KEPT:
+                del sums[min(sums)]
+
     for chunk in data.heists_in_chunks(*fields, rows=data.successes):
         for pk, victim, points, before, at, rule_set in chunk:
+            while (losses := deleted.get(victim)) and losses[0].heist_id < pk:
+                loss = losses.popleft()
+                add(victim, loss.points, loss.at)
             rules = data.rule_sets[rule_set]
             month = months[rules.time_zone].number(at)
             # As the rules do: a loss that another host's clock put into the next month counts too.
@@ -147,12 +180,7 @@ def _judge_losses(data: AuditData) -> Iterator[dict[str, Any]]:
                     "created_at": at,
                     "since": months[rules.time_zone].start(month),
                 }
-            for zone, calendar in months.items():
-                sums = lost.setdefault((victim, zone), {})
-                number = calendar.number(at)
-                sums[number] = sums.get(number, 0) + points
-                if len(sums) > MONTHS_KEPT:
-                    del sums[min(sums)]
+            add(victim, points, at)
 
 
 class _Months:

@@ -60,6 +60,12 @@ def attackers_have_tokens(data: AuditData) -> Broken:
     yield data.heists.filter(~Exists(data.tokens.filter(user=OuterRef("attacker"))))
 
 
+@check("token_missing_for_victim", ids={"heist": "pk", "player": "victim_id"})
+def victims_have_tokens(data: AuditData) -> Broken:
+    """Every player who was robbed has a token row, where a deleted attacker's heist would be remembered."""
+    yield data.successes.filter(~Exists(data.tokens.filter(user=OuterRef("victim"))))
+
+
 @check("token_last_spent", ids={"player": "user_id"}, numbers=("last_spent_at", "newest", "spent_on_deleted"))
 def last_spent(data: AuditData) -> Broken:
     """last_spent_at is the time of the last outcome; later only where an outcome was deleted with its victim."""
@@ -84,4 +90,13 @@ def last_earned(data: AuditData) -> Broken:
     )
 
 
-CHECKS = (earned, spent, balance, grants_have_tokens, attackers_have_tokens, last_spent, last_earned)
+CHECKS = (
+    earned,
+    spent,
+    balance,
+    grants_have_tokens,
+    attackers_have_tokens,
+    victims_have_tokens,
+    last_spent,
+    last_earned,
+)

@@ -88,6 +88,10 @@ class Migration(migrations.Migration):
                         db_default=0, default=0, editable=False, verbose_name="spent on deleted heists"
                     ),
                 ),
+                (
+                    "losses_on_deleted",
+                    models.JSONField(blank=True, editable=False, null=True, verbose_name="losses on deleted heists"),
+                ),
                 ("last_earned_at", models.DateTimeField(blank=True, null=True, verbose_name="last earned")),
                 ("last_spent_at", models.DateTimeField(blank=True, null=True, verbose_name="last spent")),
                 (

@@ -178,6 +178,61 @@ def forget_spent(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> No
         schema_editor.execute("DROP TRIGGER IF EXISTS heists_heist_remember_spent")
 
 
+# The losses of the last 32 days before the newest one are kept: any month is shorter. The site's month itself can only
+# be computed in Python (`rules.month_start`). No row is inserted for the victim, who may be about to be deleted too.
+REMEMBER_LOSS = {
+    "postgresql": """
+UPDATE heists_heisttoken SET losses_on_deleted = (
+    SELECT jsonb_agg(loss ORDER BY loss->>'at')
+      FROM (SELECT loss, max(loss->>'at') OVER () AS newest
+              FROM jsonb_array_elements(COALESCE(losses_on_deleted, '[]') || jsonb_build_object(
+                   'heist', OLD.id, 'points', OLD.points_stolen,
+                   'at', to_char(OLD.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))) AS loss
+           ) AS losses
+     WHERE (loss->>'at')::timestamptz > newest::timestamptz - INTERVAL '32 days'
+) WHERE user_id = OLD.victim_id;
+""",
+    "sqlite": """
+UPDATE heists_heisttoken SET losses_on_deleted = (
+    SELECT json_group_array(json(loss))
+      FROM (SELECT value AS loss, MAX(json_extract(value, '$.at')) OVER () AS newest
+              FROM json_each(json_insert(COALESCE(losses_on_deleted, '[]'), '$[#]', json_object(
+                   'heist', OLD.id, 'points', OLD.points_stolen, 'at', OLD.created_at))))
+     WHERE json_extract(loss, '$.at') > datetime(newest, '-32 days')
+) WHERE user_id = OLD.victim_id;
+""",
+}
+
+
+def remember_losses(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    vendor = schema_editor.connection.vendor
+    if vendor == "postgresql":
+        schema_editor.execute(
+            "CREATE OR REPLACE FUNCTION heists_remember_loss() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN {REMEMBER_LOSS[vendor]} RETURN NULL; END $$",
+            params=None,
+        )
+        schema_editor.execute(
+            "CREATE TRIGGER heists_heist_remember_loss AFTER DELETE ON heists_heist FOR EACH ROW "
+            "WHEN (OLD.status = 'SUCCESS') EXECUTE FUNCTION heists_remember_loss()"
+        )
+    elif vendor == "sqlite":
+        schema_editor.execute(
+            "CREATE TRIGGER heists_heist_remember_loss AFTER DELETE ON heists_heist FOR EACH ROW "
+            f"WHEN OLD.status = 'SUCCESS' BEGIN {REMEMBER_LOSS[vendor]} END",
+            params=None,
+        )
+
+
+def forget_losses(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    vendor = schema_editor.connection.vendor
+    if vendor == "postgresql":
+        schema_editor.execute("DROP TRIGGER IF EXISTS heists_heist_remember_loss ON heists_heist")
+        schema_editor.execute("DROP FUNCTION IF EXISTS heists_remember_loss()")
+    elif vendor == "sqlite":
+        schema_editor.execute("DROP TRIGGER IF EXISTS heists_heist_remember_loss")
+
+
 # PostgreSQL. At commit, so that the order in which a transaction deletes a player and the heists does not matter.
 # The function names the user table: a migration of the host that renames it has to replace the function.
 CHECK_DELETE = """
@@ -301,6 +356,7 @@ class Migration(migrations.Migration):
         migrations.RunPython(add_token_key, drop_token_key, elidable=False),
         migrations.RunPython(refuse_edits, allow_edits, elidable=False),
         migrations.RunPython(remember_spent, forget_spent, elidable=False),
+        migrations.RunPython(remember_losses, forget_losses, elidable=False),
         migrations.RunPython(refuse_deletes, allow_deletes, elidable=False),
         migrations.RunPython(log_attempts, stop_logging, elidable=False),
     ]

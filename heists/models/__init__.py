@@ -22,11 +22,12 @@ from .heists import AttemptLog, Heist, HeistQuerySet
 from .notifications import HeistNotification, HeistNotificationQuerySet
 from .rules import RuleSet, RuleSetQuerySet
 from .shields import Shield, ShieldQuerySet
-from .tokens import HeistToken, TokenGrant
+from .tokens import DeletedLoss, HeistToken, TokenGrant
 
 __all__ = [
     "AppendOnlyError",
     "AttemptLog",
+    "DeletedLoss",
     "EmailPreference",
     "EmailPreferenceQuerySet",
     "EmailState",

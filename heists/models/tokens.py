@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from typing import NamedTuple
+
 from django.conf import settings
-from django.db import models
+from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -17,8 +20,19 @@ from .base import AppendOnlyModel, AppendOnlyQuerySet, player_name
 GRANT_TEXT_MAX_LENGTH = 255
 
 
+class DeletedLoss(NamedTuple):
+    """A success against a player whose heist was deleted with the attacker's account."""
+
+    heist_id: int
+    points: int
+    at: dt.datetime
+
+
 class HeistToken(models.Model):
-    """A player's tokens: one row a player, created with balance 0 at the first grant or attempt."""
+    """A player's tokens, and what is left of heists that were deleted with the other player's account.
+
+    One row a player, created with balance 0 at the first grant or attempt, or when the player is first robbed.
+    """
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="heist_token", verbose_name=_("player")
@@ -29,6 +43,9 @@ class HeistToken(models.Model):
     # Tokens spent on heists whose row was deleted with the victim's account. A trigger adds them, so that the audit
     # can still compare `total_spent` with the outcomes that are left.
     spent_on_deleted = models.IntegerField(_("spent on deleted heists"), default=0, db_default=0, editable=False)
+    # Successes against this player whose row was deleted with the attacker's account: the last, and those of the 32
+    # days before it, which are more than a month. A trigger adds them; `deleted_losses` reads them for the rules.
+    losses_on_deleted = models.JSONField(_("losses on deleted heists"), null=True, blank=True, editable=False)
     last_earned_at = models.DateTimeField(_("last earned"), null=True, blank=True)
     last_spent_at = models.DateTimeField(_("last spent"), null=True, blank=True)
     created_at = models.DateTimeField(_("created"), default=timezone.now, db_default=Now(), editable=False)
@@ -59,6 +76,19 @@ class HeistToken(models.Model):
             "tokens": number_format(self.balance, force_grouping=True),
             "player": player_name(self, "user"),
         }
+
+    @property
+    def deleted_losses(self) -> list[DeletedLoss]:
+        """The losses that are left of deleted heists, oldest first."""
+        losses = self.losses_on_deleted
+        return sorted((self._deleted_loss(**loss) for loss in losses), key=lambda loss: loss.at) if losses else []
+
+    def _deleted_loss(self, heist: int, points: int, at: str) -> DeletedLoss:
+        time = dt.datetime.fromisoformat(at)
+        if time.tzinfo is None:
+            # SQLite has no time zones: it keeps times in the connection's.
+            time = time.replace(tzinfo=connections[self._state.db or DEFAULT_DB_ALIAS].timezone)
+        return DeletedLoss(heist, points, time)
 
 
 class TokenGrant(AppendOnlyModel):

@@ -100,6 +100,9 @@ class FactsQuery:
                 token = getattr(user, "heist_token", None)
                 live = user.shield_expires_at is not None and user.shield_expires_at > now
                 player = Player(user, user.monthly_points, token, user.shield_id if live else None)
+                if token and token.losses_on_deleted:
+                    since = self.params["losses since"]
+                    player.losses += [Loss(loss.points, loss.at) for loss in token.deleted_losses if loss.at >= since]
                 players[user.pk] = player
                 schema = user.current_schema
             if user.outcome_at is not None:

@@ -96,6 +96,9 @@ def _attempt(attacker_id: Any, victim_id: Any, ip_address: str | None, key: str 
                 return replayed
             _insert_heist(heist, seen, failure, using)
         else:
+            if victim.token is None:
+                # Here a trigger keeps the victim's loss if the attacker's account is deleted.
+                HeistToken.objects.using(using).create(user_id=victim_id)
             with durable_atomic(using, repeatable=key is not None):
                 economy.lock(attacker_id, victim_id)
                 _execute(heist, read(), economy, using)

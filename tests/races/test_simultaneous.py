@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 
+from heists.db.retry import retry_transient
 from heists.models import Heist
 from heists.services import execute_heist
 from tests.concurrency import at_once
+from tests.conftest import HeistSettings
 from tests.factories import player, points_of, tokens_of
 
 pytestmark = [
@@ -70,3 +74,19 @@ def test_everybody_robs_everybody() -> None:
     assert results_of(heists).keys() <= {"SUCCESS", "loss_limit"}
     assert len(heists) == 20
     assert sum(map(points_of, cast)) == 5000
+
+
+def test_all_the_attackers_of_one_victim_are_deleted_at_once(no_cooldowns: None, heist_settings: HeistSettings) -> None:
+    heist_settings(MONTHLY_LOSS_PERCENT=100)
+    attackers, bob = [player(tokens=1) for _ in range(10)], player(points=1000)
+    heists = [robbing(attacker, bob)() for attacker in attackers]
+    assert results_of(heists) == {"SUCCESS": 10}
+
+    @retry_transient  # as a host has to, at SERIALIZABLE
+    def delete(attacker: Any) -> Any:
+        return get_user_model().objects.filter(pk=attacker.pk).delete()
+
+    at_once(*(partial(delete, attacker) for attacker in attackers))
+
+    kept = [(loss.heist_id, loss.points) for loss in tokens_of(bob).deleted_losses]
+    assert sorted(kept) == [(heist.pk, heist.points_stolen) for heist in heists]

@@ -227,6 +227,38 @@ def test_a_heist_against_the_deletion_of_either_side(point: str, side: str) -> N
     assert isinstance(heist, UnknownPlayer) or heist.status == HeistStatus.SUCCESS
 
 
+@pytest.mark.parametrize("point", ["after the first look", "before the lock"])
+def test_an_account_that_robs_and_is_deleted_while_another_heist_on_the_same_victim_waits(point: str) -> None:
+    alice, carol, bob = player(tokens=1), player(tokens=1), player(points=1000)
+
+    @retry_transient  # as a host has to, at SERIALIZABLE
+    def rob_and_delete() -> Heist:
+        heist = Heist.objects.filter(attacker=carol).first() or robbing(carol, bob)()
+        get_user_model().objects.filter(pk=carol.pk).delete()
+        return heist
+
+    heist, first = race(point, robbing(alice, bob), rob_and_delete)
+
+    assert first.status == HeistStatus.SUCCESS and not Heist.objects.filter(pk=first.pk).exists()
+    assert (heist.failure_code, heist.retry_at) == (FailureCode.PROTECTED, first.created_at + 2 * DAY)
+    assert (points_of(bob), tokens_of(alice).balance) == (950, 1)
+
+
+@at_each_point_of_a_rejection
+def test_a_protected_player_whose_attacker_is_deleted_at_the_same_time(point: str) -> None:
+    alice, carol, bob = player(tokens=1), player(tokens=1), player(points=1000)
+    robbing(carol, bob)()
+
+    @retry_transient  # as a host has to, at SERIALIZABLE
+    def delete() -> Any:
+        return get_user_model().objects.filter(pk=carol.pk).delete()
+
+    heist, _count = race(point, robbing(alice, bob), delete)
+
+    assert (heist.failure_code, points_of(bob)) == (FailureCode.PROTECTED, 950)
+    assert len(tokens_of(bob).deleted_losses) == 1
+
+
 @at_each_point_of_a_success
 def test_the_same_key_twice(point: str) -> None:
     alice, bob = player(tokens=2), player(points=1000)

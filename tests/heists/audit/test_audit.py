@@ -57,6 +57,7 @@ CORRUPTIONS: dict[str, str] = {
     "token_balance": "UPDATE heists_heisttoken SET balance = 99 {of_alice}",
     "token_missing_for_grant": "DELETE FROM heists_heisttoken {of_alice}",
     "token_missing_for_attacker": "DELETE FROM heists_heisttoken {of_alice}",
+    "token_missing_for_victim": "DELETE FROM heists_heisttoken WHERE user_id = {bob}",
     "token_last_spent": "UPDATE heists_heisttoken SET last_spent_at = '2001-01-01 00:00:00+00:00' {of_alice}",
     "token_last_earned": "UPDATE heists_heisttoken SET last_earned_at = NULL {of_alice}",
     # each heist
@@ -87,6 +88,13 @@ CORRUPTIONS: dict[str, str] = {
     "window_protection": "UPDATE heists_heist SET victim_id = {bob} WHERE id = {blocked}",
     "window_pair": "UPDATE heists_heist SET attacker_id = {alice}, victim_id = {bob} WHERE id = {blocked}",
     "window_day": "UPDATE heists_heist SET attacker_id = {alice} WHERE id = {blocked}",
+    # deleted heists
+    "loss_kept_unreadable": "UPDATE heists_heisttoken SET losses_on_deleted = '{{}}' WHERE user_id = {bob}",
+    "loss_kept_wrong": (
+        "UPDATE heists_heisttoken SET losses_on_deleted ="
+        ' \'[{{"heist": {success}, "points": 50, "at": "2026-01-01T00:00:00Z"}}]\' WHERE user_id = {bob}'
+    ),
+    "loss_not_kept": "UPDATE heists_heistnotification SET heist_id = NULL WHERE id = {note}",
     # side effects
     "transfer_events": "DELETE FROM {events} WHERE reference = 'heist:{success}' AND points < 0",
     "event_without_heist": "UPDATE {events} SET reference = 'heist:99999' WHERE reference = 'heist:{success}'",

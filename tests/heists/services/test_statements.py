@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from heists.choices import HeistStatus
-from heists.models import Heist
+from heists.models import Heist, HeistToken
 from heists.services import execute_heist
 from tests.factories import player
 
@@ -28,7 +28,7 @@ def statements_of(**attempt: Any) -> tuple[int, Heist]:
 
 
 def test_a_success_with_emails_for_both() -> None:
-    alice, bob = player(tokens=1, email="a@example.com"), player(points=500, email="b@example.com")
+    alice, bob = player(tokens=1, email="a@example.com"), player(points=500, tokens=1, email="b@example.com")
 
     count, heist = statements_of(attacker_id=alice.pk, victim_id=bob.pk, idempotency_key="k")
 
@@ -37,7 +37,16 @@ def test_a_success_with_emails_for_both() -> None:
 
 
 def test_a_success_without_emails() -> None:
-    assert statements_of(attacker_id=player(tokens=1).pk, victim_id=player(points=500).pk)[0] == 11
+    assert statements_of(attacker_id=player(tokens=1).pk, victim_id=player(points=500, tokens=1).pk)[0] == 11
+
+
+def test_a_first_success_against_a_player_makes_their_token_row() -> None:
+    bob = player(points=500)
+
+    count, heist = statements_of(attacker_id=player(tokens=1).pk, victim_id=bob.pk)
+
+    assert (heist.status, count) == (HeistStatus.SUCCESS, 12)
+    assert HeistToken.objects.filter(user=bob).exists()
 
 
 def test_a_rejection() -> None:

@@ -38,7 +38,9 @@ class GamificationEconomy(Economy):
     has_coins = True
 
     def players(self) -> QuerySet[Any]:
-        return get_user_model().objects.annotate(monthly_points=Coalesce(F("player_profile__monthly_points"), 0))
+        return get_user_model().objects.annotate(
+            monthly_points=Coalesce(F("player_profile__monthly_points"), 0), joined_at=F("date_joined")
+        )
 
     def leaderboard(self) -> QuerySet[Any]:
         # An inner join and the bare column, so that PostgreSQL can walk the index profile_leaderboard.

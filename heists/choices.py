@@ -21,10 +21,10 @@ class HeistStatus(models.TextChoices):
     """Outcome: points moved from the victim to the attacker, and the token is spent."""
 
     FAILED_COOLDOWN = "FAILED_COOLDOWN", _("Attacker on cooldown")
-    """Rejection: the attacker spent a token too recently, or too often today."""
+    """Rejection: the attacker spent a token too recently or too often today, or has a truce."""
 
     FAILED_TARGET_PROTECTED = "FAILED_TARGET_PROTECTED", _("Target protected")
-    """Rejection: the victim was robbed too recently, or has reached the month's loss limit."""
+    """Rejection: the victim has a truce, is new, was robbed too recently, or has reached the month's loss limit."""
 
     FAILED_SHIELD = "FAILED_SHIELD", _("Blocked by a shield")
     """Outcome: the victim's shield and the token are used up, and no points moved."""
@@ -51,11 +51,17 @@ class FailureCode(models.TextChoices):
 
     INACTIVE_TARGET = "inactive_target", _("Target not active")
 
+    OWN_TRUCE = "own_truce", _("Own truce")
+
     INSUFFICIENT_TOKENS = "insufficient_tokens", _("Not enough tokens")
 
     COOLDOWN = "cooldown", _("Cooldown")
 
     DAILY_LIMIT = "daily_limit", _("Daily limit")
+
+    TRUCE = "truce", _("Target's truce")
+
+    NEWCOMER = "newcomer", _("Target is new")
 
     PAIR_COOLDOWN = "pair_cooldown", _("Same target too soon")
 
@@ -82,15 +88,23 @@ class FailureCode(models.TextChoices):
     @classmethod
     def timed(cls) -> tuple[FailureCode, ...]:
         """Return the codes that end with time; a heist that has one has a `retry_at`."""
-        return (cls.COOLDOWN, cls.DAILY_LIMIT, cls.PAIR_COOLDOWN, cls.PROTECTED, cls.LOSS_LIMIT)
+        return (cls.COOLDOWN, cls.DAILY_LIMIT, cls.NEWCOMER, cls.PAIR_COOLDOWN, cls.PROTECTED, cls.LOSS_LIMIT)
+
+    @classmethod
+    def truces(cls) -> tuple[FailureCode, ...]:
+        """Return the codes whose heist has a `retry_at` only where the truce has an end."""
+        return (cls.OWN_TRUCE, cls.TRUCE)
 
 
 STATUS_OF_CODE = {
     FailureCode.SELF_TARGET: HeistStatus.FAILED_INVALID_TARGET,
     FailureCode.INACTIVE_TARGET: HeistStatus.FAILED_INVALID_TARGET,
+    FailureCode.OWN_TRUCE: HeistStatus.FAILED_COOLDOWN,
     FailureCode.INSUFFICIENT_TOKENS: HeistStatus.FAILED_INSUFFICIENT_TOKENS,
     FailureCode.COOLDOWN: HeistStatus.FAILED_COOLDOWN,
     FailureCode.DAILY_LIMIT: HeistStatus.FAILED_COOLDOWN,
+    FailureCode.TRUCE: HeistStatus.FAILED_TARGET_PROTECTED,
+    FailureCode.NEWCOMER: HeistStatus.FAILED_TARGET_PROTECTED,
     FailureCode.PAIR_COOLDOWN: HeistStatus.FAILED_TARGET_PROTECTED,
     FailureCode.PROTECTED: HeistStatus.FAILED_TARGET_PROTECTED,
     FailureCode.INSUFFICIENT_POINTS: HeistStatus.FAILED_INSUFFICIENT_POINTS,

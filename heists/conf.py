@@ -66,7 +66,13 @@ SETTINGS: dict[str, Setting] = {
     ),
     "SHIELD_COST": Setting(50, "Price of a shield.", "coins", 0, 1_000_000_000),
     "SHIELD_DAYS": Setting(7, "How long an unused shield lasts.", "days", 1, 3660),
-    "RATE_LIMIT_PER_MINUTE": Setting(10, "Attempts and purchases of one player.", "requests a minute", 1, 1_000_000),
+    "NEWCOMER_DAYS": Setting(
+        0, "How long a new player who never robbed anybody can't be robbed; 0 is off.", "days", 0, 3660
+    ),
+    "TRUCE_ENABLED": Setting(True, "Whether players may choose truces, and truces count."),
+    "RATE_LIMIT_PER_MINUTE": Setting(
+        10, "Attempts, purchases and truce wishes of one player.", "requests a minute", 1, 1_000_000
+    ),
     "READ_RATE_LIMIT_PER_MINUTE": Setting(60, "Other requests of one player.", "requests a minute", 1, 1_000_000),
     "THROTTLE_CACHE": Setting("default", "Alias of the cache that counts requests. All workers have to share it."),
     "TRUSTED_PROXIES": Setting(
@@ -135,8 +141,8 @@ def economy() -> str:
 
 def rules() -> Rules:
     """The rules in force now."""
-    numbers: dict[str, Any] = {name: _number(name.upper()) for name in RULE_FIELDS if name != "time_zone"}
-    return Rules(**numbers, time_zone=settings.TIME_ZONE)
+    values: dict[str, Any] = {name: _get(name.upper()) for name in RULE_FIELDS if name != "time_zone"}
+    return Rules(**values, time_zone=settings.TIME_ZONE)
 
 
 def tokens_per_referral() -> int:
@@ -145,7 +151,7 @@ def tokens_per_referral() -> int:
 
 
 def rate_limit_per_minute() -> int:
-    """How many attempts and purchases a player may send in a minute. This is no rule of the game."""
+    """How many attempts, purchases and truce wishes a player may send in a minute. This is no rule of the game."""
     return _number("RATE_LIMIT_PER_MINUTE")
 
 

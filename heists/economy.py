@@ -54,6 +54,9 @@ class Economy:
     def players(self) -> QuerySet[Any]:
         """Return all users, active or not, annotated with `monthly_points` (an integer, never null).
 
+        Optionally also with `joined_at`, when each joined (a DateTimeField; null where unknown): without it, nobody is
+        protected as a newcomer.
+
         Annotate a column or a `Subquery`: an aggregate over a join would be multiplied by the joins that heists adds.
         """
         raise NotImplementedError

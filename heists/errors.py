@@ -83,6 +83,13 @@ class ShieldAlreadyLive(HeistError):
     message = _("You already have a live shield.")
 
 
+class TruceDisabled(HeistError):
+    """`HEISTS["TRUCE_ENABLED"]` is False: no wishes, and no truce counts."""
+
+    code = "truce_disabled"
+    message = _("There are no truces on this site at the moment.")
+
+
 class Busy(HeistError):
     """The transaction conflicted with others too often, or the database is not available. Nothing was changed."""
 

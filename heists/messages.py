@@ -19,9 +19,12 @@ from .choices import FailureCode, GrantReason, HeistNotificationType, HeistStatu
 FAILURES = {
     FailureCode.SELF_TARGET: gettext_noop("You can't rob yourself."),
     FailureCode.INACTIVE_TARGET: gettext_noop("This player's account is not active."),
+    FailureCode.OWN_TRUCE: gettext_noop("You have a truce this month."),
     FailureCode.INSUFFICIENT_TOKENS: gettext_noop("You do not have enough heist tokens."),
     FailureCode.COOLDOWN: gettext_noop("You are still on cooldown after your last heist."),
     FailureCode.DAILY_LIMIT: gettext_noop("You have reached the limit of heists a day."),
+    FailureCode.TRUCE: gettext_noop("This player has a truce this month."),
+    FailureCode.NEWCOMER: gettext_noop("This player is new and still protected."),
     FailureCode.PAIR_COOLDOWN: gettext_noop("You attacked this player too recently."),
     FailureCode.PROTECTED: gettext_noop("This player was robbed recently and is protected."),
     FailureCode.INSUFFICIENT_POINTS: gettext_noop("This player does not have enough points to steal."),

@@ -38,6 +38,8 @@ class Rules:
     monthly_loss_percent: int = 10
     shield_cost: int = 50
     shield_days: int = 7
+    newcomer_days: int = 0
+    truce_enabled: bool = True
     time_zone: str = "UTC"
 
     @cached_property
@@ -55,6 +57,10 @@ class Rules:
     @cached_property
     def shield_life(self) -> dt.timedelta:
         return dt.timedelta(days=self.shield_days)
+
+    @cached_property
+    def newcomer_life(self) -> dt.timedelta:
+        return dt.timedelta(days=self.newcomer_days)
 
 
 RULE_FIELDS = tuple(rule.name for rule in fields(Rules))
@@ -74,23 +80,37 @@ class Loss(NamedTuple):
     at: dt.datetime
 
 
+class Truce(NamedTuple):
+    """A truce, from its first moment to its end, which is outside it; None while there is no end."""
+
+    starts_at: dt.datetime
+    ends_at: dt.datetime | None
+
+
 class Attacker(NamedTuple):
-    """The facts of an attacker; `outcomes` are those since `outcomes_since`."""
+    """The facts of an attacker; `outcomes` are those since `outcomes_since`, `truces` those not yet over."""
 
     id: object
     tokens: int
     last_spent_at: dt.datetime | None
     outcomes: tuple[Outcome, ...] = ()
     monthly_points: int = 0
+    truces: tuple[Truce, ...] = ()
 
 
 class Victim(NamedTuple):
-    """The facts of a victim; `losses` are those since `losses_since`."""
+    """The facts of a victim; `losses` are those since `losses_since`, `truces` those not yet over.
+
+    `joined_at` is None where the host does not say when the player joined.
+    """
 
     id: object
     active: bool
     monthly_points: int
     losses: tuple[Loss, ...] = ()
+    truces: tuple[Truce, ...] = ()
+    joined_at: dt.datetime | None = None
+    last_spent_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +128,8 @@ def failures(rules: Rules, attacker: Attacker, victim: Victim, now: dt.datetime)
         yield Failure(FailureCode.SELF_TARGET)
     if not victim.active:
         yield Failure(FailureCode.INACTIVE_TARGET)
+    if truce := truce_at(rules, attacker.truces, now):
+        yield Failure(FailureCode.OWN_TRUCE, truce.ends_at)
     if attacker.tokens < rules.token_cost:
         details = {"required": rules.token_cost, "available": attacker.tokens}
         yield Failure(FailureCode.INSUFFICIENT_TOKENS, None, details)
@@ -115,6 +137,10 @@ def failures(rules: Rules, attacker: Attacker, victim: Victim, now: dt.datetime)
         yield Failure(FailureCode.COOLDOWN, ends)
     if ends := daily_limit_ends_at(rules, attacker, now):
         yield Failure(FailureCode.DAILY_LIMIT, ends)
+    if truce := truce_at(rules, victim.truces, now):
+        yield Failure(FailureCode.TRUCE, truce.ends_at)
+    if (ends := newcomer_ends_at(rules, victim)) and now < ends:
+        yield Failure(FailureCode.NEWCOMER, ends)
     if (ends := pair_cooldown_ends_at(rules, attacker, victim)) and now < ends:
         yield Failure(FailureCode.PAIR_COOLDOWN, ends)
     if (ends := protection_ends_at(rules, victim)) and now < ends:
@@ -173,6 +199,23 @@ def protection_ends_at(rules: Rules, victim: Victim) -> dt.datetime | None:
     if not (victim.losses and rules.protection):
         return None
     return max(loss.at for loss in victim.losses) + rules.protection
+
+
+def truce_at(rules: Rules, truces: tuple[Truce, ...], now: dt.datetime) -> Truce | None:
+    """Return the truce that is in force now; None where there is none, or truces are switched off."""
+    if not rules.truce_enabled:
+        return None
+    return next((t for t in truces if t.starts_at <= now and (t.ends_at is None or now < t.ends_at)), None)
+
+
+def newcomer_ends_at(rules: Rules, victim: Victim) -> dt.datetime | None:
+    """Return when the protection of a new player ends or ended; None after the first outcome of their own.
+
+    It is also None where the host does not say when players join, or the protection is off.
+    """
+    if not rules.newcomer_days or victim.joined_at is None or victim.last_spent_at is not None:
+        return None
+    return victim.joined_at + rules.newcomer_life
 
 
 def pair_cooldown_ends_at(rules: Rules, attacker: Attacker, victim: Victim) -> dt.datetime | None:

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 
 from gamification.models import PlayerProfile, PointEvent
-from heists.models import Heist, HeistToken, TokenGrant
+from heists.models import Heist, HeistToken, TokenGrant, Truce
 
 # The specification's table.
 DEFAULTS = {
@@ -28,6 +28,8 @@ DEFAULTS = {
     "MAX_HEISTS_PER_DAY": 10,
     "PAIR_COOLDOWN_HOURS": 0,
     "MONTHLY_LOSS_PERCENT": 10,
+    "NEWCOMER_DAYS": 0,
+    "TRUCE_ENABLED": True,
 }
 DAY = dt.timedelta(hours=24)
 # The largest integer that every JSON client reads exactly.
@@ -51,9 +53,12 @@ def questions(attacker: Any, victim: Any, now: dt.datetime) -> list[No]:
     answers = [
         other_player(attacker, victim),
         active_player(victim),
+        outside_a_truce("own_truce", attacker, now),
         enough_tokens(attacker),
         cooldown_passed(attacker, now),
         under_daily_limit(attacker, now),
+        outside_a_truce("truce", victim, now),
+        no_newcomer(victim, now),
         pair_may_meet(attacker, victim, now),
         out_of_protection(victim, now),
         enough_points(victim),
@@ -116,6 +121,21 @@ def other_player(attacker: Any, victim: Any) -> No | None:
 
 def active_player(victim: Any) -> No | None:
     return None if get_user_model().objects.get(pk=victim).is_active else No("inactive_target")
+
+
+def outside_a_truce(code: str, player: Any, now: dt.datetime) -> No | None:
+    for truce in Truce.objects.all():
+        if truce.player_id == player and rule("TRUCE_ENABLED"):
+            ends = truce.ends_at
+            if truce.starts_at <= now and not (ends and ends <= now):
+                return No(code, ends)
+    return None
+
+
+def no_newcomer(victim: Any, now: dt.datetime) -> No | None:
+    """Answer whether the days since the victim joined are over, or they ever had an outcome of their own."""
+    ends = get_user_model().objects.get(pk=victim).date_joined + rule("NEWCOMER_DAYS") * DAY
+    return No("newcomer", ends) if now < ends and rule("NEWCOMER_DAYS") and not outcomes(attacker=victim) else None
 
 
 def enough_tokens(attacker: Any) -> No | None:

@@ -164,7 +164,14 @@ class Simulation:
     def _attempt(self, attacker: Player, victim: Player, at: dt.datetime) -> None:
         rules = self._rules
         attacker_facts = Attacker(attacker.key, attacker.tokens, attacker.last_spent_at, attacker.outcomes)
-        victim_facts = Victim(victim.key, victim.active, victim.points, victim.losses)
+        victim_facts = Victim(
+            victim.key,
+            victim.active,
+            victim.points,
+            victim.losses,
+            joined_at=victim.joined_at,
+            last_spent_at=victim.last_spent_at,
+        )
         if failure := next(failures(rules, attacker_facts, victim_facts, at), None):
             if failure.code == FailureCode.LOSS_LIMIT:
                 victim.loss_limit_until = failure.retry_at

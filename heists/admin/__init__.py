@@ -12,6 +12,7 @@ from .notifications import HeistNotificationAdmin
 from .rules import RuleSetAdmin
 from .shields import ShieldAdmin
 from .tokens import HeistTokenAdmin
+from .truces import TruceAdmin
 from .users import HeistLinksMixin
 
 __all__ = [
@@ -25,4 +26,5 @@ __all__ = [
     "RuleSetAdmin",
     "ShieldAdmin",
     "TokenGrantAdmin",
+    "TruceAdmin",
 ]

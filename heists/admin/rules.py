@@ -22,6 +22,8 @@ class RuleSetAdmin(ReadOnlyAdmin):
         "target_cooldown_hours",
         "max_heists_per_day",
         "monthly_loss_percent",
+        "newcomer_days",
+        "truce_enabled",
     )
     ordering = ("-pk",)
     sortable_by = ()

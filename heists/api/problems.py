@@ -52,6 +52,7 @@ STATUSES: dict[type[errors.HeistError], int] = {
     errors.NoCoins: 409,
     errors.InsufficientCoins: 409,
     errors.ShieldAlreadyLive: 409,
+    errors.TruceDisabled: 409,
     errors.Busy: 503,
 }
 # The code of a violated constraint; others are `conflict`.

@@ -30,6 +30,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "no_coins": (409, "This site has no coins, so there are no shields to buy."),
     "insufficient_coins": (409, "You do not have enough coins."),
     "shield_already_live": (409, "You already have a live shield."),
+    "truce_disabled": (409, "There are no truces on this site at the moment."),
     "length_required": (411, "The request has a body and no `Content-Length`."),
     "payload_too_large": (413, "The body is too long."),
     "unsupported_media_type": (415, "The body is not `application/json`."),

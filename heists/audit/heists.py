@@ -74,8 +74,10 @@ def retry_at(data: AuditData) -> Broken:
     yield data.heists.filter(failure_code__in=FailureCode.timed()).filter(
         Q(retry_at=None) | Q(retry_at__lte=F("created_at"))
     )
+    sometimes = FailureCode.truces()
+    yield data.heists.filter(failure_code__in=sometimes, retry_at__lte=F("created_at"))
     yield data.heists.exclude(retry_at=None).filter(
-        Q(failure_code=None) | Q(failure_code__in=set(FailureCode) - set(FailureCode.timed()))
+        Q(failure_code=None) | Q(failure_code__in=set(FailureCode) - {*FailureCode.timed(), *sometimes})
     )
     windows = {
         FailureCode.COOLDOWN: data.window(lambda rules: rules.cooldown),
@@ -83,6 +85,9 @@ def retry_at(data: AuditData) -> Broken:
         FailureCode.PROTECTED: data.window(lambda rules: rules.protection),
         FailureCode.DAILY_LIMIT: Value(DAY),
         FailureCode.LOSS_LIMIT: Value(LONGEST_MONTH),
+        FailureCode.NEWCOMER: data.window(lambda rules: rules.newcomer_life),
+        FailureCode.OWN_TRUCE: Value(LONGEST_MONTH),
+        FailureCode.TRUCE: Value(LONGEST_MONTH),
     }
     for code, window in windows.items():
         yield data.heists.filter(failure_code=code).filter(

@@ -31,6 +31,8 @@ class Migration(migrations.Migration):
                 ("monthly_loss_percent", models.PositiveSmallIntegerField()),
                 ("shield_cost", models.PositiveIntegerField()),
                 ("shield_days", models.PositiveIntegerField()),
+                ("newcomer_days", models.PositiveIntegerField(db_default=0, default=0)),
+                ("truce_enabled", models.BooleanField(db_default=True, default=True)),
                 ("time_zone", models.CharField(max_length=64)),
                 (
                     "created_at",
@@ -59,6 +61,8 @@ class Migration(migrations.Migration):
                             "monthly_loss_percent",
                             "shield_cost",
                             "shield_days",
+                            "newcomer_days",
+                            "truce_enabled",
                             "time_zone",
                         ),
                         name="heists_ruleset_unique",
@@ -280,9 +284,12 @@ class Migration(migrations.Migration):
                         choices=[
                             ("self_target", "Own account"),
                             ("inactive_target", "Target not active"),
+                            ("own_truce", "Own truce"),
                             ("insufficient_tokens", "Not enough tokens"),
                             ("cooldown", "Cooldown"),
                             ("daily_limit", "Daily limit"),
+                            ("truce", "Target's truce"),
+                            ("newcomer", "Target is new"),
                             ("pair_cooldown", "Same target too soon"),
                             ("protected", "Target protected"),
                             ("insufficient_points", "Target has too few points"),
@@ -375,9 +382,12 @@ class Migration(migrations.Migration):
                                 [
                                     "self_target",
                                     "inactive_target",
+                                    "own_truce",
                                     "insufficient_tokens",
                                     "cooldown",
                                     "daily_limit",
+                                    "truce",
+                                    "newcomer",
                                     "pair_cooldown",
                                     "protected",
                                     "insufficient_points",
@@ -615,6 +625,56 @@ class Migration(migrations.Migration):
                     ),
                     models.CheckConstraint(
                         condition=models.Q(("expires_at__gt", models.F("bought_at"))), name="heists_shield_lasts"
+                    ),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="Truce",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "player",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="heist_truces",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="player",
+                    ),
+                ),
+                ("starts_at", models.DateTimeField(verbose_name="starts")),
+                (
+                    "ends_at",
+                    models.DateTimeField(
+                        blank=True, help_text="Empty while it is wanted.", null=True, verbose_name="ends"
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(),
+                        default=django.utils.timezone.now,
+                        editable=False,
+                        verbose_name="wished",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "truce",
+                "verbose_name_plural": "truces",
+                "constraints": [
+                    models.UniqueConstraint(fields=("player", "starts_at"), name="heists_truce_one_a_start"),
+                    models.UniqueConstraint(
+                        condition=models.Q(("ends_at__isnull", True)),
+                        fields=("player",),
+                        name="heists_truce_one_open",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("ends_at__isnull", True), ("ends_at__gte", models.F("starts_at")), _connector="OR"
+                        ),
+                        name="heists_truce_ends_later",
                     ),
                 ],
             },

@@ -20,6 +20,7 @@ ON_DELETE = [
     ("HeistNotification", "heist", "SET NULL"),
     ("Shield", "player", "CASCADE"),
     ("Shield", "used_by", "SET NULL"),
+    ("Truce", "player", "CASCADE"),
     ("OutboxEmail", "notification", "CASCADE"),
     ("EmailPreference", "player", "CASCADE"),
 ]
@@ -65,6 +66,8 @@ APPEND_ONLY = [
             "monthly_loss_percent",
             "shield_cost",
             "shield_days",
+            "newcomer_days",
+            "truce_enabled",
             "time_zone",
         ],
     ),

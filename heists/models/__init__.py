@@ -8,8 +8,9 @@
 5. Nobody robs themselves: such an attempt is FAILED_INVALID_TARGET.
 6. The same idempotency key of the same player is the same heist.
 7. A player has one live shield at most; a shield blocks one attack.
-8. Every heist refers to the rules it was judged by, and rule sets are never edited.
-9. A heist is never edited, except for its address, and is deleted only together with one of its players. (SQLite does
+8. A player has one open truce at most, and a truce does not end before it starts.
+9. Every heist refers to the rules it was judged by, and rule sets are never edited.
+10. A heist is never edited, except for its address, and is deleted only together with one of its players. (SQLite does
    not reject the deletion; `audit_heists` reports it.)
 
 Constraints and triggers reject everything else, from any writer.
@@ -23,6 +24,7 @@ from .notifications import HeistNotification, HeistNotificationQuerySet
 from .rules import RuleSet, RuleSetQuerySet
 from .shields import Shield, ShieldQuerySet
 from .tokens import DeletedLoss, HeistToken, TokenGrant
+from .truces import Truce, TruceQuerySet
 
 __all__ = [
     "AppendOnlyError",
@@ -47,4 +49,6 @@ __all__ = [
     "Shield",
     "ShieldQuerySet",
     "TokenGrant",
+    "Truce",
+    "TruceQuerySet",
 ]

@@ -57,6 +57,8 @@ class RuleSet(AppendOnlyModel):
     monthly_loss_percent = models.PositiveSmallIntegerField()
     shield_cost = models.PositiveIntegerField()
     shield_days = models.PositiveIntegerField()
+    newcomer_days = models.PositiveIntegerField(default=0, db_default=0)
+    truce_enabled = models.BooleanField(default=True, db_default=True)
     time_zone = models.CharField(max_length=64)
     created_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
 

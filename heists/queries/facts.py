@@ -22,13 +22,28 @@ from ..db.compiled import CompiledQuery, Param
 from ..economy import Economy
 from ..errors import UnknownPlayer
 from ..models import HeistToken
-from ..rules import Attacker, Failure, Loss, Outcome, Rules, Victim, amount, failures, losses_since, outcomes_since
+from ..rules import (
+    Attacker,
+    Failure,
+    Loss,
+    Outcome,
+    Rules,
+    Truce,
+    Victim,
+    amount,
+    failures,
+    losses_since,
+    outcomes_since,
+)
 from ..user_model import is_active
 
 
 @dataclass(slots=True)
 class Player:
-    """One player as read: the user, monthly points, token row, live shield, recent outcomes and recent losses."""
+    """One player as read: the user, monthly points, token row, live shield, recent outcomes and losses, truces.
+
+    `joined_at` is None where the host's `players()` does not say when a player joined.
+    """
 
     user: Any
     monthly_points: int
@@ -36,6 +51,8 @@ class Player:
     shield_id: int | None
     outcomes: list[Outcome] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
+    truces: list[Truce] = field(default_factory=list)
+    joined_at: dt.datetime | None = None
 
     @property
     def active(self) -> bool:
@@ -43,10 +60,12 @@ class Player:
 
     def as_attacker(self) -> Attacker:
         balance, spent = (self.token.balance, self.token.last_spent_at) if self.token else (0, None)
-        return Attacker(self.user.pk, balance, spent, tuple(self.outcomes), self.monthly_points)
+        outcomes, truces = tuple(self.outcomes), tuple(self.truces)
+        return Attacker(self.user.pk, balance, spent, outcomes, self.monthly_points, truces)
 
     def as_victim(self) -> Victim:
-        return Victim(self.user.pk, self.active, self.monthly_points, tuple(self.losses))
+        losses, truces, spent = tuple(self.losses), tuple(self.truces), self.token.last_spent_at if self.token else None
+        return Victim(self.user.pk, self.active, self.monthly_points, losses, truces, self.joined_at, spent)
 
 
 @dataclass(slots=True)
@@ -93,18 +112,26 @@ class FactsQuery:
         """
         players: dict[Any, Player] = {}
         schema = ""
-        # A player has as many rows as recent outcomes or losses.
+        # A player has as many rows as recent outcomes or losses, for each truce that is not over: usually one at most.
         for user in self.compiled.fetch(self.params):
             player = players.get(user.pk)
             if player is None:
                 token = getattr(user, "heist_token", None)
                 live = user.shield_expires_at is not None and user.shield_expires_at > now
-                player = Player(user, user.monthly_points, token, user.shield_id if live else None)
+                shield = user.shield_id if live else None
+                player = Player(user, user.monthly_points, token, shield, joined_at=_joined_at(user))
                 if token and token.losses_on_deleted:
                     since = self.params["losses since"]
                     player.losses += [Loss(loss.points, loss.at) for loss in token.deleted_losses if loss.at >= since]
                 players[user.pk] = player
                 schema = user.current_schema
+            if user.truce_starts_at is not None:
+                truce = Truce(user.truce_starts_at, user.truce_ends_at)
+                if truce not in player.truces:
+                    player.truces.append(truce)
+                if truce != player.truces[0]:
+                    # The outcomes and losses are those of the first truce's rows.
+                    continue
             if user.outcome_at is not None:
                 player.outcomes.append(Outcome(user.outcome_victim_id, user.outcome_at))
             if user.loss_at is not None:
@@ -137,6 +164,7 @@ def query(
         "players": [attacker_id, *victim_ids],
         "outcomes since": outcomes_since(rules, now),
         "losses since": losses_since(rules, now),
+        "truces since": now,
     }
     try:
         players = _Players(economy.players(), using)
@@ -157,6 +185,13 @@ def read(
 ) -> Facts:
     """Read the facts once; see `FactsQuery.fetch`."""
     return query(attacker_id, victim_ids, economy=economy, rules=rules, now=now, using=using).fetch(now)
+
+
+def _joined_at(user: Any) -> dt.datetime | None:
+    """Return the optional `joined_at` of the economy's players; None where it is missing or no point in time."""
+    # Only what the query read: an attribute of the same name on the host's model may run a query.
+    joined_at = vars(user).get("joined_at")
+    return joined_at if isinstance(joined_at, dt.datetime) and joined_at.tzinfo else None
 
 
 class _Players:
@@ -212,6 +247,10 @@ def _compiled(players: _Players, victims: int) -> CompiledQuery:
             shield=FilteredRelation(
                 "heist_shields", condition=Q(heist_shields__used_at=None, heist_shields__expired_at=None)
             ),
+            truce=FilteredRelation(
+                "heist_truces",
+                condition=Q(heist_truces__ends_at=None) | Q(heist_truces__ends_at__gt=Param("truces since", time)),
+            ),
         )
         .annotate(
             outcome_victim_id=F("outcome__victim"),
@@ -220,6 +259,8 @@ def _compiled(players: _Players, victims: int) -> CompiledQuery:
             loss_at=F("loss__created_at"),
             shield_id=F("shield__pk"),
             shield_expires_at=F("shield__expires_at"),
+            truce_starts_at=F("truce__starts_at"),
+            truce_ends_at=F("truce__ends_at"),
             current_schema=CurrentSchema(),
         )
     )

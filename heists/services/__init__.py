@@ -7,6 +7,7 @@ from .preferences import set_email_preference
 from .retention import prune
 from .shields import buy_shield, expire_shields
 from .tokens import add_tokens, grant_tokens
+from .truces import wish_truce
 
 __all__ = [
     "add_tokens",
@@ -21,4 +22,5 @@ __all__ = [
     "prune",
     "send_again",
     "set_email_preference",
+    "wish_truce",
 ]

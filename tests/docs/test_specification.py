@@ -10,7 +10,6 @@ from django.core.management import get_commands
 from django.urls import resolve
 
 from config.errors import unknown_path
-from heists import conf
 
 PAGE = (Path(__file__).parents[2] / "docs" / "specification.md").read_text(encoding="utf-8")
 SECTIONS = {
@@ -57,10 +56,3 @@ def test_a_command_is_planned_or_exists(name: str, line: str) -> None:
 @pytest.mark.parametrize(("path", "line"), PATHS, ids=[path for path, _line in PATHS])
 def test_a_path_of_the_api_is_planned_or_exists(path: str, line: str) -> None:
     assert is_planned(line) != exists(path)
-
-
-def test_the_planned_settings_do_not_exist() -> None:
-    planned = re.findall(r"`([A-Z_]+)`", SECTIONS["Settings"].partition("*(planned)*")[2].partition(".")[0])
-
-    assert planned
-    assert not set(planned) & conf.SETTINGS.keys()

@@ -8,7 +8,7 @@ import pytest
 
 from heists import rules
 from heists.choices import FailureCode, HeistStatus
-from heists.rules import Attacker, Loss, Outcome, Rules, Victim
+from heists.rules import Attacker, Loss, Outcome, Rules, Truce, Victim
 
 NOW = dt.datetime(2026, 5, 20, 12, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
@@ -178,16 +178,21 @@ def test_december_is_followed_by_january() -> None:
 
 
 def test_every_failure_is_found_in_the_order_of_the_table() -> None:
-    numbers = Rules(max_heists_per_day=1, pair_cooldown_hours=48)
-    busy = attacker(tokens=0, spent=NOW - HOUR, outcomes=outcomes(1, on="bob"))
+    numbers = Rules(max_heists_per_day=1, pair_cooldown_hours=48, newcomer_days=1)
+    truces = (Truce(NOW, None),)
+    busy = attacker(tokens=0, spent=NOW - HOUR, outcomes=outcomes(1, on="bob"))._replace(truces=truces)
+    safe = victim(10, (Loss(100, NOW - HOUR),), active=False)._replace(truces=truces, joined_at=NOW)
 
-    heard = codes(numbers, busy, victim(10, (Loss(100, NOW - HOUR),), active=False))
+    heard = codes(numbers, busy, safe)
 
     assert heard == [
         "inactive_target",
+        "own_truce",
         "insufficient_tokens",
         "cooldown",
         "daily_limit",
+        "truce",
+        "newcomer",
         "pair_cooldown",
         "protected",
         "insufficient_points",

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from heists import rules
 from heists.choices import FailureCode
-from heists.rules import Attacker, Failure, Loss, Outcome, Rules, Victim
+from heists.rules import Attacker, Failure, Loss, Outcome, Rules, Truce, Victim
 
 NOW = dt.datetime(2026, 5, 20, 12, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
@@ -61,16 +61,18 @@ def test_the_defaults_are_those_of_the_specification() -> None:
         "monthly_loss_percent": 10,
         "shield_cost": 50,
         "shield_days": 7,
+        "newcomer_days": 0,
+        "truce_enabled": True,
         "time_zone": "UTC",
     }
     assert set(dataclasses.asdict(Rules())) == set(rules.RULE_FIELDS)
 
 
 def test_the_windows_have_the_length_that_their_names_say() -> None:
-    numbers = Rules(cooldown_hours=1, target_cooldown_hours=2, pair_cooldown_hours=3, shield_days=4)
+    numbers = Rules(cooldown_hours=1, target_cooldown_hours=2, pair_cooldown_hours=3, shield_days=4, newcomer_days=5)
 
     assert (numbers.cooldown, numbers.protection, numbers.pair_cooldown) == (HOUR, 2 * HOUR, 3 * HOUR)
-    assert numbers.shield_life == 96 * HOUR
+    assert (numbers.shield_life, numbers.newcomer_life) == (96 * HOUR, 120 * HOUR)
 
 
 def test_clocks_may_differ_by_a_second_and_points_end_at_what_json_reads_exactly() -> None:
@@ -290,5 +292,68 @@ def test_the_gain_may_fill_the_balance_exactly(room: int, codes: list[str]) -> N
 
 
 def test_a_player_without_history_has_neither_outcomes_nor_points() -> None:
-    assert Attacker("alice", 1, None) == ("alice", 1, None, (), 0)
-    assert Victim("bob", True, 5) == ("bob", True, 5, ())
+    assert Attacker("alice", 1, None) == ("alice", 1, None, (), 0, ())
+    assert Victim("bob", True, 5) == ("bob", True, 5, (), (), None, None)
+
+
+@pytest.mark.parametrize(
+    ("since", "left", "in_force"),
+    [
+        (-INSTANT, 2 * HOUR, False),
+        (0 * HOUR, 2 * HOUR, True),
+        (INSTANT, INSTANT, True),
+        (HOUR, 0 * HOUR, False),
+        (2 * HOUR, -HOUR, False),
+        (HOUR, None, True),
+        (-HOUR, None, False),
+        # Withdrawn before it began, and never in force.
+        (0 * HOUR, 0 * HOUR, False),
+    ],
+)
+def test_a_truce_counts_from_its_first_moment_to_its_exact_end(
+    since: dt.timedelta, left: dt.timedelta | None, in_force: bool
+) -> None:
+    ends = None if left is None else NOW + left
+    truces = (Truce(NOW - since, ends),)
+
+    own = failed(FREE, attacker()._replace(truces=truces), victim())
+    theirs = failed(FREE, attacker(), victim()._replace(truces=truces))
+
+    assert own == [Failure(FailureCode.OWN_TRUCE, ends)][:in_force]
+    assert theirs == [Failure(FailureCode.TRUCE, ends)][:in_force]
+
+
+def test_of_several_truces_the_one_in_force_counts() -> None:
+    over, coming = Truce(NOW - 9 * HOUR, NOW), Truce(NOW + INSTANT, None)
+    now = Truce(NOW - HOUR, NOW + HOUR)
+
+    for truces in ((over, now, coming), (coming, now, over)):
+        assert failed(FREE, attacker(), victim()._replace(truces=truces)) == [Failure(FailureCode.TRUCE, now.ends_at)]
+    assert failed(FREE, attacker(), victim()._replace(truces=(over, coming))) == []
+
+
+def test_truces_that_are_switched_off_do_not_count() -> None:
+    truces = (Truce(NOW, None),)
+    off = with_rules(truce_enabled=False)
+
+    assert failed(off, attacker()._replace(truces=truces), victim()._replace(truces=truces)) == []
+
+
+@pytest.mark.parametrize("since", [-HOUR, 0 * HOUR, 72 * HOUR - INSTANT, 72 * HOUR, 73 * HOUR])
+def test_a_newcomer_is_protected_to_the_exact_end(since: dt.timedelta) -> None:
+    new, over = victim()._replace(joined_at=NOW - since), since >= 72 * HOUR
+    expected = [] if over else [Failure(FailureCode.NEWCOMER, NOW - since + 72 * HOUR)]
+
+    assert failed(with_rules(newcomer_days=3), attacker(), new) == expected
+    # Off; and never known when the player joined.
+    assert failed(FREE, attacker(), new) == failed(with_rules(newcomer_days=3), attacker(), victim()) == []
+
+
+def test_the_first_outcome_of_ones_own_ends_the_protection_of_a_newcomer() -> None:
+    new = victim()._replace(joined_at=NOW, last_spent_at=NOW - 999 * HOUR)
+
+    assert failed(with_rules(newcomer_days=3), attacker(), new) == []
+    # The attacker's own state does not count.
+    assert failed(with_rules(newcomer_days=3), attacker(spent=NOW), victim()._replace(joined_at=NOW)) == [
+        Failure(FailureCode.NEWCOMER, NOW + 72 * HOUR)
+    ]

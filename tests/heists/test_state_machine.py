@@ -24,7 +24,7 @@ from gamification.services import award_coins, award_points, sign_up
 from heists.choices import GrantReason, HeistStatus
 from heists.errors import InsufficientCoins, ShieldAlreadyLive
 from heists.models import Heist, HeistNotification, HeistToken, Shield
-from heists.services import buy_shield, expire_shields, grant_tokens, mark_all_read
+from heists.services import buy_shield, expire_shields, grant_tokens, mark_all_read, wish_truce
 from tests import oracle
 
 START = dt.datetime(2026, 1, 27, 9, tzinfo=dt.UTC)
@@ -170,6 +170,12 @@ class Game(RuleBasedStateMachine):
             model.coins -= 50
             model.shield_until = shield.expires_at
 
+    @rule(pk=players, wanted=st.booleans())
+    def wish(self, pk: Any, wanted: bool) -> None:
+        if self.models[pk].active:
+            truce = wish_truce(player_id=pk, wanted=wanted)
+            assert (truce is not None and truce.wanted) == wanted
+
     @rule()
     def expire(self) -> None:
         expire_shields()
@@ -242,5 +248,5 @@ Game.TestCase.settings = settings(
 class TestGame(Game.TestCase):  # type: ignore[misc, valid-type]  # a class that Hypothesis makes at run time
     @pytest.fixture(autouse=True)
     def patient(self, settings: Any) -> None:
-        patience = {"RATE_LIMIT_PER_MINUTE": 1_000_000, "READ_RATE_LIMIT_PER_MINUTE": 1_000_000}
+        patience = {"NEWCOMER_DAYS": 1, "RATE_LIMIT_PER_MINUTE": 1_000_000, "READ_RATE_LIMIT_PER_MINUTE": 1_000_000}
         settings.HEISTS = settings.HEISTS | patience

@@ -40,6 +40,7 @@ def test_every_code_reason_and_email_state_is_there(now: dt.datetime) -> None:
 
     # Off by default, or beyond any points of the demo.
     rare = {FailureCode.DAILY_LIMIT, FailureCode.PAIR_COOLDOWN, FailureCode.LOSS_LIMIT, FailureCode.BALANCE_FULL}
+    rare |= {FailureCode.NEWCOMER, *FailureCode.truces()}
     assert values(Heist, "failure_code") >= {None, *FailureCode.values} - rare
     assert values(TokenGrant, "reason") == set(GrantReason.values)
     assert values(OutboxEmail, "state") == set(EmailState.values)
@@ -77,10 +78,12 @@ def test_other_rules_are_followed_too(now: dt.datetime, settings: Any) -> None:
         "PAIR_COOLDOWN_HOURS": 100,
         "TOKENS_PER_REFERRAL": 0,
         "SHIELD_COST": 0,
+        "NEWCOMER_DAYS": 40,
     }
 
     seed_demo(heists=300, now=now)
 
     call_command("audit_heists", stdout=io.StringIO())
     assert_replay_agrees()
+    assert Heist.objects.filter(failure_code=FailureCode.NEWCOMER).exists()
     assert not TokenGrant.objects.filter(reason=GrantReason.REFERRAL).exists()

@@ -17,9 +17,12 @@ STATUS_OF_CODE = {
     None: "SUCCESS",
     "self_target": "FAILED_INVALID_TARGET",
     "inactive_target": "FAILED_INVALID_TARGET",
+    "own_truce": "FAILED_COOLDOWN",
     "insufficient_tokens": "FAILED_INSUFFICIENT_TOKENS",
     "cooldown": "FAILED_COOLDOWN",
     "daily_limit": "FAILED_COOLDOWN",
+    "truce": "FAILED_TARGET_PROTECTED",
+    "newcomer": "FAILED_TARGET_PROTECTED",
     "pair_cooldown": "FAILED_TARGET_PROTECTED",
     "protected": "FAILED_TARGET_PROTECTED",
     "insufficient_points": "FAILED_INSUFFICIENT_POINTS",
@@ -38,7 +41,7 @@ def test_every_pair_of_a_status_and_a_code_but_the_right_ones_is_reported(people
             if STATUS_OF_CODE[code] != status:
                 expected.append(f"heist {row.pk}: status {status}, failure_code {code}")
 
-    assert len(expected) == 12 * 6
+    assert len(expected) == 15 * 6
     assert found("heist_failure_code") == sorted(expected)
 
 
@@ -115,6 +118,9 @@ TIMED = {
     "daily_limit": 24 * HOUR,
     # The longest month, and a clock that was set back.
     "loss_limit": 31 * DAY + 2 * HOUR,
+    "newcomer": 72 * HOUR,
+    "own_truce": 31 * DAY + 2 * HOUR,
+    "truce": 31 * DAY + 2 * HOUR,
 }
 
 
@@ -122,8 +128,8 @@ TIMED = {
 def test_retry_at_is_after_the_attempt_where_time_decides_and_within_the_window(
     people: SimpleNamespace, code: str
 ) -> None:
-    rules = rule_set(cooldown_hours=24, target_cooldown_hours=48, pair_cooldown_hours=5)
-    rule_set(cooldown_hours=90, target_cooldown_hours=90, pair_cooldown_hours=90)
+    rules = rule_set(cooldown_hours=24, target_cooldown_hours=48, pair_cooldown_hours=5, newcomer_days=3)
+    rule_set(cooldown_hours=90, target_cooldown_hours=90, pair_cooldown_hours=90, newcomer_days=4)
 
     def attempt(retry_at: dt.datetime | None) -> str:
         row = rejected(
@@ -133,7 +139,10 @@ def test_retry_at_is_after_the_attempt_where_time_decides_and_within_the_window(
 
     if code in TIMED:
         attempt(NOW + MICRO), attempt(NOW + HOUR), attempt(NOW + TIMED[code] + MINUTE)
-        expected = [attempt(None), attempt(NOW), attempt(NOW - HOUR), attempt(NOW + TIMED[code] + MINUTE + MICRO)]
+        expected = [attempt(NOW), attempt(NOW - HOUR), attempt(NOW + TIMED[code] + MINUTE + MICRO)]
+        without = attempt(None)
+        # A truce has no end while it is wanted.
+        expected += [] if code in ("own_truce", "truce") else [without]
     else:
         attempt(None)
         expected = [attempt(NOW - HOUR), attempt(NOW + HOUR)]

@@ -10,7 +10,7 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
 from heists.choices import GrantReason, HeistStatus
-from heists.models import AppendOnlyError, Heist, HeistNotification, HeistToken, RuleSet, Shield, TokenGrant
+from heists.models import AppendOnlyError, Heist, HeistNotification, HeistToken, RuleSet, Shield, TokenGrant, Truce
 from heists.services import execute_heist, grant_tokens
 from tests.factories import player, without_triggers
 
@@ -161,6 +161,26 @@ def test_a_player_has_one_live_shield() -> None:
 
     with pytest.raises(IntegrityError), transaction.atomic():
         Shield.objects.create(player=alice, cost=50, bought_at=now, expires_at=now + week)
+
+
+def test_a_player_has_one_open_truce_and_each_start_once() -> None:
+    alice, bob, now = player("alice"), player("bob"), timezone.now()
+    month = dt.timedelta(days=31)
+    Truce.objects.create(player=alice, starts_at=now, ends_at=now + month)
+    Truce.objects.create(player=alice, starts_at=now + month)
+    Truce.objects.create(player=bob, starts_at=now)
+
+    for starts_at, ends_at in ((now + 2 * month, None), (now, now)):
+        with pytest.raises(IntegrityError, match="heists_truce"), transaction.atomic():
+            Truce.objects.create(player=alice, starts_at=starts_at, ends_at=ends_at)
+
+
+def test_a_truce_does_not_end_before_it_starts() -> None:
+    truce = Truce.objects.create(player=player(), starts_at=timezone.now())
+    Truce.objects.filter(pk=truce.pk).update(ends_at=truce.starts_at)
+    moment = truce.starts_at - dt.timedelta(microseconds=1)
+
+    assert "heists_truce_ends_later" in rejected_by("UPDATE heists_truce SET ends_at = %s", moment)
 
 
 def test_a_shield_is_used_or_expired_never_both(success: Heist) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection, connections
-from django.db.models import F, JSONField, Value
+from django.db.models import DateTimeField, F, JSONField, Value
 from django.db.models.expressions import RawSQL
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -44,6 +44,17 @@ class Lists(GamificationEconomy):
     def players(self) -> Any:
         names = Value(self.badges, output_field=JSONField())
         return super().players().annotate(names=names)
+
+
+class Joined(GamificationEconomy):
+    """A host that says when players joined in a form of its own."""
+
+    def __init__(self, joined_at: Any) -> None:
+        self.joined_at = joined_at
+
+    def players(self) -> Any:
+        rows = get_user_model().objects.annotate(monthly_points=Value(100))
+        return rows.annotate(joined_at=self.joined_at) if self.joined_at is not None else rows
 
 
 class Nobody(GamificationEconomy):
@@ -177,3 +188,22 @@ def test_threads_share_the_statement_and_nothing_else() -> None:
         for number, found in enumerate(threads.map(points, range(8))):
             assert found == [(number, 100 + number)] * 20
     assert get_user_model().objects.count() == 16
+
+
+@pytest.mark.parametrize(
+    "joined_at",
+    [None, Value("yesterday"), Value(3), Value(dt.date(2026, 1, 1)), Value(None, output_field=DateTimeField())],
+    ids=["missing", "text", "a number", "a date", "null"],
+)
+def test_a_player_of_whom_the_host_does_not_say_when_they_joined_is_no_newcomer(joined_at: Any) -> None:
+    alice, bob = player(), player()
+
+    assert read(alice, bob, economy=Joined(joined_at)).victim(bob.pk).joined_at is None
+    assert read(alice, bob, economy=Joined(F("date_joined"))).victim(bob.pk).joined_at == bob.date_joined
+
+
+def test_an_attribute_of_the_user_model_is_not_taken_for_the_hosts_annotation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(get_user_model(), "joined_at", timezone.now(), raising=False)
+    alice, bob = player(), player()
+
+    assert read(alice, bob, economy=Joined(None)).victim(bob.pk).joined_at is None

@@ -17,8 +17,9 @@ from hypothesis.extra.django import TestCase
 
 from heists import conf
 from heists.economy import get_economy
+from heists.models import Truce
 from heists.queries import facts, preview
-from heists.services import execute_heist
+from heists.services import execute_heist, wish_truce
 from tests import oracle
 from tests.factories import player
 
@@ -79,6 +80,8 @@ steps = st.lists(
         st.integers(0, 3),
         st.sampled_from([0, 1, 23, 24, 24, 47, 48, 71, 72, 24 * 30]),
         st.sampled_from([-1, 0, 0, 1]),
+        # The attacker asks for a truce, or no longer wants one.
+        st.sampled_from([None, None, None, True, False]),
     ),
     min_size=4,
     max_size=14,
@@ -94,6 +97,7 @@ numbers = st.fixed_dictionaries(
         "MAX_STEAL_POINTS": st.sampled_from([1, 33, 100]),
         "MIN_TARGET_POINTS": st.sampled_from([0, 20, 950]),
         "TOKEN_COST": st.sampled_from([0, 1, 2]),
+        "NEWCOMER_DAYS": st.sampled_from([0, 0, 1, 2]),
     }
 )
 
@@ -111,8 +115,10 @@ class CalendarTest(TestCase):
         zone = "Europe/Berlin" if berlin else "UTC"
         with override_settings(HEISTS=site.HEISTS | numbers, TIME_ZONE=zone), clock_at(turn - before * HOUR) as clock:
             cast = [player(points=points, tokens=6) for points in (1000, 999, 20, 40)]
-            for attacker, victim, hours, instants in steps:
+            for attacker, victim, hours, instants, wanted in steps:
                 clock.now += hours * HOUR + instants * INSTANT
+                if wanted is not None:
+                    wish_truce(player_id=cast[attacker].pk, wanted=wanted)
                 check(cast[attacker], cast[victim], clock.now)
                 rob(cast[attacker], cast[victim], clock.now)
 
@@ -234,3 +240,31 @@ def test_protection_reaches_into_the_next_month(clock: Clock) -> None:
     assert (heist.failure_code, heist.retry_at) == ("protected", clock.now + INSTANT)
     clock.now += INSTANT
     assert rob(player(tokens=1), victim, clock.now).failure_code is None
+
+
+@pytest.mark.django_db
+def test_truces_are_read_until_they_are_over_and_repeat_neither_outcomes_nor_losses(
+    clock: Clock, settings: Any
+) -> None:
+    in_force(settings, COOLDOWN_HOURS=0, TARGET_COOLDOWN_HOURS=0, MONTHLY_LOSS_PERCENT=100)
+    me, victim = player(points=1000, tokens=9), player(points=1000, tokens=9)
+    for robber, robbed in ((me, victim), (victim, me), (me, victim)):
+        rob(robber, robbed, clock.now)
+    spans = [(-9, 0), (-9 * 24, INSTANT / HOUR), (48, 72), (96, None)]
+    for person in (me, victim):
+        for starts, ends in spans:
+            end = None if ends is None else clock.now + ends * HOUR
+            Truce.objects.create(player=person, starts_at=clock.now + starts * HOUR, ends_at=end)
+
+    seen = read(me, victim, me, now=clock.now)
+
+    for person in (me, victim):
+        known = [
+            ((truce.starts_at - clock.now) / HOUR, truce.ends_at and (truce.ends_at - clock.now) / HOUR)
+            for truce in seen.players[person.pk].truces
+        ]
+        assert sorted(known) == spans[1:]
+    # Both of the same moment are there, each once.
+    seen = read(me, victim, now=clock.now)
+    assert (len(seen.attacker.outcomes), len(seen.victim(victim.pk).losses)) == (2, 2)
+    assert [failure.code for failure in seen.failures(seen.victim(victim.pk))] == ["own_truce", "truce"]

@@ -364,7 +364,7 @@ def test_points_and_tokens_add_up_after_a_day_of_heists(settings: Any) -> None:
 
 
 @override_settings(LANGUAGE_CODE="en")
-def test_the_seven_statuses_and_eleven_codes_are_the_ones_of_the_design() -> None:
+def test_the_seven_statuses_and_fourteen_codes_are_the_ones_of_the_design() -> None:
     assert set(HeistStatus.values) == {
         "SUCCESS",
         "FAILED_COOLDOWN",
@@ -374,4 +374,4 @@ def test_the_seven_statuses_and_eleven_codes_are_the_ones_of_the_design() -> Non
         "FAILED_INSUFFICIENT_TOKENS",
         "FAILED_INVALID_TARGET",
     }
-    assert len(FailureCode) == 11
+    assert len(FailureCode) == 14

@@ -229,6 +229,8 @@ def main() -> int:
     results = [Result(mutant, "excused") for mutant in mutants if mutant.key in excused]
     left = [mutant for mutant in mutants if mutant.key not in excused]
     with ExitStack() as stack:
+        # Each result as it comes, of a run that may be stopped.
+        progress = stack.enter_context((RESULTS / "progress.txt").open("w", encoding="utf-8"))
         url = stack.enter_context(postgres())
         workers = [Worker(number, url) for number in range(options.workers)]
         for worker in workers:
@@ -253,12 +255,12 @@ def main() -> int:
                 measure([worker], plans[mutant.module], limits)
                 answer = test(worker, number, mutant)
             results.append(Result(mutant, answer["outcome"], answer["seconds"]))
+            change = f"{mutant.module}:{mutant.line} {mutant.was} => {mutant.becomes}"
+            print(answer["outcome"], change, sep="\t", file=progress, flush=True)
             if answer["outcome"] == "empty":
                 raise SystemExit(f"no test: {answer['output']}")
             if answer["outcome"] != "failed":
-                print(
-                    f"  {answer['outcome']}: {mutant.module}:{mutant.line} {mutant.was} => {mutant.becomes}", flush=True
-                )
+                print(f"  {answer['outcome']}: {change}", flush=True)
             elif len(results) % 20 == 0:
                 print(f"  {len(results)} of {len(mutants)}", flush=True)
 

@@ -115,7 +115,6 @@ TESTS: dict[str, tuple[Stage, ...]] = {
     "heists/emails/outbox.py": (
         Stage("sqlite", ("tests/heists/emails/test_outbox*.py", "tests/heists/management/test_send_heist_emails.py")),
         Stage("postgres", ("tests/heists/emails/test_outbox_boundaries.py",)),
-        Stage("postgres", ("tests/heists/emails/test_outbox_workers.py",)),
     ),
     "heists/db/": (
         Stage("sqlite", ("tests/heists/db/test_retry_policy.py", "tests/heists/db/test_errors.py", *COMMON)),

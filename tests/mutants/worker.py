@@ -38,6 +38,8 @@ OPTIONS = (
     "no:schemathesis",
     "-p",
     "no:anyio",
+    "-p",
+    "no:faker",
 )
 # What pytest ends with when it found no test.
 NO_TESTS = 5

@@ -13,14 +13,17 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 
-from heists import signals
+from heists import conf, signals
 from heists.choices import FailureCode, HeistStatus
-from heists.models import Heist, HeistNotification, HeistToken, Shield
+from heists.economy import get_economy
+from heists.errors import IdempotencyKeyReused, OutcomeUnknown
+from heists.models import Heist, HeistNotification, HeistToken, RuleSet, RuleSetQuerySet, Shield
 from heists.queries import facts
-from heists.services import execute_heist
+from heists.services import execute_heist, heists
 from tests.factories import player, points_of, tokens_of
 
 from .elsewhere import only
+from .lost_answers import fail_the_commit, lose_the_answer
 
 pytestmark = pytest.mark.django_db
 
@@ -55,7 +58,8 @@ def test_a_success_spends_the_attackers_token_alone_and_at_its_own_time(frozen: 
         (cid.pk, 5, 0, NOW - 50 * HOUR),
     ]
     in_memory = heist.attacker_token
-    assert (in_memory.balance, in_memory.total_spent, in_memory.updated_at) == (3, 2, NOW)
+    assert (in_memory.balance, in_memory.total_spent) == (3, 2)
+    assert in_memory.last_spent_at == in_memory.__dict__["updated_at"] == NOW
 
 
 def test_the_row_of_a_rejection_has_every_column(frozen: None, settings: Any) -> None:
@@ -179,7 +183,6 @@ def test_a_token_row_that_changed_meanwhile_makes_the_attempt_start_again(
 @pytest.mark.parametrize("shielded", [False, True])
 def test_what_changed_before_the_lock_decides(frozen: None, monkeypatch: pytest.MonkeyPatch, shielded: bool) -> None:
     from gamification.models import PlayerProfile
-    from heists.economy import get_economy
 
     alice, bob = player(tokens=1), player(points=1000)
     if shielded:
@@ -199,6 +202,60 @@ def test_what_changed_before_the_lock_decides(frozen: None, monkeypatch: pytest.
     # The shield is the last question: it is not used up by an attack that another rule rejects.
     assert not Shield.objects.exclude(used_at=None).exists()
     assert not HeistNotification.objects.filter(heist=heist).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("key", [None, "a key"])
+def test_a_heist_whose_commit_is_not_answered_is_repeated_only_with_a_key(
+    monkeypatch: pytest.MonkeyPatch, key: str | None
+) -> None:
+    alice, bob = player(tokens=2), player(points=1000)
+    # A transaction of its own, once for each set of rules.
+    RuleSet.objects.in_force(conf.rules())
+    lose_the_answer(monkeypatch)
+
+    if key:
+        heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk, idempotency_key=key)
+        assert (heist.status, heist.points_stolen) == (HeistStatus.SUCCESS, 50)
+    else:
+        with pytest.raises(OutcomeUnknown):
+            execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
+
+    assert (Heist.objects.count(), tokens_of(alice).balance, points_of(alice), points_of(bob)) == (1, 1, 50, 950)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("key", [None, "a key"])
+@pytest.mark.parametrize("code", ["40001", "40P01"])
+def test_a_heist_that_fails_at_commit_for_others_is_done_again(
+    monkeypatch: pytest.MonkeyPatch, key: str | None, code: str
+) -> None:
+    alice, bob = player(tokens=2), player(points=1000)
+    # A transaction of its own, once for each set of rules.
+    RuleSet.objects.in_force(conf.rules())
+    fail_the_commit(monkeypatch, code)
+
+    heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk, idempotency_key=key)
+
+    assert (heist.status, Heist.objects.get()) == (HeistStatus.SUCCESS, heist)
+    assert (tokens_of(alice).balance, points_of(alice), points_of(bob)) == (1, 50, 950)
+
+
+@pytest.mark.parametrize("key", [None, "a key"])
+def test_an_error_of_the_host_is_raised_as_it_is_and_asks_nothing_more(
+    monkeypatch: pytest.MonkeyPatch, key: str | None
+) -> None:
+    alice, bob = player(tokens=1), player(points=1000)
+    execute_heist(attacker_id=bob.pk, victim_id=alice.pk)
+    cached = dict(RuleSetQuerySet.cache)
+    monkeypatch.setattr(type(get_economy()), "transfer", mock.Mock(side_effect=ZeroDivisionError))
+
+    with CaptureQueriesContext(connection) as statements, pytest.raises(ZeroDivisionError):
+        execute_heist(attacker_id=alice.pk, victim_id=bob.pk, idempotency_key=key)
+
+    assert RuleSetQuerySet.cache == cached
+    assert statements[-1]["sql"].startswith(("ROLLBACK", "RELEASE"))
+    assert tokens_of(alice).balance == 1
 
 
 @pytest.mark.postgresql
@@ -228,9 +285,6 @@ def test_both_balances_are_locked_in_primary_key_order_before_anything_is_writte
 def test_every_statement_goes_to_the_database_of_the_heists(
     settings: Any, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
-    from heists.errors import IdempotencyKeyReused
-    from heists.models import RuleSetQuerySet
-
     alice, bob, cid = player(tokens=2), player(points=1000), player(points=5, email="c@example.com")
     nobody = player()
     if case == "shield":
@@ -238,6 +292,8 @@ def test_every_statement_goes_to_the_database_of_the_heists(
     if case in ("replay", "another victim"):
         execute_heist(attacker_id=alice.pk, victim_id=cid.pk, idempotency_key="k")
     RuleSetQuerySet.clear_cache()
+    # Compiled for one database, and kept.
+    heists._heist_of_key.cache_clear()
     only(Heist, settings, monkeypatch)
 
     if case in ("success", "shield"):

@@ -9,7 +9,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from gamification.economy import GamificationEconomy
@@ -23,6 +23,7 @@ from tests.conftest import HeistSettings
 from tests.factories import player
 
 from .elsewhere import only
+from .lost_answers import fail_the_commit, lose_the_answer
 
 pytestmark = pytest.mark.django_db
 
@@ -244,6 +245,21 @@ def test_a_purchase_whose_commit_is_not_answered_is_repeated_only_with_a_key(
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("key", [None, "a key"])
+def test_a_purchase_that_fails_at_commit_for_others_is_done_again(
+    monkeypatch: pytest.MonkeyPatch, key: str | None
+) -> None:
+    alice = player(coins=100)
+    shield = buy_shield(player_id=alice.pk)
+    Shield.objects.update(used_at=shield.bought_at)
+    fail_the_commit(monkeypatch, "40001")
+
+    assert buy_shield(player_id=alice.pk, idempotency_key=key).idempotency_key == key
+
+    assert (Shield.objects.count(), CoinEntry.objects.filter(amount=-50).count()) == (2, 2)
+
+
+@pytest.mark.django_db(transaction=True)
 def test_an_expiry_whose_commit_is_not_answered_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     over(player())
     lose_the_answer(monkeypatch)
@@ -251,21 +267,6 @@ def test_an_expiry_whose_commit_is_not_answered_is_repeated(monkeypatch: pytest.
     # The first batch was committed, so that the second attempt has nothing to do.
     assert expire_shields() == 0
     assert HeistNotification.objects.count() == 1
-
-
-def lose_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    connection.ensure_connection()
-    commit = getattr(connection, "_commit")  # noqa: B009 - private, unknown to the type checker
-
-    def lose() -> None:
-        commit()
-        monkeypatch.undo()
-        # No cause with a code, as of a connection that broke.
-        error = OperationalError("server closed the connection unexpectedly")
-        error.__cause__ = type("Broken", (Exception,), {"sqlstate": None})()
-        raise error
-
-    monkeypatch.setattr(connection, "_commit", lose)
 
 
 @pytest.mark.postgresql

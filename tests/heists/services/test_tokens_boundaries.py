@@ -8,7 +8,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from django.db import OperationalError, connection, transaction
+from django.db import transaction
 
 from heists import signals
 from heists.choices import GrantReason
@@ -18,6 +18,7 @@ from heists.services import add_tokens, grant_tokens
 from tests.factories import player, tokens_of
 
 from .elsewhere import only
+from .lost_answers import lose_the_answer
 
 pytestmark = pytest.mark.django_db
 
@@ -195,17 +196,7 @@ def test_a_signal_that_fails_stops_no_hook_of_the_host(monkeypatch: pytest.Monke
 @pytest.mark.django_db(transaction=True)
 def test_a_grant_whose_commit_is_not_answered_is_found_by_its_source(monkeypatch: pytest.MonkeyPatch) -> None:
     alice = player()
-    connection.ensure_connection()
-    commit = getattr(connection, "_commit")  # noqa: B009 - private, unknown to the type checker
-
-    def lose() -> None:
-        commit()
-        monkeypatch.undo()
-        error = OperationalError("server closed the connection unexpectedly")
-        error.__cause__ = type("Broken", (Exception,), {"sqlstate": None})()
-        raise error
-
-    monkeypatch.setattr(connection, "_commit", lose)
+    lose_the_answer(monkeypatch)
 
     assert granted(alice, 3).amount == 3
     assert tokens_of(alice).balance == 3

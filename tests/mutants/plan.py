@@ -154,9 +154,11 @@ TESTS: dict[str, tuple[Stage, ...]] = {
     ),
     "heists/api/throttling.py": (Stage("sqlite", ("tests/heists/api/test_throttling*.py",)),),
     "gamification/": (
+        Stage("sqlite", ("tests/gamification/test_services*.py", "tests/gamification/test_economy*.py")),
         Stage("sqlite", ("tests/gamification",)),
-        Stage("postgres", ("tests/gamification", "tests/races/test_shields.py")),
+        Stage("postgres", ("tests/gamification/test_races.py", "tests/gamification/test_economy*.py")),
         Stage("sqlite", (*HEISTS, *SHIELDS)),
+        Stage("postgres", ("tests/races/test_shields.py",)),
     ),
 }
 # Slow and of no help here; the last needs fifty connections, and both workers share a server that allows a hundred.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.apps import apps
@@ -19,7 +19,7 @@ SUPPORTED = ("postgresql", "sqlite")
 LEAST_TIMEOUT_SECONDS = 5
 
 
-def check_databases(**kwargs: Any) -> list[CheckMessage]:
+def check_databases(**kwargs: Any) -> Iterator[CheckMessage]:
     """Check the configuration of the database that heists writes to. Runs no query."""
     from ..models import Heist
 
@@ -27,58 +27,45 @@ def check_databases(**kwargs: Any) -> list[CheckMessage]:
     connection = connections[alias]
     where = f'DATABASES["{alias}"]'
     if connection.vendor not in SUPPORTED:
-        return [
-            Error(
-                f"{where} is {connection.display_name}, which heists does not support.",
-                hint="Use PostgreSQL, or SQLite for development and small sites.",
-                id="heists.E013",
-            )
-        ]
-    messages = _sqlite(where, connection) if connection.vendor == "sqlite" else _pool(where, connection)
-    if connection.settings_dict.get("ATOMIC_REQUESTS"):
-        messages.append(
-            Warning(
-                f"{where} has ATOMIC_REQUESTS on; a heist opens a durable transaction of its own, which can't be "
-                "nested.",
-                hint=(
-                    'Write "ATOMIC_REQUESTS": False, or put @transaction.non_atomic_requests on your own views that '
-                    "call heists.services. The API and admin of heists already do."
-                ),
-                id="heists.W003",
-            )
+        yield Error(
+            f"{where} is {connection.display_name}, which heists does not support.",
+            hint="Use PostgreSQL, or SQLite for development and small sites.",
+            id="heists.E013",
         )
-    return messages
+        return
+    yield from _sqlite(where, connection) if connection.vendor == "sqlite" else _pool(where, connection)
+    if connection.settings_dict.get("ATOMIC_REQUESTS"):
+        yield Warning(
+            f"{where} has ATOMIC_REQUESTS on; a heist opens a durable transaction of its own, which can't be nested.",
+            hint=(
+                'Write "ATOMIC_REQUESTS": False, or put @transaction.non_atomic_requests on your own views that '
+                "call heists.services. The API and admin of heists already do."
+            ),
+            id="heists.W003",
+        )
 
 
-def _sqlite(where: str, connection: BaseDatabaseWrapper) -> list[CheckMessage]:
-    messages: list[CheckMessage] = []
+def _sqlite(where: str, connection: BaseDatabaseWrapper) -> Iterator[CheckMessage]:
     options = connection.settings_dict.get("OPTIONS", {})
     if str(options.get("transaction_mode")).upper() not in ("IMMEDIATE", "EXCLUSIVE"):
-        messages.append(
-            Warning(
-                f'{where} has no "transaction_mode"; one of two simultaneous heists fails with "database is locked".',
-                hint=f'Write {where}["OPTIONS"] = {{"transaction_mode": "IMMEDIATE"}}.',
-                id="heists.W004",
-            )
+        yield Warning(
+            f'{where} has no "transaction_mode"; one of two simultaneous heists fails with "database is locked".',
+            hint=f'Write {where}["OPTIONS"] = {{"transaction_mode": "IMMEDIATE"}}.',
+            id="heists.W004",
         )
     if "wal" not in str(options.get("init_command", "")).lower() and not _in_memory(connection):
-        messages.append(
-            Warning(
-                f"{where} is not in WAL mode; each heist blocks all readers.",
-                hint=f'Write {where}["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL;".',
-                id="heists.W005",
-            )
+        yield Warning(
+            f"{where} is not in WAL mode; each heist blocks all readers.",
+            hint=f'Write {where}["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL;".',
+            id="heists.W005",
         )
     timeout = options.get("timeout", LEAST_TIMEOUT_SECONDS)
     if not isinstance(timeout, int | float) or timeout < LEAST_TIMEOUT_SECONDS:
-        messages.append(
-            Warning(
-                f"{where} waits {timeout!r} seconds for another writer; simultaneous heists would fail.",
-                hint=f'Write {where}["OPTIONS"]["timeout"] = 20.',
-                id="heists.W006",
-            )
+        yield Warning(
+            f"{where} waits {timeout!r} seconds for another writer; simultaneous heists would fail.",
+            hint=f'Write {where}["OPTIONS"]["timeout"] = 20.',
+            id="heists.W006",
         )
-    return messages
 
 
 def _in_memory(connection: BaseDatabaseWrapper) -> bool:
@@ -86,65 +73,53 @@ def _in_memory(connection: BaseDatabaseWrapper) -> bool:
     return ":memory:" in name or "mode=memory" in name
 
 
-def _pool(where: str, connection: BaseDatabaseWrapper) -> list[CheckMessage]:
+def _pool(where: str, connection: BaseDatabaseWrapper) -> Iterator[CheckMessage]:
     pool = connection.settings_dict.get("OPTIONS", {}).get("pool")
     if isinstance(pool, str):
-        return [
-            Error(
-                f'{where}["OPTIONS"]["pool"] is the text {pool!r}.',
-                hint="Write True, False or a dictionary; where it comes from the environment, convert it.",
-                id="heists.E014",
-            )
-        ]
-    if not pool:
-        return []
-    if connection.settings_dict.get("CONN_MAX_AGE") != 0:
-        return [
-            Error(
-                f"{where} has a pool, but CONN_MAX_AGE is {connection.settings_dict.get('CONN_MAX_AGE')!r}.",
-                hint='Write "CONN_MAX_AGE": 0; the pool keeps the connections.',
-                id="heists.E015",
-            )
-        ]
-    if connection.settings_dict.get("CONN_HEALTH_CHECKS") is not True:
-        return [
-            Warning(
-                f"{where} has a pool without CONN_HEALTH_CHECKS; a closed connection makes a request fail.",
-                hint='Write "CONN_HEALTH_CHECKS": True.',
-                id="heists.W007",
-            )
-        ]
-    return []
+        yield Error(
+            f'{where}["OPTIONS"]["pool"] is the text {pool!r}.',
+            hint="Write True, False or a dictionary; where it comes from the environment, convert it.",
+            id="heists.E014",
+        )
+    elif pool and connection.settings_dict.get("CONN_MAX_AGE") != 0:
+        yield Error(
+            f"{where} has a pool, but CONN_MAX_AGE is {connection.settings_dict.get('CONN_MAX_AGE')!r}.",
+            hint='Write "CONN_MAX_AGE": 0; the pool keeps the connections.',
+            id="heists.E015",
+        )
+    elif pool and connection.settings_dict.get("CONN_HEALTH_CHECKS") is not True:
+        yield Warning(
+            f"{where} has a pool without CONN_HEALTH_CHECKS; a closed connection makes a request fail.",
+            hint='Write "CONN_HEALTH_CHECKS": True.',
+            id="heists.W007",
+        )
 
 
-def check_event_types(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+def check_event_types(*, databases: Sequence[str] | None = None, **kwargs: Any) -> Iterator[CheckMessage]:
     """Check that the host's table of point event types has the two rows of heists."""
     from ..services.after_migrate import EVENT_TYPES
 
     label = conf.point_event_type_model() if well_formed("POINT_EVENT_TYPE_MODEL") else None
     if not databases or label is None:
-        return []
+        return
     try:
         model = apps.get_model(label)
         model._meta.get_field("name")
     except (LookupError, ValueError, TypeError, AttributeError, FieldDoesNotExist):
-        return []  # heists.E007 says so
+        return  # heists.E007 says so
     alias = router.db_for_write(model)
     if alias not in databases:
-        return []
+        return
     try:
         # Checks run before the first migration as well, where the tables do not exist yet.
         if not {model._meta.db_table, "heists_heist"} <= set(connections[alias].introspection.table_names()):
-            return []
+            return
         names = set(model._default_manager.using(alias).filter(name__in=EVENT_TYPES).values_list("name", flat=True))
     except DatabaseError:
-        return []
-    if not (missing := [name for name in EVENT_TYPES if name not in names]):
-        return []
-    return [
-        Warning(
+        return
+    if missing := [name for name in EVENT_TYPES if name not in names]:
+        yield Warning(
             f"{label} has no {' and no '.join(missing)}; a heist would fail when it writes its point events.",
             hint="Run `manage.py seed_heists`.",
             id="heists.W008",
         )
-    ]

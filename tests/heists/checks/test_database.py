@@ -19,13 +19,13 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> Any:
         found = {"NAME": "site.sqlite3", "CONN_MAX_AGE": 0, **settings, "OPTIONS": options or {}}
         connection = SimpleNamespace(vendor=vendor, display_name=vendor.title(), settings_dict=found)
         monkeypatch.setattr(database, "connections", {"default": connection})
-        return database.check_databases()
+        return list(database.check_databases())
 
     return run
 
 
 def test_the_database_of_the_example_site_is_right() -> None:
-    assert database.check_databases() == []
+    assert list(database.check_databases()) == []
 
 
 @pytest.mark.parametrize("vendor", ["mysql", "oracle", "microsoft"])
@@ -131,7 +131,7 @@ def test_w008_missing_event_types() -> None:
     PointEvent.objects.filter(type__name="HEIST_GAIN")._raw_delete("default")
     PointEventTypeMaster.objects.filter(name="HEIST_GAIN").delete()
 
-    assert database.check_event_types(databases=["default"]) == [
+    assert list(database.check_event_types(databases=["default"])) == [
         Warning(
             "gamification.PointEventTypeMaster has no HEIST_GAIN; a heist would fail when it writes its point events.",
             hint="Run `manage.py seed_heists`.",
@@ -145,9 +145,9 @@ def test_existing_event_types_are_silent() -> None:
     for name in EVENT_TYPES:
         PointEventTypeMaster.objects.get_or_create(name=name)
 
-    assert database.check_event_types(databases=["default"]) == []
+    assert list(database.check_event_types(databases=["default"])) == []
 
 
 def test_event_types_are_not_read_without_a_database() -> None:
-    assert database.check_event_types() == []
-    assert database.check_event_types(databases=["other"]) == []
+    assert list(database.check_event_types()) == []
+    assert list(database.check_event_types(databases=["other"])) == []

@@ -14,7 +14,7 @@ def test_w009_rest_framework_is_not_installed(settings: Any) -> None:
     without = [app for app in settings.INSTALLED_APPS if app != "rest_framework"]
 
     with override_settings(INSTALLED_APPS=without):
-        found = deployment.check_installed()
+        found = list(deployment.check_installed())
 
     assert found == [
         Warning(
@@ -32,7 +32,7 @@ def test_w009_rest_framework_is_not_installed(settings: Any) -> None:
 def test_w010_a_proxy_that_is_not_trusted(settings: Any, setting: str, value: Any) -> None:
     setattr(settings, setting, value)
 
-    assert deployment.check_proxies() == [
+    assert list(deployment.check_proxies()) == [
         Warning(
             f'{setting} means that there is a proxy, but HEISTS["TRUSTED_PROXIES"] is 0: heists store the '
             "proxy's address.",
@@ -46,7 +46,7 @@ def test_w011_proxies_are_counted_twice(settings: Any) -> None:
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, "somewhere.SetRemoteAddrFromForwardedFor"]
     settings.HEISTS = {**settings.HEISTS, "TRUSTED_PROXIES": 2}
 
-    assert deployment.check_proxies() == [
+    assert list(deployment.check_proxies()) == [
         Warning(
             'somewhere.SetRemoteAddrFromForwardedFor rewrites REMOTE_ADDR, and HEISTS["TRUSTED_PROXIES"] is 2: proxies '
             "are counted twice.",
@@ -68,7 +68,7 @@ def test_w011_proxies_are_counted_twice(settings: Any) -> None:
 def test_w014_a_cache_that_miscounts(settings: Any, backend: str, how: str) -> None:
     settings.CACHES = {"default": {"BACKEND": f"django.core.cache.backends.{backend}"}}
 
-    assert deployment.check_cache() == [
+    assert list(deployment.check_cache()) == [
         Warning(
             f'CACHES["default"] is {backend.partition(".")[2]}, which {how}; more requests pass than '
             'HEISTS["RATE_LIMIT_PER_MINUTE"] says.',
@@ -85,7 +85,7 @@ def test_w014_is_about_the_cache_that_counts(settings: Any) -> None:
     }
     settings.HEISTS = {**settings.HEISTS, "THROTTLE_CACHE": "redis"}
 
-    assert deployment.check_cache() == []
+    assert list(deployment.check_cache()) == []
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def emails(settings: Any) -> None:
 def test_w015_a_backend_that_sends_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deployment, "_mail_backend", lambda: f"django.core.mail.backends.{name}.EmailBackend")
 
-    assert deployment.check_mail() == [
+    assert list(deployment.check_mail()) == [
         Warning(
             f"Emails are enabled, but django.core.mail.backends.{name}.EmailBackend does not send them.",
             hint='Configure a mail server, or write HEISTS = {"EMAIL_ENABLED": False}.',
@@ -113,7 +113,7 @@ def test_w017_emails_without_links(settings: Any, monkeypatch: pytest.MonkeyPatc
     settings.HEISTS = {**settings.HEISTS, "SITE_URL": ""}
     monkeypatch.setattr(deployment, "_mail_backend", lambda: "django.core.mail.backends.smtp.EmailBackend")
 
-    assert deployment.check_mail() == [
+    assert list(deployment.check_mail()) == [
         Warning(
             "Emails have no links, so players can't unsubscribe by a click: HEISTS has no SITE_URL.",
             hint='Write HEISTS = {"SITE_URL": "https://example.com"}.',
@@ -162,7 +162,7 @@ def test_e019_a_template_of_the_host_with_a_fault(settings: Any, tmp_path: Path)
 def test_w020_no_url_for_unsubscribing(settings: Any, urlconf: str) -> None:
     settings.ROOT_URLCONF = f"tests.heists.emails.urlconfs.{urlconf}"
 
-    assert deployment.check_links() == [
+    assert list(deployment.check_links()) == [
         Warning(
             "Emails have no links: heists.urls is not included, or only under a prefix that captures a value.",
             hint=(
@@ -176,7 +176,7 @@ def test_w020_no_url_for_unsubscribing(settings: Any, urlconf: str) -> None:
 
 @pytest.mark.usefixtures("emails")
 def test_links_and_templates_of_the_example_site_are_right(settings: Any) -> None:
-    assert deployment.check_links() == deployment.check_templates() == []
+    assert list(deployment.check_links()) == list(deployment.check_templates()) == []
 
 
 def test_a_site_without_emails_needs_no_mail_server(settings: Any) -> None:
@@ -186,7 +186,7 @@ def test_a_site_without_emails_needs_no_mail_server(settings: Any) -> None:
     settings.TEMPLATES = []
     settings.ROOT_URLCONF = "tests.heists.emails.urlconfs.without_heists"
 
-    assert deployment.check_mail() == deployment.check_templates() == deployment.check_links() == []
+    assert list(deployment.check_mail()) == list(deployment.check_templates()) == list(deployment.check_links()) == []
 
 
 def test_the_mail_backend_is_the_one_that_django_uses() -> None:

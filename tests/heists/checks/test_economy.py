@@ -17,13 +17,13 @@ HERE = "tests.heists.checks.economies"
 def economy_is(settings: Any) -> Any:
     def judge(path: str | None) -> list[CheckMessage]:
         settings.HEISTS = {**settings.HEISTS, "ECONOMY": path}
-        return check_economy()
+        return list(check_economy())
 
     return judge
 
 
 def test_the_economy_of_the_example_site_is_right() -> None:
-    assert check_economy() == []
+    assert list(check_economy()) == []
 
 
 @pytest.mark.parametrize("path", [None, ""])
@@ -151,7 +151,7 @@ def test_w019_a_key_that_is_an_email_address(monkeypatch: pytest.MonkeyPatch) ->
     meta = SimpleNamespace(pk=EmailField(primary_key=True), label="people.Person")
     monkeypatch.setattr("heists.checks.economy.get_user_model", lambda: SimpleNamespace(_meta=meta))
 
-    assert economy._user_key() == [
+    assert list(economy._user_key()) == [
         Warning(
             "The primary key of people.Person is an email address, and the API shows players' keys as their ids.",
             hint='Give the user model another primary key, or accept it: SILENCED_SYSTEM_CHECKS = ["heists.W019"].',
@@ -163,4 +163,4 @@ def test_w019_a_key_that_is_an_email_address(monkeypatch: pytest.MonkeyPatch) ->
 def test_settings_that_are_not_a_dictionary_are_reported_once(settings: Any) -> None:
     settings.HEISTS = None
 
-    assert check_economy() == []
+    assert list(check_economy()) == []

@@ -75,19 +75,7 @@ def _in_memory(connection: BaseDatabaseWrapper) -> bool:
 
 def _pool(where: str, connection: BaseDatabaseWrapper) -> Iterator[CheckMessage]:
     pool = connection.settings_dict.get("OPTIONS", {}).get("pool")
-    if isinstance(pool, str):
-        yield Error(
-            f'{where}["OPTIONS"]["pool"] is the text {pool!r}.',
-            hint="Write True, False or a dictionary; where it comes from the environment, convert it.",
-            id="heists.E014",
-        )
-    elif pool and connection.settings_dict.get("CONN_MAX_AGE") != 0:
-        yield Error(
-            f"{where} has a pool, but CONN_MAX_AGE is {connection.settings_dict.get('CONN_MAX_AGE')!r}.",
-            hint='Write "CONN_MAX_AGE": 0; the pool keeps the connections.',
-            id="heists.E015",
-        )
-    elif pool and connection.settings_dict.get("CONN_HEALTH_CHECKS") is not True:
+    if pool and connection.settings_dict.get("CONN_HEALTH_CHECKS") is not True:
         yield Warning(
             f"{where} has a pool without CONN_HEALTH_CHECKS; a closed connection makes a request fail.",
             hint='Write "CONN_HEALTH_CHECKS": True.',

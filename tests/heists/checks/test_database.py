@@ -39,28 +39,6 @@ def test_e013_an_unsupported_database(judge: Any, vendor: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["true", "false"])
-def test_e014_a_pool_that_is_text(judge: Any, text: str) -> None:
-    assert judge("postgresql", options={"pool": text}) == [
-        Error(
-            f'DATABASES["default"]["OPTIONS"]["pool"] is the text {text!r}.',
-            hint="Write True, False or a dictionary; where it comes from the environment, convert it.",
-            id="heists.E014",
-        )
-    ]
-
-
-@pytest.mark.parametrize("age", [60, None])
-def test_e015_a_pool_with_conn_max_age(judge: Any, age: int | None) -> None:
-    assert judge("postgresql", options={"pool": True}, CONN_MAX_AGE=age) == [
-        Error(
-            f'DATABASES["default"] has a pool, but CONN_MAX_AGE is {age!r}.',
-            hint='Write "CONN_MAX_AGE": 0; the pool keeps the connections.',
-            id="heists.E015",
-        )
-    ]
-
-
 def test_w003_atomic_requests(judge: Any) -> None:
     assert judge("sqlite", options=GOOD_SQLITE, ATOMIC_REQUESTS=True) == [
         Warning(

@@ -10,6 +10,7 @@ from django.urls import path
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
+from ..choices import HeistRole
 from ..economy import get_economy
 from ..models import Heist, HeistNotification, HeistToken
 from ..queries import evidence
@@ -81,17 +82,9 @@ class HeistAdmin(ReadOnlyAdmin):
         return export.view(self, request)
 
     def render_change_form(
-        self,
-        request: HttpRequest,
-        context: dict[str, Any],
-        add: bool = False,
-        change: bool = False,
-        form_url: str = "",
-        obj: Heist | None = None,
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        if obj is not None:
-            context |= self._evidence(request, obj)
-        return super().render_change_form(request, context, add, change, form_url, obj)
+        return super().render_change_form(request, context | self._evidence(request, kwargs["obj"]), *args, **kwargs)
 
     def _evidence(self, request: HttpRequest, heist: Heist) -> dict[str, Any]:
         """Return the template context about this heist; takes a fixed number of statements."""
@@ -103,19 +96,7 @@ class HeistAdmin(ReadOnlyAdmin):
         rules = heist.rule_set.rules
         last_outcome, last_loss = found.attackers_last_outcome, found.victims_last_loss
         return {
-            "players": [
-                self._player(
-                    request,
-                    _("Attacker"),
-                    heist.attacker,
-                    tokens,
-                    heist.attacker_points_before,
-                    heist.attacker_points_after,
-                ),
-                self._player(
-                    request, _("Victim"), heist.victim, tokens, heist.victim_points_before, heist.victim_points_after
-                ),
-            ],
+            "players": [self._player(request, heist, role, tokens) for role in HeistRole],
             "rules": rules,
             "rules_link": links.row_link(site, request, heist.rule_set),
             "share": _share(heist) if heist.points_stolen else None,
@@ -148,11 +129,13 @@ class HeistAdmin(ReadOnlyAdmin):
         }
 
     def _player(
-        self, request: HttpRequest, role: Any, user: Any, tokens: dict[Any, HeistToken], before: int, after: int
+        self, request: HttpRequest, heist: Heist, role: HeistRole, tokens: dict[Any, HeistToken]
     ) -> dict[str, Any]:
-        site, token = self.admin_site, tokens.get(user.pk)
+        site, user = self.admin_site, getattr(heist, role)
+        token = tokens.get(user.pk)
+        before, after = getattr(heist, f"{role}_points_before"), getattr(heist, f"{role}_points_after")
         return {
-            "role": role,
+            "role": role.label,
             "link": links.user_link(site, request, user),
             "before": number(before),
             "after": number(after),

@@ -87,19 +87,13 @@ class HeistTokenAdmin(ReadOnlyAdmin):
         return [path("grant/", view, name="heists_heisttoken_grant"), *super().get_urls()]
 
     def render_change_form(
-        self,
-        request: HttpRequest,
-        context: dict[str, Any],
-        add: bool = False,
-        change: bool = False,
-        form_url: str = "",
-        obj: HeistToken | None = None,
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        if obj is not None:
-            if links.may_view(self.admin_site, request, Heist):
-                context["heists_url"] = links.list_url(self.admin_site, Heist, player=obj.user_id)
-            context["grant_url"] = links.grant_url(self.admin_site, request, [obj.user_id])
-        return super().render_change_form(request, context, add, change, form_url, obj)
+        player_id = kwargs["obj"].user_id
+        if links.may_view(self.admin_site, request, Heist):
+            context["heists_url"] = links.list_url(self.admin_site, Heist, player=player_id)
+        context["grant_url"] = links.grant_url(self.admin_site, request, [player_id])
+        return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.action(description=gettext_lazy("Grant tokens"), permissions=["grant"])
     def grant_tokens(self, request: HttpRequest, queryset: QuerySet[HeistToken]) -> HttpResponse | None:

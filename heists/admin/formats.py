@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import DateTimeField, Field
+from django.db.models import DateTimeField, Field, IntegerField
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
 
@@ -34,14 +34,19 @@ def player_name(player: Any) -> str:
 
 
 def column(field: Field[Any, Any]) -> str | Callable[[Any], str]:
-    """Return an entry for `fields` or `list_display` that shows a model field: a function for times, else its name."""
-    if not isinstance(field, DateTimeField):
-        return field.name
+    """Return an entry for `fields` or `list_display`: a function for times and numbers, else the field's name."""
     name: str = field.name
+    show: Callable[[Any], str]
+    if isinstance(field, DateTimeField):
+        show = when
+    elif isinstance(field, IntegerField) and not field.primary_key:
+        show = number
+    else:
+        return name
 
     @admin.display(description=field.verbose_name, ordering=name)
     def shown(row: Any) -> str:
-        return when(getattr(row, name))
+        return show(getattr(row, name))
 
     # Django takes the CSS class of the cell from it.
     shown.__name__ = name

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..models import TokenGrant
 from .filters import DateRangeFilter, PeriodFilter
-from .formats import number, player_name
+from .formats import player_name
 from .readonly import ReadOnlyAdmin
 
 
@@ -18,15 +18,11 @@ class TokenGrantAdmin(ReadOnlyAdmin):
     """The list of grants, with the reason and who granted them."""
 
     player_paths = ("player",)
-    list_display = ("time", "player_link", "tokens", "reason", "note", "source", "granter")
+    list_display = ("time", "player_link", "amount", "reason", "note", "source", "granter")
     list_filter = (PeriodFilter, DateRangeFilter)
     list_select_related = page_select_related = ("player", "granted_by")
-    fields = ("player", "tokens", "reason", "source", "note", "granted_by", "created_at")
-    readonly_fields = ("tokens", "created_at")
-
-    @admin.display(description=_("amount"))
-    def tokens(self, grant: TokenGrant) -> str:
-        return number(grant.amount)
+    fields = ("player", "amount", "reason", "source", "note", "granted_by", "created_at")
+    readonly_fields = ("created_at",)
 
     @admin.display(description=_("granted by"), empty_value="-")
     def granter(self, grant: TokenGrant) -> Any:

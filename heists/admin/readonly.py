@@ -99,7 +99,7 @@ class ReadOnlyAdmin(ModelAdmin):
         ]
 
     def _column(self, name: Any) -> Any:
-        """Return how to show a column: the same for every time of the admin."""
+        """Return how to show a column: the same for every time and number of the admin."""
         fields = {field.name: field for field in self.opts.fields}
         return column(fields[name]) if name in fields and not hasattr(self, name) else name
 

@@ -53,10 +53,10 @@ class HeistTokenAdmin(ReadOnlyAdmin):
 
     change_form_template = "admin/heists/heisttoken/change_form.html"
     player_paths = ("user",)
-    list_display = ("player", "balance_now", "earned", "spent", "last_spent_at", "last_earned_at")
+    list_display = ("player", "balance_now", "total_earned", "total_spent", "last_spent_at", "last_earned_at")
     list_select_related = page_select_related = ("user",)
-    fields = ("user", "balance_now", "earned", "spent", "last_spent_at", "last_earned_at", "created_at")
-    readonly_fields = ("balance_now", "earned", "spent", "created_at")
+    fields = ("user", "balance", "total_earned", "total_spent", "last_spent_at", "last_earned_at", "created_at")
+    readonly_fields = ("created_at",)
     ordering = ("-pk",)
     sortable_by = ("balance_now",)
     actions = ("grant_tokens",)
@@ -68,14 +68,6 @@ class HeistTokenAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("balance"), ordering="balance")
     def balance_now(self, token: HeistToken) -> str:
         return number(token.balance)
-
-    @admin.display(description=gettext_lazy("total earned"))
-    def earned(self, token: HeistToken) -> str:
-        return number(token.total_earned)
-
-    @admin.display(description=gettext_lazy("total spent"))
-    def spent(self, token: HeistToken) -> str:
-        return number(token.total_spent)
 
     def has_grant_permission(self, request: HttpRequest) -> bool:
         """Return whether this member of staff may grant tokens; the view permission is not enough."""

@@ -17,19 +17,11 @@ from .. import errors, services
 from .serializers import LoginSerializer, PasswordSerializer, ProblemSerializer, SignupSerializer
 from .throttling import LoginThrottle, SignupThrottle
 
-STATUS = {
+# Errors of the services that are not a 409.
+STATUSES = {
     errors.UnknownReferralCode: status.HTTP_400_BAD_REQUEST,
     errors.InactiveAccount: status.HTTP_403_FORBIDDEN,
-    errors.UsernameTaken: status.HTTP_409_CONFLICT,
 }
-
-
-class ServiceError(exceptions.APIException):
-    """An error of a service as an HTTP error."""
-
-    def __init__(self, error: errors.GamificationError) -> None:
-        self.status_code = STATUS.get(type(error), status.HTTP_409_CONFLICT)
-        super().__init__(str(error), error.code)
 
 
 def _problems(described: dict[int, str]) -> dict[Any, OpenApiResponse]:
@@ -39,7 +31,23 @@ def _problems(described: dict[int, str]) -> dict[Any, OpenApiResponse]:
     }
 
 
-class PublicView(APIView):
+class AccountView(APIView):
+    """Answers errors of the services with their code, and invalid values by field."""
+
+    def handle_exception(self, exc: Exception) -> Response:
+        match exc:
+            case ValidationError():
+                exc = exceptions.ValidationError(as_serializer_error(exc))
+            case errors.InvalidCredentials():
+                exc = exceptions.AuthenticationFailed(str(exc), exc.code)
+            case errors.GamificationError():
+                error = exceptions.APIException(str(exc), exc.code)
+                error.status_code = STATUSES.get(type(exc), status.HTTP_409_CONFLICT)
+                exc = error
+        return super().handle_exception(exc)
+
+
+class PublicView(AccountView):
     """A view that needs no account."""
 
     # No authentication: a client that sends an expired token must be able to get a new one.
@@ -75,12 +83,7 @@ class SignupView(PublicView):
         """Open an account."""
         form = SignupSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        try:
-            user = services.sign_up(**form.validated_data)
-        except ValidationError as exc:
-            raise exceptions.ValidationError(as_serializer_error(exc)) from exc
-        except errors.GamificationError as exc:
-            raise ServiceError(exc) from exc
+        user = services.sign_up(**form.validated_data)
         account = {
             "id": user.pk,
             "username": user.get_username(),
@@ -115,13 +118,7 @@ class LoginView(PublicView):
         """Get a token."""
         form = LoginSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        try:
-            token = services.sign_in(**form.validated_data)
-        except errors.InvalidCredentials as exc:
-            raise exceptions.AuthenticationFailed(str(exc), exc.code) from exc
-        except errors.GamificationError as exc:
-            raise ServiceError(exc) from exc
-        return Response({"token": token})
+        return Response({"token": services.sign_in(**form.validated_data)})
 
 
 class LogoutView(APIView):
@@ -142,7 +139,7 @@ class LogoutView(APIView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class PasswordView(APIView):
+class PasswordView(AccountView):
     throttle_classes = (LoginThrottle,)
 
     @extend_schema(
@@ -164,10 +161,5 @@ class PasswordView(APIView):
         """Change my password."""
         form = PasswordSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        try:
-            services.change_password(user=request.user, **form.validated_data)
-        except ValidationError as exc:
-            raise exceptions.ValidationError(as_serializer_error(exc)) from exc
-        except errors.InvalidCredentials as exc:
-            raise exceptions.AuthenticationFailed(str(exc), exc.code) from exc
+        services.change_password(user=request.user, **form.validated_data)
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -5,7 +5,6 @@ The texts are in `templates/heists/email/`, three files a type. A host overrides
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator
 from email.policy import Policy
 from email.utils import parseaddr
@@ -17,6 +16,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, URLResolver, get_resolver, get_urlconf, reverse
 from django.utils import translation
+from django.utils.dateparse import parse_datetime
 
 from .. import conf
 from ..economy import Economy
@@ -38,7 +38,7 @@ def compose(email: OutboxEmail, *, to: str, economy: Economy) -> EmailMultiAlter
             "sentence": notification_message(notification.type, metadata) or notification.message,
             "notification": notification,
             "details": metadata,
-            "protection_until": _parsed_time(metadata.get("protection_until")),
+            "protection_until": parse_datetime(str(metadata.get("protection_until", ""))),
             "site_url": conf.site_url(),
             "unsubscribe_url": link,
             "language": translation.get_language(),
@@ -113,11 +113,3 @@ def _headers(email: OutboxEmail, link: str) -> dict[str, str]:
 def _domain() -> str:
     sender = parseaddr(conf.email_from())[1].rpartition("@")[2]
     return urlsplit(conf.site_url()).hostname or sender or "localhost"
-
-
-def _parsed_time(value: Any) -> dt.datetime | None:
-    """Return a time of the metadata, which is text after it was read from the database."""
-    try:
-        return dt.datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return value if isinstance(value, dt.datetime) else None

@@ -22,16 +22,7 @@ from .formats import player_name
 FIRST_DATE, LAST_DATE = dt.date(1900, 1, 1), dt.date(9000, 12, 31)
 
 
-class SingleParameterFilter(SimpleListFilter):
-    """A filter that names its query parameters before it is instantiated."""
-
-    @classmethod
-    def parameter_names(cls) -> tuple[str, ...]:
-        """Return the query parameters that the filter reads."""
-        return (str(cls.parameter_name),)
-
-
-class ChoiceFilter(SingleParameterFilter):
+class ChoiceFilter(SimpleListFilter):
     """Filters by one of a field's `choices`; another value never reaches the database."""
 
     field_name: str
@@ -58,7 +49,7 @@ def choice_filter(name: str, label: Any) -> type[ChoiceFilter]:
     )
 
 
-class TokenSpentFilter(SingleParameterFilter):
+class TokenSpentFilter(SimpleListFilter):
     """Outcomes, which spent a token, or rejections. Where a status is chosen as well, the status decides it."""
 
     title = _("token spent")
@@ -80,7 +71,7 @@ class TokenSpentFilter(SingleParameterFilter):
         return queryset if (status in HeistStatus.outcomes()) == spent else queryset.none()
 
 
-class PeriodFilter(SingleParameterFilter):
+class PeriodFilter(SimpleListFilter):
     """Today, the last days, or one date of the site's time zone, as the dashboard links to it."""
 
     title = _("date")
@@ -114,32 +105,28 @@ class DateRangeFilter(admin.ListFilter):
 
     title = _("date range")
     template = "admin/heists/date_range_filter.html"
+    parameter_names = ("from", "to")
     field_name = "created_at"
 
     def __init__(self, request: HttpRequest, params: dict[str, Any], model: Any, model_admin: Any) -> None:
         super().__init__(request, params, model, model_admin)
         # Django gives a list of values for each parameter.
-        self.values = {name: params.pop(name)[-1] for name in self.parameter_names() if name in params}
-
-    @classmethod
-    def parameter_names(cls) -> tuple[str, ...]:
-        """Return the query parameters that the filter reads."""
-        return ("from", "to")
+        self.values = {name: params.pop(name)[-1] for name in self.parameter_names if name in params}
 
     def expected_parameters(self) -> list[str | None]:
-        return [*self.parameter_names()]
+        return [*self.parameter_names]
 
     def has_output(self) -> bool:
         return True
 
     def choices(self, changelist: Any) -> Iterator[Any]:
         """Yield the one form of this filter: its values, and the other parameters that it keeps."""
-        kept = {key: value for key, value in changelist.params.items() if key not in self.parameter_names()}
+        kept = {key: value for key, value in changelist.params.items() if key not in self.parameter_names}
         yield {
             "first": self.values.get("from", ""),
             "last": self.values.get("to", ""),
             "kept": kept,
-            "cancel": changelist.get_query_string(remove=[*self.parameter_names()]) if self.values else "",
+            "cancel": changelist.get_query_string(remove=[*self.parameter_names]) if self.values else "",
         }
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -152,7 +139,7 @@ class DateRangeFilter(admin.ListFilter):
         return _between(queryset, self.field_name, days[0], days[1])
 
 
-class PlayerFilter(SingleParameterFilter):
+class PlayerFilter(SimpleListFilter):
     """The rows of one player, by primary key. Players' names link to it."""
 
     title = _("player")
@@ -174,7 +161,7 @@ class PlayerFilter(SingleParameterFilter):
         return queryset.filter(search.of_players(self.model_admin.paths_of_players(request), [self.player.pk]))
 
 
-class RoleFilter(SingleParameterFilter):
+class RoleFilter(SimpleListFilter):
     """Which role the players of a search or of the player filter have. `ReadOnlyAdmin.paths_of_players` applies it."""
 
     title = _("role")

@@ -144,7 +144,8 @@ class ReadOnlyAdmin(ModelAdmin):
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         # Django lets the query string filter by any column, which would read the whole table.
-        return lookup in {name for known in self.get_list_filter(request) for name in known.parameter_names()}
+        filters = self.get_list_filter(request)
+        return any(lookup in getattr(f, "parameter_names", [getattr(f, "parameter_name", "")]) for f in filters)
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any) -> Any:
         """Run an action, unless a selected value can't be a key: the database would raise an error."""

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin import ModelAdmin
+from django.contrib.admin import ModelAdmin, SimpleListFilter
 from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Truce
-from .filters import DateRangeFilter, PeriodFilter, SingleParameterFilter
+from .filters import DateRangeFilter, PeriodFilter
 from .readonly import ReadOnlyAdmin
 
 STATES = {
@@ -24,7 +24,7 @@ STATES = {
 }
 
 
-class TruceStateFilter(SingleParameterFilter):
+class TruceStateFilter(SimpleListFilter):
     """By state at this moment."""
 
     title = _("state")

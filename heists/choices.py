@@ -144,6 +144,19 @@ class GrantReason(models.TextChoices):
     """Tokens given back after a complaint; the heist they paid for stays as it is."""
 
 
+class ShieldState(models.TextChoices):
+    """What a shield can still do. Not stored: it follows from `used_at`, `expires_at` and the clock."""
+
+    LIVE = "live", _("Live")
+    """It blocks the next attack."""
+
+    USED = "used", _("Used up")
+    """It blocked an attack."""
+
+    EXPIRED = "expired", _("Expired")
+    """Its time is over, and it blocked nothing."""
+
+
 class EmailState(models.TextChoices):
     """The delivery state of an outbox email (docs/specification.md, "Notifications")."""
 

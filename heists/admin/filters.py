@@ -15,6 +15,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
 from ..choices import HeistRole, HeistStatus
+from ..rules import DAY
 from . import search
 from .formats import player_name
 
@@ -189,6 +190,6 @@ def _between(queryset: QuerySet[Any], field: str, first: dt.date, last: dt.date)
     return queryset.filter(
         **{
             f"{field}__gte": dt.datetime.combine(first, dt.time(), zone),
-            f"{field}__lt": dt.datetime.combine(last + dt.timedelta(days=1), dt.time(), zone),
+            f"{field}__lt": dt.datetime.combine(last + DAY, dt.time(), zone),
         }
     )

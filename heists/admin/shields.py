@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Shield
@@ -44,11 +43,7 @@ class ShieldAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("state"))
     def state(self, shield: Shield) -> Any:
-        if shield.used_at:
-            return _("Used")
-        if shield.expired_at or shield.expires_at <= timezone.now():
-            return _("Expired")
-        return _("Live")
+        return shield.state.label
 
     @admin.display(description=_("blocked heist of"))
     def blocked(self, shield: Shield) -> Any:

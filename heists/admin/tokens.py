@@ -22,6 +22,7 @@ from ..choices import GrantReason
 from ..db.atomic import outside_atomic_requests
 from ..errors import HeistError
 from ..models import Heist, HeistToken, TokenGrant
+from ..models.tokens import GRANT_TEXT_MAX_LENGTH
 from ..services import grant_tokens
 from ..services.tokens import MAX_GRANT_TOKENS
 from . import links, search
@@ -41,7 +42,7 @@ class GrantForm(forms.Form):
     )
     note = forms.CharField(
         label=gettext_lazy("Reason"),
-        max_length=255,
+        max_length=GRANT_TEXT_MAX_LENGTH,
         help_text=gettext_lazy("Kept with the grant and in the log."),
         widget=forms.TextInput(attrs={"class": "vTextField"}),
     )

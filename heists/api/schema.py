@@ -19,7 +19,10 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "validation_error": (400, "The request is not valid; `errors` has the fields."),
     "parse_error": (400, "The body is not valid JSON."),
     "unknown_player": (400, "There is no such player."),
-    "invalid_idempotency_key": (400, "The `Idempotency-Key` is not 1 to 255 printable ASCII characters."),
+    "invalid_idempotency_key": (
+        400,
+        f"The `Idempotency-Key` is not 1 to {IDEMPOTENCY_KEY_MAX_LENGTH} printable ASCII characters.",
+    ),
     "not_authenticated": (401, "You are not signed in."),
     "authentication_failed": (401, "Your credentials are wrong or expired."),
     "inactive_account": (403, "Your account is not active."),

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from ..choices import ShieldState
 from ..models import Shield
 from ..services import buy_shield
 from . import schema
@@ -19,25 +18,18 @@ from .fields import EnumField, UTCDateTimeField
 from .pagination import KeysetPagination
 
 SHIELDS_TAG = ["shields"]
-STATES = [("live", _("Live")), ("used", _("Used up")), ("expired", _("Expired"))]
 
 
 class ShieldSerializer(serializers.Serializer[Any]):
     """A shield. Only its owner sees it."""
 
     id = serializers.IntegerField()
-    state = EnumField(STATES, component="ShieldState")
+    state = EnumField(ShieldState.choices, component="ShieldState")
     cost = serializers.IntegerField(help_text="Coins paid.")
     bought_at = UTCDateTimeField()
     expires_at = UTCDateTimeField()
     used_at = UTCDateTimeField(allow_null=True)
     heist = serializers.IntegerField(allow_null=True, source="used_by_id", help_text="The heist it blocked.")
-
-    def to_representation(self, shield: Shield) -> dict[str, Any]:
-        # By the clock, because `expire_shields` may mark an expired shield later.
-        expired = shield.expires_at <= timezone.now()
-        shield.state = "used" if shield.used_at else "expired" if expired else "live"  # type: ignore[attr-defined]
-        return super().to_representation(shield)
 
 
 class ShieldPagination(KeysetPagination):

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from ..choices import ShieldState
 from .base import IDEMPOTENCY_KEY_MAX_LENGTH, player_name
 from .heists import Heist
 
@@ -90,3 +91,10 @@ class Shield(models.Model):
 
     def __str__(self) -> str:
         return gettext("shield of %(player)s") % {"player": player_name(self, "player")}
+
+    @property
+    def state(self) -> ShieldState:
+        """The state now, by the clock: `expire_shields` may mark an expired shield later."""
+        if self.used_at:
+            return ShieldState.USED
+        return ShieldState.LIVE if self.expires_at > timezone.now() else ShieldState.EXPIRED

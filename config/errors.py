@@ -32,10 +32,10 @@ def _handler(
 bad_request = _handler(HTTPStatus.BAD_REQUEST, "bad_request", "The request is malformed.", defaults.bad_request)
 forbidden = _handler(HTTPStatus.FORBIDDEN, "permission_denied", "You may not do this.", defaults.permission_denied)
 not_found = _handler(
-    HTTPStatus.NOT_FOUND, "not_found", "There is nothing here. Every path ends in a slash.", defaults.page_not_found
+    HTTPStatus.NOT_FOUND, "not_found", "This path does not exist. Every path ends in a slash.", defaults.page_not_found
 )
 server_error = _handler(
-    HTTPStatus.INTERNAL_SERVER_ERROR, "server_error", "Something broke on our side.", defaults.server_error
+    HTTPStatus.INTERNAL_SERVER_ERROR, "server_error", "The server could not answer this request.", defaults.server_error
 )
 
 

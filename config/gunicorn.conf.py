@@ -17,7 +17,7 @@ graceful_timeout = 30
 accesslog = "-" if os.environ.get("ACCESS_LOG") else None
 # gunicorn's own format, with the id of the request.
 access_log_format = '%(h)s %(l)s %(u)s %(t)s [%({x-request-id}o)s] "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"'
-# It would be a file in the home folder, which a service may not have.
+# The control socket would be a file in the home folder, which a service may not have.
 control_socket_disable = True
 
 

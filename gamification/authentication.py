@@ -19,7 +19,7 @@ class TokenAuthentication(KnoxTokenAuthentication):  # type: ignore[misc]
 
     def authenticate_credentials(self, token: bytes) -> Any:
         if not token.isalnum():
-            # bytes.isalnum() knows ASCII only, which is all that a token of ours is made of.
+            # bytes.isalnum() accepts ASCII letters and digits only, and a token of ours has no others.
             raise AuthenticationFailed(_("Invalid token."))
         return super().authenticate_credentials(token)
 

@@ -151,7 +151,7 @@ def tokens_per_referral() -> int:
 
 
 def rate_limit_per_minute() -> int:
-    """How many attempts, purchases and truce wishes a player may send in a minute. This is no rule of the game."""
+    """How many attempts, purchases and truce wishes a player may send in a minute. Not a rule of the game."""
     return _number("RATE_LIMIT_PER_MINUTE")
 
 

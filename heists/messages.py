@@ -29,7 +29,7 @@ FAILURES = {
     FailureCode.PROTECTED: gettext_noop("This player was robbed recently and is protected."),
     FailureCode.INSUFFICIENT_POINTS: gettext_noop("This player does not have enough points to steal."),
     FailureCode.LOSS_LIMIT: gettext_noop("This player has reached the limit of points to lose in a month."),
-    FailureCode.BALANCE_FULL: gettext_noop("You have so many points that you can't gain these."),
+    FailureCode.BALANCE_FULL: gettext_noop("This heist would give you more points than a player can have."),
     FailureCode.SHIELD: gettext_noop("The player's shield blocked the heist."),
 }
 # No full stop at the end: a time may end in one in English, as in "9:18 p.m."

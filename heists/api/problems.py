@@ -27,7 +27,7 @@ from rest_framework.views import set_rollback
 
 from .. import errors
 from ..choices import FailureCode
-from ..db.retry import close_if_useless, is_temporary
+from ..db.retry import close_if_unusable, is_temporary
 from ..messages import failure_message
 from ..models import Heist
 from ..rules import points_needed
@@ -183,13 +183,15 @@ def _problem_for(exc: Exception, context: dict[str, Any]) -> Problem | None:
             return _from_api_exception(exceptions.ParseError(), context)
         case IntegrityError():
             return problem(
-                HTTPStatus.CONFLICT, CONSTRAINT_CODES.get(constraint_name(exc), "conflict"), _("This conflicts.")
+                HTTPStatus.CONFLICT,
+                CONSTRAINT_CODES.get(constraint_name(exc), "conflict"),
+                _("The request conflicts with existing data."),
             )
         case DataError():
             logger.warning("a value of the request did not fit the database: %s", exc)
             return problem(HTTPStatus.BAD_REQUEST, "invalid_value", _("A value is out of range."))
         case DatabaseError() | InterfaceError() if is_temporary(exc):
-            close_if_useless(exc)
+            close_if_unusable(exc)
             logger.error("the database is not available: %s", exc)
             return problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,

@@ -137,7 +137,7 @@ def _emails_enabled() -> bool:
 
 
 def _mail_backend() -> str:
-    # Django 6.1 moves the mail settings into MAILERS, and refuses to read the old ones beside it.
+    # Django 6.1 moves the mail settings into MAILERS, and rejects the old ones beside it.
     if mailers := getattr(settings, "MAILERS", None):
         return str(mailers.get("default", {}).get("BACKEND", ""))
     with warnings.catch_warnings():

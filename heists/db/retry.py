@@ -1,11 +1,11 @@
 """Retries a service call when the database asks for it (docs/specification.md, "Guarantees").
 
 A call is retried after a deadlock (40P01) or serialization failure (40001), including one raised at COMMIT. A
-connection that is lost, or of no more use because another server took over or a column changed, is closed, and the call
-is retried on a new one. If the connection is lost during COMMIT, the outcome is unknown: a call with an idempotency key
+connection that is lost, or unusable because another server took over or a column changed, is closed, and the call is
+retried on a new one. If the connection is lost during COMMIT, the outcome is unknown: a call with an idempotency key
 is retried, because the key makes it safe; without a key, OutcomeUnknown is raised (see `db.atomic.durable_atomic`).
 
-Only what passes by itself becomes Busy (`is_temporary`). A defect, such as a missing column, is raised as it is.
+Only an error that passes by itself becomes Busy (`is_temporary`). A defect, such as a missing column, is raised.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ logger = logging.getLogger("heists")
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Enough for a crowd that needs the same few rows, at SERIALIZABLE and on a busy machine: some seconds in all.
+# Enough where many calls need the same few rows, at SERIALIZABLE and on a busy machine: some seconds in all.
 MAX_ATTEMPTS = 14
-# After a violated constraint or a lost connection: once more on current data, and once in reserve.
+# After a violated constraint or a lost connection: the second attempt has current data; the third is a reserve.
 MAX_ATTEMPTS_OTHER = 3
 # The pause doubles with each attempt and is random, so that two callers do not meet again.
 FIRST_PAUSE_SECONDS = 0.005
@@ -86,7 +86,7 @@ def is_connection_lost(error: BaseException) -> bool:
     return broken and not _is_of_pool(error)
 
 
-def is_connection_useless(error: BaseException) -> bool:
+def is_connection_unusable(error: BaseException) -> bool:
     """Return whether a new connection is needed: this one is lost, leads to a standby, or holds an outdated plan."""
     code = sqlstate(error)
     if code == FEATURE_NOT_SUPPORTED:
@@ -97,7 +97,7 @@ def is_connection_useless(error: BaseException) -> bool:
 
 def is_temporary(error: BaseException) -> bool:
     """Return whether a database error passes by itself: the same request may succeed later. A defect does not."""
-    if is_transient(error) or is_connection_useless(error) or _is_of_pool(error):
+    if is_transient(error) or is_connection_unusable(error) or _is_of_pool(error):
         return True
     locked = getattr(error.__cause__, "sqlite_errorcode", 0) & SQLITE_PRIMARY_CODE in SQLITE_LOCKED_CODES
     return locked or sqlstate(error) in OVERLOAD_CODES
@@ -114,13 +114,13 @@ def in_callers_transaction(using: str) -> bool:
     return bool(blocks) and not getattr(blocks[-1], "_from_testcase", False)
 
 
-def close_if_useless(error: BaseException, using: str | None = None) -> None:
-    """Close the connection that raised this error, if it is of no more use; the next query opens a new one.
+def close_if_unusable(error: BaseException, using: str | None = None) -> None:
+    """Close the connection that raised this error, if it is unusable; the next query opens a new one.
 
     Without `using`, all connections of this thread: Django's errors do not say which it was. A connection inside a
     transaction stays open, because Django closes it at the end.
     """
-    if not is_connection_useless(error):
+    if not is_connection_unusable(error):
         return
     for connection in connections.all(initialized_only=True):
         if connection.alias == (using or connection.alias) and not connection.in_atomic_block:
@@ -137,14 +137,14 @@ def max_attempts(error: Exception) -> int:
     # A player or a rule set was deleted meanwhile: the next attempt reads current data.
     if isinstance(error, IntegrityError):
         return MAX_ATTEMPTS_OTHER
-    return MAX_ATTEMPTS_OTHER if is_connection_useless(error) else 1
+    return MAX_ATTEMPTS_OTHER if is_connection_unusable(error) else 1
 
 
 def retry_transient(call: Callable[P, T]) -> Callable[P, T]:
     """Wrap a service call so that it is retried where that helps.
 
-    Raises Busy where it did not help, or where the database is not available; nothing was changed then. A connection
-    that is of no more use is closed in any case, so that the next request opens a new one.
+    Raises Busy where it did not help, or where the database is not available; nothing was changed then. An unusable
+    connection is closed in any case, so that the next request opens a new one.
     """
 
     @wraps(call)
@@ -154,10 +154,10 @@ def retry_transient(call: Callable[P, T]) -> Callable[P, T]:
             try:
                 return call(*args, **kwargs)
             except OutcomeUnknown as unknown:
-                close_if_useless(unknown.__cause__ or unknown, using)
+                close_if_unusable(unknown.__cause__ or unknown, using)
                 raise
             except (DatabaseError, InterfaceError, StaleRead) as error:
-                close_if_useless(error, using)
+                close_if_unusable(error, using)
                 if in_callers_transaction(using):
                     # It is the caller's to roll back and to try again.
                     raise

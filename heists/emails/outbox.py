@@ -63,7 +63,7 @@ class Tally:
 
 
 class ServerUnreachable(Exception):
-    """SMTP server unreachable or login refused; not counted as an attempt."""
+    """The mail server is unreachable or rejects the sign-in. Not counted as an attempt."""
 
 
 def deliver_emails(ids: Collection[int]) -> Tally:

@@ -40,7 +40,7 @@ def read(token: str) -> Subscription | None:
 def _salt() -> str:
     """Return a salt of this database and schema: tenants have the same secret, and players with the same keys.
 
-    Host and port are left out: they change with a failover, and links should outlive it.
+    Host and port are left out: they change at a fail-over, and links have to work afterwards too.
     """
     connection = connections[router.db_for_write(EmailPreference)]
     if connection.vendor == "postgresql":

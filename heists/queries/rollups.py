@@ -31,8 +31,8 @@ Compute = Callable[[dt.datetime, dt.datetime | None], list[Any]]
 class Rollup:
     """The period since `start`; days before `until` are closed.
 
-    `newest` is the primary key of the newest closed heist. It is part of the cache keys: a database that was filled
-    again is another one.
+    `newest` is the primary key of the newest closed heist. It is part of the cache keys, so that no sums are used of a
+    database that was emptied and filled again.
     """
 
     start: dt.datetime

@@ -42,8 +42,8 @@ def seed_event_types(*, using: str = DEFAULT_DB_ALIAS) -> dict[str, bool] | None
 def seed_after_flush(*, using: str, plan: Any = None, **kwargs: Any) -> None:
     """Seed the types after a flush, or where the tables are made without migrations; a receiver of post_migrate.
 
-    Does nothing after a migration, which has a plan: it seeds them itself, or is being undone. Nor does it where the
-    database does not have the table.
+    Does nothing where the database does not have the table, and nothing after a migration, which has a plan: it seeds
+    them itself, or is being undone.
     """
     label = conf.point_event_type_model()
     without_migrations = MigrationLoader.migrations_module("heists")[0] is None

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from heists import conf
-from heists.db.retry import close_if_useless, is_temporary
+from heists.db.retry import close_if_unusable, is_temporary
 from heists.emails.outbox import BATCH_SIZE, Tally
 from heists.management.options import require_at_least
 from heists.services import deliver_due_emails
@@ -74,7 +74,7 @@ class Command(BaseCommand):
                 except (DatabaseError, InterfaceError) as error:
                     if not is_temporary(error):
                         raise
-                    close_if_useless(error)
+                    close_if_unusable(error)
                     logger.warning("the database is unavailable, emails wait: %s", error)
                     unavailable = True
                 else:

@@ -323,7 +323,7 @@ def test_an_unavailable_database_is_logged_and_its_connection_closed(
     kind: type[Exception], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed: list[Exception] = []
-    monkeypatch.setattr(problems, "close_if_useless", closed.append)
+    monkeypatch.setattr(problems, "close_if_unusable", closed.append)
     error = kind("gone")
     error.__cause__ = psycopg.OperationalError("gone")
 

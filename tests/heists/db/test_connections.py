@@ -1,4 +1,4 @@
-"""Connections that are of no more use, on a real PostgreSQL: each is closed and not used again."""
+"""Unusable connections, on a real PostgreSQL: each is closed and not used again."""
 
 from __future__ import annotations
 
@@ -115,13 +115,13 @@ def read_tokens(user: Any) -> Any:
 def met(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
     """The SQLSTATE of each error that ended an attempt of a service."""
     codes: list[str | None] = []
-    close = retry.close_if_useless
+    close = retry.close_if_unusable
 
     def note(error: BaseException, using: str | None = None) -> None:
         codes.append(retry.sqlstate(error))
         close(error, using)
 
-    monkeypatch.setattr(retry, "close_if_useless", note)
+    monkeypatch.setattr(retry, "close_if_unusable", note)
     return codes
 
 

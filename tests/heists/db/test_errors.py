@@ -43,7 +43,7 @@ def test_a_deadlock_or_serialization_failure_is_transient(driver: Any, code: str
     error = caused(OperationalError, driver(code))
 
     assert retry.is_transient(error) and retry.is_temporary(error)
-    assert not retry.is_connection_useless(error)
+    assert not retry.is_connection_unusable(error)
 
 
 @drivers
@@ -56,7 +56,7 @@ def test_a_deadlock_or_serialization_failure_is_transient(driver: Any, code: str
 def test_a_connection_of_no_more_use(driver: Any, kind: Any, code: str | None) -> None:
     error = caused(kind, driver(code))
 
-    assert retry.is_connection_useless(error) and retry.is_temporary(error)
+    assert retry.is_connection_unusable(error) and retry.is_temporary(error)
     assert retry.max_attempts(error) == retry.MAX_ATTEMPTS_OTHER
 
 
@@ -67,7 +67,7 @@ def test_an_outdated_plan_is_distinguished_from_a_feature_that_is_not_supported(
 ) -> None:
     error = caused(NotSupportedError, driver("0A000", function))
 
-    assert retry.is_connection_useless(error) == retry.is_temporary(error) == useless
+    assert retry.is_connection_unusable(error) == retry.is_temporary(error) == useless
 
 
 @drivers
@@ -76,7 +76,7 @@ def test_a_temporary_error_that_needs_no_new_connection(driver: Any, code: str) 
     error = caused(OperationalError, driver(code))
 
     assert retry.is_temporary(error)
-    assert not retry.is_connection_useless(error)
+    assert not retry.is_connection_unusable(error)
     assert retry.max_attempts(error) == 1
 
 

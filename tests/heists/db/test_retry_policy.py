@@ -175,7 +175,7 @@ def test_the_transaction_of_a_test_case_is_no_callers(connections: Connections, 
 def test_a_useless_connection_is_closed_with_the_drivers_own_first(
     connections: Connections, using: str | None, closed: list[str]
 ) -> None:
-    retry.close_if_useless(broken(), using)
+    retry.close_if_unusable(broken(), using)
 
     for alias, connection in connections.items():
         assert connection.closed == (["driver", "django"] if alias in closed else [])
@@ -187,14 +187,14 @@ def test_a_connection_in_a_transaction_stays_open_and_one_that_never_opened_is_c
     connections["default"] = Connection("default", in_atomic_block=True)
     connections["other"] = Connection("other", opened=False)
 
-    retry.close_if_useless(broken())
+    retry.close_if_unusable(broken())
 
     assert (connections["default"].closed, connections["other"].closed) == ([], ["django"])
 
 
 @pytest.mark.parametrize("error", [StaleRead(), caused(OperationalError, "40001"), caused(IntegrityError, "23505")])
 def test_a_connection_that_works_stays_open(connections: Connections, error: Exception) -> None:
-    retry.close_if_useless(error)
+    retry.close_if_unusable(error)
 
     assert connections["default"].closed == []
 
@@ -257,7 +257,7 @@ def test_a_pool_without_a_free_connection_is_busy_and_its_connection_kept(name: 
 
     lost = name == "PoolClosed"
     assert retry.is_temporary(error)
-    assert retry.is_connection_lost(error) is retry.is_connection_useless(error) is lost
+    assert retry.is_connection_lost(error) is retry.is_connection_unusable(error) is lost
     assert retry.max_attempts(error) == (3 if lost else 1)
 
 

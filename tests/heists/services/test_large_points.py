@@ -60,7 +60,7 @@ def test_a_gain_beyond_the_largest_balance_is_a_rejection_that_the_preview_knows
     if code:
         assert heist.status == HeistStatus.FAILED_INVALID_TARGET
         assert (heist.token_spent, heist.retry_at, tokens_of(robber).balance) == (False, None, 1)
-        assert heist.failure_reason == "You have so many points that you can't gain these."
+        assert heist.failure_reason == "This heist would give you more points than a player can have."
     call_command("audit_heists")
 
 

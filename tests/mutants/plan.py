@@ -41,7 +41,10 @@ class Stage(NamedTuple):
 # Of the audit, all but the slow courses of play; each module has a file of its own too, which comes first.
 AUDIT = tuple(
     f"tests/heists/audit/test_{name}.py"
-    for name in ["base", "tokens", "heists", "losses", "cooldowns", "shields", "side_effects", "constraints", "audit"]
+    for name in [
+        *("base", "tokens", "heists", "losses", "deleted", "cooldowns", "shields", "side_effects"),
+        *("constraints", "audit"),
+    ]
 )
 HEISTS = ("tests/heists/services/test_heists*.py",)
 SHIELDS = ("tests/heists/services/test_shields*.py",)
@@ -69,12 +72,14 @@ TESTS: dict[str, tuple[Stage, ...]] = {
     ),
     "heists/queries/facts.py": (
         Stage("sqlite", ("tests/heists/queries/test_facts.py", *HEISTS)),
-        Stage("sqlite", ("tests/heists/queries/test_facts*.py", "tests/heists/api/test_targets.py", *COMMON)),
+        Stage("sqlite", ("tests/heists/queries/test_facts*.py", "tests/heists/models/test_tokens.py")),
+        Stage("sqlite", ("tests/heists/api/test_targets.py", *COMMON)),
     ),
     "heists/services/": (Stage("sqlite", COMMON),),
     "heists/services/heists.py": (
         Stage("sqlite", (*HEISTS, "tests/heists/test_logs.py")),
-        Stage("sqlite", (*COMMON, "tests/heists/api/test_heists.py", "tests/heists/api/test_idempotency.py")),
+        Stage("sqlite", (*COMMON, "tests/heists/models/test_tokens.py")),
+        Stage("sqlite", ("tests/heists/api/test_heists.py", "tests/heists/api/test_idempotency.py")),
         Stage("postgres", (f"{BOUNDARIES}::{IN_ORDER}", "tests/heists/db/test_cache_keys.py", *STAGED)),
     ),
     "heists/services/shields.py": (
@@ -99,6 +104,10 @@ TESTS: dict[str, tuple[Stage, ...]] = {
             ("tests/heists/services/test_preferences.py", "tests/heists/api/test_preferences.py", *COMMON),
         ),
         Stage("postgres", ("tests/heists/services/test_preferences.py",)),
+    ),
+    "heists/services/truces.py": (
+        Stage("sqlite", ("tests/heists/services/test_truces.py",)),
+        Stage("sqlite", COMMON),
     ),
     "heists/services/retention.py": (Stage("sqlite", ("tests/heists/services/test_retention.py",)),),
     "heists/services/after_migrate.py": (
@@ -139,7 +148,7 @@ TESTS: dict[str, tuple[Stage, ...]] = {
     ),
     **{
         f"heists/audit/{name}.py": (Stage("sqlite", (f"tests/heists/audit/test_{name}*.py",)), Stage("sqlite", AUDIT))
-        for name in ("tokens", "cooldowns", "shields", "side_effects")
+        for name in ("tokens", "deleted", "cooldowns", "shields", "side_effects")
     },
     "heists/audit/heists.py": (
         Stage("sqlite", ("tests/heists/audit/test_heists.py", "tests/heists/audit/test_losses.py")),

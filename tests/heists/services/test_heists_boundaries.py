@@ -130,26 +130,27 @@ def test_a_shield_is_over_exactly_at_its_end(frozen: None) -> None:
     assert (heist.status, shield.used_at) == (HeistStatus.SUCCESS, None)
 
 
-def test_a_shield_that_was_marked_expired_meanwhile_makes_the_attempt_start_again(
-    frozen: None, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("change", [{"expired_at": NOW}, {"used_at": NOW}])
+def test_a_shield_that_was_marked_meanwhile_makes_the_attempt_start_again(
+    frozen: None, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
 ) -> None:
     bob, calls = player(points=1000), []
     shield = shield_of(bob)
     fetch = facts.FactsQuery.fetch
 
-    def then_expire(self: Any, now: dt.datetime) -> facts.Facts:
+    def then_mark(self: Any, now: dt.datetime) -> facts.Facts:
         found = fetch(self, now)
         calls.append(now)
-        if len(calls) == 2:
-            # Undone with the transaction that fails.
-            Shield.objects.filter(pk=shield.pk).update(expired_at=NOW)
+        if len(calls) in (2, 4, 6, 8):
+            # Undone with the transaction that fails. Four times, which is more than a broken constraint is retried.
+            Shield.objects.filter(pk=shield.pk).update(**change)
         return found
 
-    monkeypatch.setattr(facts.FactsQuery, "fetch", then_expire)
+    monkeypatch.setattr(facts.FactsQuery, "fetch", then_mark)
     heist = execute_heist(attacker_id=player(tokens=1).pk, victim_id=bob.pk)
 
     shield.refresh_from_db()
-    assert (len(calls), heist.status, shield.used_by_id) == (4, HeistStatus.FAILED_SHIELD, heist.pk)
+    assert (len(calls), heist.status, shield.used_by_id) == (10, HeistStatus.FAILED_SHIELD, heist.pk)
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,12 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import connections, router
 from tqdm import tqdm
 
 from heists import audit
-from heists.management.options import require_at_least
-from heists.models import Heist
+from heists.management.options import database_of, require_at_least
 
 
 class Command(BaseCommand):
@@ -30,15 +28,11 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         limit: int = options["limit"]
         require_at_least(0, limit=limit)
-        database = options["database"] or router.db_for_write(Heist)
-        if database not in connections:
-            known = ", ".join(connections)
-            raise CommandError(f"There is no database {database!r} in DATABASES; there are: {known}.")
         counts: dict[str, int] = {}
         skipped: dict[str, str] = {}
         printed: list[audit.Difference] = []
         bar = tqdm(audit.CHECKS, desc="audit", unit="check", disable=None, file=sys.stderr)
-        with audit.open_snapshot(database) as data:
+        with audit.open_snapshot(database_of(options["database"])) as data:
             heists = data.heists.count()
             for check in bar:
                 bar.set_postfix_str(check.code)

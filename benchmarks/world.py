@@ -40,7 +40,8 @@ class Recruits:
         now = timezone.now() - dt.timedelta(days=1)
         prefix = f"recruit{int(time.time() * 1000)}-"
         players = [
-            Player(f"{prefix}{n}", now, starting_points=POINTS, tokens=tokens, last_earned_at=now) for n in range(count)
+            Player(f"{prefix}{n}", timezone.now(), starting_points=POINTS, tokens=tokens, last_earned_at=now)
+            for n in range(count)
         ]
         bulk = Bulk()
         with transaction.atomic():

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 
 from heists.admin import HeistLinksMixin
 
-from .models import CoinEntry, PlayerProfile, PointEvent, PointEventTypeMaster
+from .models import CoinEntry, MonthlyStanding, PlayerProfile, PointEvent, PointEventTypeMaster
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -48,9 +48,9 @@ class PlayerAdmin(HeistLinksMixin, UserAdmin):  # type: ignore[type-arg]
 
 @admin.register(PlayerProfile)
 class PlayerProfileAdmin(ReadOnlyAdmin):
-    list_display = ["user", "monthly_points", "points", "coins", "referral_code", "referred_by"]
+    list_display = ["user", "month", "monthly_points", "points", "coins", "referral_code", "referred_by"]
     list_select_related = ["user", "referred_by"]
-    ordering = ["-monthly_points", "user_id"]
+    ordering = ["-month", "-monthly_points", "user_id"]
     search_fields = ["=user__username", "=referral_code"]
     search_help_text = "The exact username or referral code."
 
@@ -69,10 +69,18 @@ class PointEventTypeMasterAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 @admin.register(PointEvent)
 class PointEventAdmin(ReadOnlyAdmin):
-    list_display = ["created_at", "user", "type", "points", "reference"]
+    list_display = ["created_at", "user", "type", "points", "month", "reference"]
     ordering = ["-id"]
     search_fields = ["=user__username", "=reference"]
     search_help_text = "The exact username or reference."
+
+
+@admin.register(MonthlyStanding)
+class MonthlyStandingAdmin(ReadOnlyAdmin):
+    list_display = ["month", "player", "points"]
+    list_select_related = ["player"]
+    ordering = ["-month", "-points", "player_id"]
+    search_fields = ["=player__username"]
 
 
 @admin.register(CoinEntry)

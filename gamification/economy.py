@@ -6,28 +6,34 @@ processor time of a heist (docs/performance.md); the economy of docs/integrating
 
 from __future__ import annotations
 
+import datetime as dt
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import connections
-from django.db.models import F, QuerySet, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import BigIntegerField, Case, F, QuerySet, Sum, When
+from django.utils import timezone
 
-from heists.economy import Economy, PointEventRow, ShieldPayment
+from heists.economy import CLOCK_TOLERANCE, Economy, MonthlyBalance, PointEventRow, ShieldPayment, current_month
 from heists.errors import InsufficientCoins
 from heists.models import Heist
 
 from . import errors, services
-from .models import CoinEntry, CoinReason, PlayerProfile, PointEvent
+from .models import CoinEntry, CoinReason, MonthlyStanding, PlayerProfile, PointEvent
 
 MOVE_POINTS = """
-    UPDATE gamification_playerprofile SET monthly_points = %s WHERE user_id = %s AND monthly_points = %s
+    UPDATE gamification_playerprofile SET monthly_points = %s
+     WHERE user_id = %s AND monthly_points = %s AND month >= %s
 """
+# An event counts for the month of the profile.
 INSERT_EVENTS = """
-    INSERT INTO gamification_pointevent (user_id, type, points, reference, created_at)
-    VALUES (%s, 'HEIST_GAIN', %s, %s, %s), (%s, 'HEIST_LOSS', %s, %s, %s)
+    INSERT INTO gamification_pointevent (user_id, type, points, reference, created_at, month)
+    VALUES (%s, 'HEIST_GAIN', %s, %s, %s, (SELECT month FROM gamification_playerprofile WHERE user_id = %s)),
+           (%s, 'HEIST_LOSS', %s, %s, %s, (SELECT month FROM gamification_playerprofile WHERE user_id = %s))
 """
 REFERENCES_PER_QUERY = 1000
 
@@ -38,30 +44,30 @@ class GamificationEconomy(Economy):
     has_coins = True
 
     def players(self) -> QuerySet[Any]:
-        return get_user_model().objects.annotate(
-            monthly_points=Coalesce(F("player_profile__monthly_points"), 0), joined_at=F("date_joined")
-        )
+        return _players(current_month()).all()
 
     def leaderboard(self) -> QuerySet[Any]:
-        # An inner join and the bare column, so that PostgreSQL can walk the index profile_leaderboard.
-        ranked = get_user_model().objects.filter(player_profile__isnull=False)
-        return ranked.annotate(monthly_points=F("player_profile__monthly_points")).order_by("-monthly_points", "pk")
+        now = timezone.now()
+        month = current_month(now)
+        return _leaderboard(month, may_be_ahead=current_month(now + CLOCK_TOLERANCE) != month).all()
 
     def lock(self, *player_ids: Any) -> None:
         services.lock_profiles(*player_ids)
 
     def transfer(self, heist: Heist) -> None:
-        self._move(heist.victim_id, heist.victim_points_before, heist.victim_points_after)
-        self._move(heist.attacker_id, heist.attacker_points_before, heist.attacker_points_after)
+        month = current_month(heist.created_at)
+        self._move(heist.victim_id, heist.victim_points_before, heist.victim_points_after, month)
+        self._move(heist.attacker_id, heist.attacker_points_before, heist.attacker_points_after, month)
         points, reference, connection = heist.points_stolen, f"heist:{heist.pk}", self._connection()
         at = connection.ops.adapt_datetimefield_value(heist.created_at)
-        gain, loss = (heist.attacker_id, points, reference, at), (heist.victim_id, -points, reference, at)
+        gain = (heist.attacker_id, points, reference, at, heist.attacker_id)
+        loss = (heist.victim_id, -points, reference, at, heist.victim_id)
         with connection.cursor() as cursor:
             cursor.execute(INSERT_EVENTS, [*gain, *loss])
 
-    def _move(self, player_id: Any, before: int, after: int) -> None:
+    def _move(self, player_id: Any, before: int, after: int, month: dt.date) -> None:
         with self._connection().cursor() as cursor:
-            cursor.execute(MOVE_POINTS, [after, player_id, before])
+            cursor.execute(MOVE_POINTS, [after, player_id, before, month])
             if cursor.rowcount != 1:
                 raise errors.StaleBalance
 
@@ -106,5 +112,49 @@ class GamificationEconomy(Economy):
                 yield ShieldPayment(int(reference.removeprefix("shield:")), user_id, -amount)
 
     def ledger_balances(self, player_ids: Collection[Any]) -> Mapping[Any, int]:
+        profiles = PlayerProfile.objects.using(services.written_to()).filter(month__gte=current_month())
+        months = dict(profiles.filter(user__in=player_ids).values_list("user", "month"))
+        sums = self._ledger(player_ids)
+        return {user: sums.get((user, month), 0) for user, month in months.items()}
+
+    def monthly_balances(self, player_ids: Collection[Any]) -> Iterable[MonthlyBalance]:
+        using = services.written_to()
+        standings = MonthlyStanding.objects.using(using).filter(player__in=player_ids)
+        profiles = PlayerProfile.objects.using(using).filter(user__in=player_ids)
+        kept: Counter[tuple[Any, dt.date]] = Counter()
+        for player, month, points in standings.values_list("player", "month", "points"):
+            kept[player, month] += points
+        for player, month, points in profiles.values_list("user", "month", "monthly_points"):
+            kept[player, month] += points
+        ledger = self._ledger(player_ids)
+        for player, month in sorted({*kept, *ledger}):
+            yield MonthlyBalance(player, month, kept[player, month], ledger.get((player, month), 0))
+
+    def _ledger(self, player_ids: Collection[Any]) -> dict[tuple[Any, dt.date], int]:
+        """Return the sums of these players' events, by player and month."""
         events = PointEvent.objects.using(services.written_to()).filter(user__in=player_ids).order_by()
-        return {user: int(points) for user, points in events.values_list("user").annotate(points=Sum("points"))}
+        rows = events.values_list("user", "month").annotate(points=Sum("points"))
+        # PostgreSQL adds up 64-bit integers as decimals.
+        return {(user, month): int(points) for user, month, points in rows}
+
+
+@lru_cache(maxsize=8)
+def _players(month: dt.date) -> QuerySet[Any]:
+    """Return the users with their points of this month or, by another host's clock, of a later one."""
+    points = Case(
+        When(player_profile__month__gte=month, then=F("player_profile__monthly_points")),
+        default=0,
+        output_field=BigIntegerField(),
+    )
+    return get_user_model().objects.annotate(monthly_points=points, joined_at=F("date_joined"))
+
+
+@lru_cache(maxsize=8)
+def _leaderboard(month: dt.date, *, may_be_ahead: bool) -> QuerySet[Any]:
+    """Return the players with points, best first. PostgreSQL walks one month of the index profile_leaderboard.
+
+    Where the next month may have begun by another host's clock, players of both months are merged, which sorts them.
+    """
+    of_month = {"player_profile__month__gte" if may_be_ahead else "player_profile__month": month}
+    ranked = get_user_model().objects.filter(player_profile__monthly_points__gt=0, **of_month)
+    return ranked.annotate(monthly_points=F("player_profile__monthly_points")).order_by("-monthly_points", "pk")

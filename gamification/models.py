@@ -3,6 +3,8 @@
 1. No balance is ever negative.
 2. Points move only with a point event, coins only with a coin entry, in the same transaction, on a locked profile.
 3. Events and entries are history: written once, never changed, and deleted only together with their player.
+4. Monthly points belong to the month that the profile names. The first lock of a later month keeps them as a
+   `MonthlyStanding` and begins that month at 0. The sum of a player's events of a month is their points of that month.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from heists.economy import current_month
 
 from .errors import AppendOnly
 
@@ -36,7 +40,10 @@ class PlayerProfile(models.Model):
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="player_profile")
     points = models.BigIntegerField(_("points"), default=0, help_text=_("All points ever earned."))
     monthly_points = models.BigIntegerField(
-        _("monthly points"), default=0, help_text=_("This month's points: the leaderboard, and what a heist moves.")
+        _("monthly points"), default=0, help_text=_("The month's points: the leaderboard, and what a heist moves.")
+    )
+    month = models.DateField(
+        _("month"), default=current_month, help_text=_("The first day of the month that the monthly points belong to.")
     )
     coins = models.BigIntegerField(_("coins"), default=0)
     referral_code = models.CharField(_("referral code"), max_length=REFERRAL_CODE_LENGTH, unique=True, editable=False)
@@ -60,8 +67,9 @@ class PlayerProfile(models.Model):
             models.CheckConstraint(condition=~Q(referred_by=F("user")), name="profile_not_referred_by_oneself"),
         ]
         indexes = [
-            # The leaderboard and heists' target list, which walk it in this order (GamificationEconomy.leaderboard).
-            models.Index(fields=["-monthly_points", "user"], name="profile_leaderboard"),
+            # The leaderboard and heists' target list, which walk one month of it (GamificationEconomy.leaderboard); an
+            # earlier month's, while profiles of it are left; the admin's list.
+            models.Index(fields=["-month", "-monthly_points", "user"], name="profile_leaderboard"),
         ]
 
     def __str__(self) -> str:
@@ -117,13 +125,8 @@ class LedgerQuerySet(models.QuerySet[Any]):
         raise AppendOnly
 
 
-class LedgerRow(models.Model):
-    """A row of a ledger: it is never changed (3 above)."""
-
-    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
-    reference = models.CharField(
-        _("reference"), max_length=100, blank=True, default="", help_text=_('What it was for, such as "heist:12".')
-    )
+class AppendOnlyRow(models.Model):
+    """A row of history: it is never changed (3 above)."""
 
     objects = LedgerQuerySet.as_manager()
 
@@ -138,6 +141,18 @@ class LedgerRow(models.Model):
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         raise AppendOnly
+
+
+class LedgerRow(AppendOnlyRow):
+    """A row of a ledger."""
+
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    reference = models.CharField(
+        _("reference"), max_length=100, blank=True, default="", help_text=_('What it was for, such as "heist:12".')
+    )
+
+    class Meta:
+        abstract = True
 
 
 class PointEvent(LedgerRow):
@@ -156,6 +171,11 @@ class PointEvent(LedgerRow):
         db_index=False,
     )
     points = models.BigIntegerField(_("points"), help_text=_("Negative where points were lost."))
+    month = models.DateField(
+        _("month"),
+        default=current_month,
+        help_text=_("The first day of the month that the points count for: the profile's at that time."),
+    )
 
     class Meta:
         verbose_name = _("point event")
@@ -169,6 +189,32 @@ class PointEvent(LedgerRow):
 
     def __str__(self) -> str:
         return f"{self.type_id} {self.points:+d}"
+
+
+class MonthlyStanding(AppendOnlyRow):
+    """A player's points of a month that is over; zero points write none. Written once, never changed (3 above)."""
+
+    player = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="monthly_standings", db_index=False
+    )
+    month = models.DateField(_("month"), help_text=_("Its first day."))
+    points = models.BigIntegerField(_("points"))
+
+    class Meta:
+        verbose_name = _("monthly standing")
+        verbose_name_plural = _("monthly standings")
+        constraints = [
+            # Its index also serves one player's months, and the cascade when the player is deleted.
+            models.UniqueConstraint(fields=["player", "month"], name="standing_once_a_month"),
+            models.CheckConstraint(condition=Q(points__gt=0), name="standing_has_points"),
+        ]
+        indexes = [
+            # One month's leaderboard, which walks it in this order; the first month; the admin's list.
+            models.Index(fields=["-month", "-points", "player"], name="standing_leaderboard"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.month:%Y-%m}: {self.points}"
 
 
 class CoinReason(models.TextChoices):

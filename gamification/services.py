@@ -1,6 +1,7 @@
 """Points, coins and accounts: every change of them (docs/specification.md, "The two apps").
 
-Each public function is one durable transaction. Locks are on profiles, in the order of their users' primary keys.
+Each public function is one durable transaction. Locks are on profiles, in the order of their users' primary keys. A
+lock begins the month of its profiles, if they are of an earlier one (see `months`).
 Everything is read from the database that is written (`written_to`): a replica may lag behind the locks.
 """
 
@@ -21,6 +22,7 @@ from knox.models import get_token_model
 
 import heists.conf
 from heists.choices import GrantReason
+from heists.economy import current_month
 from heists.services import add_tokens
 
 from .errors import (
@@ -44,13 +46,17 @@ from .models import (
     PointEventTypeMaster,
     new_referral_code,
 )
+from .months import LockedProfile, begin_month
 from .names import look_alikes, mixes_alphabets
 
 # Two equal codes are one chance in 2**60.
 CODE_ATTEMPTS = 5
 
 # As a queryset, this lock costs 0.2 ms more processor time a heist.
-LOCK = "SELECT user_id FROM gamification_playerprofile WHERE user_id IN ({placeholders}) ORDER BY user_id"
+LOCK = """
+    SELECT user_id, month, monthly_points FROM gamification_playerprofile
+     WHERE user_id IN ({placeholders}) ORDER BY user_id
+"""
 
 
 def written_to() -> str:
@@ -73,8 +79,10 @@ def lock_profiles(*user_ids: Any) -> None:
     for _attempt in range(CODE_ATTEMPTS):
         with connection.cursor() as cursor:
             cursor.execute(lock, user_ids)
-            missing = set(user_ids) - {user_id for (user_id,) in cursor.fetchall()}
+            locked = [LockedProfile(*row) for row in cursor.fetchall()]
+        missing = set(user_ids) - {profile.user_id for profile in locked}
         if not missing:
+            begin_month(locked, using)
             return
         # Another transaction may create the same profile, or an equal referral code: both are ignored and tried again.
         PlayerProfile.objects.using(using).bulk_create(
@@ -85,7 +93,7 @@ def lock_profiles(*user_ids: Any) -> None:
 
 
 def award_points(*, player: Any, type_name: str, points: int, reference: str = "") -> PointEvent:
-    """Change a player's points, all-time and monthly, and return the point event.
+    """Change a player's points, all-time and of the month that has begun, and return the point event.
 
     Raises UnknownEventType, InsufficientPoints where a negative award exceeds the balance, BalanceTooLarge.
     """
@@ -222,7 +230,7 @@ def add_coins(user_id: Any, amount: int, reason: CoinReason, reference: str) -> 
 
 def _add_points(user_id: Any, type_name: str, points: int, reference: str) -> PointEvent:
     """Change points and write the event. The caller holds the transaction and the lock on the profile."""
-    profile = PlayerProfile.objects.using(written_to()).only("points", "monthly_points").get(user_id=user_id)
+    profile = PlayerProfile.objects.using(written_to()).only("points", "monthly_points", "month").get(user_id=user_id)
     balances = (profile.points, profile.monthly_points)
     if min(balances) + points < 0:
         raise InsufficientPoints(required=-points, available=min(balances))
@@ -231,7 +239,9 @@ def _add_points(user_id: Any, type_name: str, points: int, reference: str) -> Po
     profile.points += points
     profile.monthly_points += points
     profile.save(update_fields=["points", "monthly_points"])
-    return PointEvent.objects.create(user_id=user_id, type_id=type_name, points=points, reference=reference)
+    return PointEvent.objects.create(
+        user_id=user_id, type_id=type_name, points=points, month=profile.month, reference=reference
+    )
 
 
 def _validate_account(user: Any, password: str) -> None:
@@ -264,13 +274,13 @@ def _create_account(user: Any, code: str | None) -> None:
     """Carry out steps 2 to 5 of `sign_up`. The caller holds the transaction."""
     referrer = _lock_referrer(code)
     user.save(force_insert=True)
-    profile = PlayerProfile(user=user, referred_by=referrer)
+    profile = PlayerProfile(user=user, referred_by=referrer, month=current_month())
     types = PointEventTypeMaster.objects.using(written_to()).filter(active=True)
     worth = dict(types.filter(name__in=["SIGNUP", "REFERRAL_BONUS"]).values_list("name", "points"))
     profile.points = profile.monthly_points = worth.get("SIGNUP", 0)
     profile.save(force_insert=True)
     if "SIGNUP" in worth:
-        PointEvent.objects.create(user=user, type_id="SIGNUP", points=worth["SIGNUP"])
+        PointEvent.objects.create(user=user, type_id="SIGNUP", points=worth["SIGNUP"], month=profile.month)
     if referrer is None or not referrer.is_active:
         return
     reference = f"referral:{user.pk}"
@@ -292,4 +302,5 @@ def _lock_referrer(code: str | None) -> Any:
     profile = profiles.filter(referral_code=code).first()
     if profile is None:
         raise UnknownReferralCode
+    begin_month([LockedProfile(profile.user_id, profile.month, profile.monthly_points)], written_to())
     return profile.user

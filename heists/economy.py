@@ -6,17 +6,22 @@ and names the class in `HEISTS["ECONOMY"]`. The docstring of each method states 
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Collection, Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db.models import EmailField, QuerySet
+from django.utils import timezone
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_noop
 
 from . import conf, user_model
 from .errors import NoCoins
 from .messages import fill
+from .rules import CLOCK_TOLERANCE as CLOCK_TOLERANCE
+from .rules import month_of
 
 if TYPE_CHECKING:
     from .models import Heist
@@ -43,6 +48,24 @@ class ShieldPayment(NamedTuple):
     coins: int
 
 
+class MonthlyBalance(NamedTuple):
+    """A player's points of one month as the host keeps them, and the sum of that month's ledger."""
+
+    player_id: PlayerId
+    month: dt.date
+    points: int
+    ledger: int
+
+
+def current_month(at: dt.datetime | None = None) -> dt.date:
+    """Return the first day of the calendar month, in the site's time zone, that has begun at `at`, by default now.
+
+    A month begins at the earliest instant whose local date lies in it, also where clocks are set forward or back over
+    midnight (docs/specification.md, "The month turns").
+    """
+    return month_of(settings.TIME_ZONE, at or timezone.now())
+
+
 class Economy:
     """How heists reads, locks and moves the balances of a host's players.
 
@@ -50,6 +73,8 @@ class Economy:
     """
 
     has_coins = False
+    # Whether everybody's monthly points are 0 from the moment a calendar month begins (see `current_month`).
+    resets_monthly = True
 
     def players(self) -> QuerySet[Any]:
         """Return all users, active or not, annotated with `monthly_points` (an integer, never null).
@@ -57,12 +82,17 @@ class Economy:
         Optionally also with `joined_at`, when each joined (a DateTimeField; null where unknown): without it, nobody is
         protected as a newcomer.
 
+        It is called again for each operation, and points of an earlier month count as 0 then.
+
         Annotate a column or a `Subquery`: an aggregate over a join would be multiplied by the joins that heists adds.
         """
         raise NotImplementedError
 
     def leaderboard(self) -> QuerySet[Any]:
-        """Return the players of this month's leaderboard, most points first; ties in primary-key order."""
+        """Return the players of this month's leaderboard, most points first; ties in primary-key order.
+
+        Players without points may be left out.
+        """
         return self.players().order_by("-monthly_points", "pk")
 
     def lock(self, *player_ids: PlayerId) -> None:
@@ -113,6 +143,13 @@ class Economy:
         """Return the monthly points of these players by the host's own ledger; None where there is no ledger.
 
         A player who is missing has 0. The audit compares them with `players()`.
+        """
+        return None
+
+    def monthly_balances(self, player_ids: Collection[PlayerId]) -> Iterable[MonthlyBalance] | None:
+        """Return these players' points of each month, past ones too, for the audit; None where none are kept.
+
+        A month is included where the host keeps points of it, or its ledger has entries in it.
         """
         return None
 

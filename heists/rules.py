@@ -244,6 +244,16 @@ def next_month(rules: Rules, now: dt.datetime) -> dt.datetime:
     return _month(rules.time_zone, now)[1]
 
 
+def month_of(time_zone: str, now: dt.datetime) -> dt.date:
+    """Return the first day of the calendar month that has begun at `now` in this time zone."""
+    return _month(time_zone, now)[0].astimezone(ZoneInfo(time_zone)).date().replace(day=1)
+
+
+def month_after(first: dt.date) -> dt.date:
+    """Return the first day of the month after that of `first`, itself the first day of a month."""
+    return (first + 31 * DAY).replace(day=1)
+
+
 @lru_cache(maxsize=1024)
 def day_start(time_zone: str, date: dt.date) -> dt.datetime:
     """Return the earliest instant, in UTC, whose date in this time zone is `date` or later.
@@ -266,16 +276,12 @@ def day_start(time_zone: str, date: dt.date) -> dt.datetime:
 def _month(time_zone: str, now: dt.datetime) -> tuple[dt.datetime, dt.datetime]:
     # Cached: several rules ask for it in one attempt.
     first = now.astimezone(ZoneInfo(time_zone)).date().replace(day=1)
-    after = _month_after(first)
+    after = month_after(first)
     start, end = day_start(time_zone, first), day_start(time_zone, after)
     if now < end:
         return start, end
     # The new month has begun, and then the clock was set back into the old one.
-    return end, day_start(time_zone, _month_after(after))
-
-
-def _month_after(first: dt.date) -> dt.date:
-    return (first + 31 * DAY).replace(day=1)
+    return end, day_start(time_zone, month_after(after))
 
 
 def outcomes_since(rules: Rules, now: dt.datetime) -> dt.datetime:

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.utils import timezone
 
 from gamification.models import PlayerProfile, PointEvent
 from heists.models import Heist, HeistToken, TokenGrant, Truce
@@ -105,7 +106,10 @@ def events_of_deleted(player: Any, type: str) -> list[PointEvent]:
 
 
 def monthly_points(player: Any) -> int:
-    return PlayerProfile.objects.get(user=player).monthly_points
+    """Return the points of the month on the site's calendar; those of an older month are gone."""
+    profile = PlayerProfile.objects.get(user=player)
+    today = timezone.now().astimezone(ZoneInfo(settings.TIME_ZONE)).date()
+    return profile.monthly_points if (profile.month.year, profile.month.month) >= (today.year, today.month) else 0
 
 
 def tokens(player: Any) -> int:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter, defaultdict
+from zoneinfo import ZoneInfo
 
 from django.db.models import Sum
 
-from gamification.models import CoinEntry, PlayerProfile, PointEvent
+from gamification.models import CoinEntry, MonthlyStanding, PlayerProfile, PointEvent
 from heists import rules
 from heists.choices import FailureCode
 from heists.models import Heist, TokenGrant, Truce
@@ -19,18 +20,24 @@ from heists.models import Heist, TokenGrant, Truce
 def assert_replay_agrees() -> None:
     """Compare every heist, and every balance, with what the rows before it give."""
     _replay_heists()
-    points = dict(PointEvent.objects.order_by().values_list("user").annotate(Sum("points")))
+    points = Counter[tuple[int, dt.date]]()
+    for user, month, number in PointEvent.objects.values_list("user", "month", "points"):
+        points[user, month] += number
     coins = dict(CoinEntry.objects.order_by().values_list("user").annotate(Sum("amount")))
     for profile in PlayerProfile.objects.all():
-        assert profile.monthly_points == points.get(profile.user_id, 0), profile
+        assert profile.monthly_points == points.pop((profile.user_id, profile.month), 0), profile
         assert profile.coins == coins.get(profile.user_id, 0), profile
+    # What is left is of months that are over.
+    standings = MonthlyStanding.objects.values_list("player", "month", "points")
+    assert {(player, month): number for player, month, number in standings} == {k: n for k, n in points.items() if n}
 
 
 def _replay_heists() -> None:
     outcomes: dict[int, list[rules.Outcome]] = defaultdict(list)
     losses: dict[int, list[rules.Loss]] = defaultdict(list)
     last_spent: dict[int, dt.datetime] = {}
-    balance: dict[int, int] = {}
+    # By player and month.
+    balance: dict[tuple[int, dt.date], int] = {}
     granted: dict[int, list[tuple[dt.datetime, int]]] = defaultdict(list)
     for player, amount, at in TokenGrant.objects.values_list("player", "amount", "created_at"):
         granted[player].append((at, amount))
@@ -40,8 +47,10 @@ def _replay_heists() -> None:
     spent: Counter[int] = Counter()
     for heist in Heist.objects.select_related("rule_set", "victim").order_by("created_at", "pk"):
         in_force, now, attacker, victim = heist.rule_set.rules, heist.created_at, heist.attacker_id, heist.victim_id
-        assert balance.setdefault(attacker, heist.attacker_points_before) == heist.attacker_points_before, heist
-        assert balance.setdefault(victim, heist.victim_points_before) == heist.victim_points_before, heist
+        month = now.astimezone(ZoneInfo(in_force.time_zone)).date().replace(day=1)
+        of_attacker, of_victim = (attacker, month), (victim, month)
+        assert balance.setdefault(of_attacker, heist.attacker_points_before) == heist.attacker_points_before, heist
+        assert balance.setdefault(of_victim, heist.victim_points_before) == heist.victim_points_before, heist
         tokens = sum([amount for at, amount in granted[attacker] if at <= now]) - spent[attacker]
         seen = rules.Victim(
             victim,
@@ -68,6 +77,11 @@ def _replay_heists() -> None:
         if heist.points_stolen:
             assert heist.points_stolen == rules.amount(in_force, seen, now), heist
             losses[victim].append(rules.Loss(heist.points_stolen, now))
-            balance[attacker], balance[victim] = heist.attacker_points_after, heist.victim_points_after
-    points_at_end = dict(PlayerProfile.objects.values_list("user", "monthly_points"))
-    assert {player: points_at_end[player] for player in balance} == balance
+            balance[of_attacker], balance[of_victim] = heist.attacker_points_after, heist.victim_points_after
+    at_end = Counter[tuple[int, dt.date]]()
+    for player, month, points in [
+        *PlayerProfile.objects.values_list("user", "month", "monthly_points"),
+        *MonthlyStanding.objects.values_list("player", "month", "points"),
+    ]:
+        at_end[player, month] = points
+    assert {key: at_end[key] for key in balance} == balance

@@ -39,10 +39,10 @@ def insert_players(players: Sequence[Player], bulk: Bulk) -> None:
 def insert_balances(players: Sequence[Player], bulk: Bulk) -> None:
     """Insert the profiles and token rows, with the balances at the end of the simulation."""
     profiles = (
-        (p.key, p.starting_points, p.points, p.coins, _referral_code(p), p.referrer.key if p.referrer else None)
+        (p.key, p.total_points, p.points, p.month, p.coins, _referral_code(p), p.referrer.key if p.referrer else None)
         for p in players
     )
-    bulk.insert(PlayerProfile, "user points monthly_points coins referral_code referred_by".split(), profiles)
+    bulk.insert(PlayerProfile, "user points monthly_points month coins referral_code referred_by".split(), profiles)
     fields = "user balance total_earned total_spent last_earned_at last_spent_at created_at updated_at".split()
     tokens = (
         (
@@ -75,6 +75,6 @@ def _starting_events(players: Sequence[Player]) -> Iterator[tuple[Any, ...]]:
         rest = player.starting_points
         if rest >= SIGNUP_POINTS:
             rest -= SIGNUP_POINTS
-            yield player.key, "SIGNUP", SIGNUP_POINTS, "", player.joined_at
+            yield player.key, "SIGNUP", SIGNUP_POINTS, "", player.joined_at, player.month
         if rest:
-            yield player.key, "ACHIEVEMENT_UNLOCK", rest, "", player.joined_at
+            yield player.key, "ACHIEVEMENT_UNLOCK", rest, "", player.joined_at, player.month

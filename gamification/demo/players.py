@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import NamedTuple
 
+from heists.economy import current_month
 from heists.rules import Loss, Outcome, Rules
 
 PASSWORD = "heist-demo"  # noqa: S105 - public, and set only while DEBUG is on
@@ -60,6 +61,7 @@ class Player:
     is_staff: bool = False
     active: bool = True
     referrer: Player | None = None
+    # Earned at sign-up, and again when a month begins while the account is open.
     starting_points: int = 0
     starting_coins: int = 0
     # Whether the simulation makes the player an attacker, and a victim, outside the scenario.
@@ -68,7 +70,10 @@ class Player:
     # The user's primary key; set by accounts.insert_players.
     key: int = 0
 
+    # The month's points, the month they belong to, and all points ever earned.
     points: int = field(init=False)
+    month: dt.date = field(init=False)
+    total_points: int = field(init=False)
     coins: int = field(init=False)
     tokens: int = 0
     tokens_spent: int = 0
@@ -80,7 +85,8 @@ class Player:
     shield: LiveShield | None = None
 
     def __post_init__(self) -> None:
-        self.points, self.coins = self.starting_points, self.starting_coins
+        self.points = self.total_points = self.starting_points
+        self.month, self.coins = current_month(self.joined_at), self.starting_coins
 
 
 def invent_players(count: int, *, rules: Rules, start: dt.datetime, random: Random) -> list[Player]:

@@ -19,7 +19,7 @@ from heists.messages import failure_message, notification_message
 from heists.models import Heist, HeistNotification, OutboxEmail, RuleSet, Shield, TokenGrant
 from heists.rules import Failure
 
-from ..models import CoinEntry, CoinReason, PointEvent
+from ..models import CoinEntry, CoinReason, MonthlyStanding, PointEvent
 from .bulk import Bulk
 from .players import EMAIL_FAILS, EMAIL_OFF, LiveShield, Player
 
@@ -41,7 +41,8 @@ COLUMNS: dict[type[Model], list[str]] = {
     Shield: "id player cost bought_at expires_at used_at used_by expired_at".split(),
     HeistNotification: "id user heist type message metadata read email_sent email_sent_at created_at".split(),
     OutboxEmail: "notification state due_at attempts last_error created_at".split(),
-    PointEvent: "user type points reference created_at".split(),
+    PointEvent: "user type points reference created_at month".split(),
+    MonthlyStanding: "player month points".split(),
     CoinEntry: "user amount reason reference created_at".split(),
 }
 
@@ -110,10 +111,20 @@ class Rows:
         if points:
             reference = f"heist:{heist_id}"
             self._rows[PointEvent] += [
-                (attacker.key, "HEIST_GAIN", points, reference, at),
-                (victim.key, "HEIST_LOSS", -points, reference, at),
+                (attacker.key, "HEIST_GAIN", points, reference, at, attacker.month),
+                (victim.key, "HEIST_LOSS", -points, reference, at, victim.month),
             ]
         return heist_id
+
+    def begin_month(self, player: Player, month: dt.date, begins_at: dt.datetime) -> None:
+        """Close the player's month with a standing, and begin the next, with the points that the player earns in it."""
+        if player.points:
+            self._rows[MonthlyStanding].append((player.key, player.month, player.points))
+        player.month, player.points = month, player.starting_points if player.active else 0
+        player.total_points += player.points
+        if player.points:
+            earned = (player.key, "ACHIEVEMENT_UNLOCK", player.points, "", begins_at, month)
+            self._rows[PointEvent].append(earned)
 
     def _failure_reason(self, failure: Failure) -> str:
         # The sentence names the minute, which many failures share.

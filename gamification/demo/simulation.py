@@ -9,7 +9,21 @@ from random import Random
 from typing import Any
 
 from heists.choices import FailureCode, GrantReason, HeistNotificationType
-from heists.rules import Attacker, Failure, Loss, Outcome, Rules, Victim, amount, failures, losses_since, outcomes_since
+from heists.economy import current_month
+from heists.rules import (
+    Attacker,
+    Failure,
+    Loss,
+    Outcome,
+    Rules,
+    Victim,
+    amount,
+    day_start,
+    failures,
+    losses_since,
+    month_after,
+    outcomes_since,
+)
 
 from .players import CAST, LiveShield, Player
 from .rows import Rows
@@ -69,6 +83,7 @@ class Simulation:
         }
         # In the order in which they expire; used ones stay until then.
         self._shields: deque[LiveShield] = deque()
+        self._month_ends_at = start
 
     def run(self) -> Iterator[None]:
         """Add all rows to `rows`, and yield after each attempt of random players, so that the caller may write them."""
@@ -86,6 +101,7 @@ class Simulation:
             at = self._start + dt.timedelta(milliseconds=offset_ms)
             while events and self._event_time(events[0]) <= at:
                 self._play(events.popleft())
+            self._begin_months(at)
             self._expire_shields(at)
             buyer = self._random_player(at)
             if buyer.attackable and self._random.random() < SHIELDS_PER_ATTEMPT:
@@ -94,6 +110,7 @@ class Simulation:
             yield
         for event in events:
             self._play(event)
+        self._begin_months(self._now)
         self._expire_shields(self._now)
         for shield in self._shields:
             if shield.player.shield is shield:
@@ -104,6 +121,7 @@ class Simulation:
 
     def _play(self, event: Attack | Grant | Purchase) -> None:
         at, player = self._event_time(event), self._cast[event.player]
+        self._begin_months(at)
         self._expire_shields(at)
         match event:
             case Attack():
@@ -114,6 +132,17 @@ class Simulation:
                 self._grant(player, event.tokens, event.reason, at)
             case Purchase():
                 self._buy_shield(player, at)
+
+    def _begin_months(self, at: dt.datetime) -> None:
+        """Begin all months up to that of `at`, for all players."""
+        if at < self._month_ends_at:
+            return
+        zone, current = self._rules.time_zone, current_month(at)
+        for player in self._players:
+            while player.month < current:
+                month = month_after(player.month)
+                self._rows.begin_month(player, month, day_start(zone, month))
+        self._month_ends_at = day_start(zone, month_after(current))
 
     def _random_player(self, at: dt.datetime) -> Player:
         first = len(CAST) if at >= self._cast_scripted_from else 0

@@ -3,6 +3,8 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
+import heists.economy
+
 
 class Migration(migrations.Migration):
     initial = True
@@ -104,6 +106,32 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="MonthlyStanding",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("month", models.DateField(help_text="Its first day.", verbose_name="month")),
+                ("points", models.BigIntegerField(verbose_name="points")),
+                (
+                    "player",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="monthly_standings",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "monthly standing",
+                "verbose_name_plural": "monthly standings",
+                "indexes": [models.Index(fields=["-month", "-points", "player"], name="standing_leaderboard")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("player", "month"), name="standing_once_a_month"),
+                    models.CheckConstraint(condition=models.Q(("points__gt", 0)), name="standing_has_points"),
+                ],
+            },
+        ),
+        migrations.CreateModel(
             name="PlayerProfile",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
@@ -115,8 +143,16 @@ class Migration(migrations.Migration):
                     "monthly_points",
                     models.BigIntegerField(
                         default=0,
-                        help_text="This month's points: the leaderboard, and what a heist moves.",
+                        help_text="The month's points: the leaderboard, and what a heist moves.",
                         verbose_name="monthly points",
+                    ),
+                ),
+                (
+                    "month",
+                    models.DateField(
+                        default=heists.economy.current_month,
+                        help_text="The first day of the month that the monthly points belong to.",
+                        verbose_name="month",
                     ),
                 ),
                 ("coins", models.BigIntegerField(default=0, verbose_name="coins")),
@@ -147,7 +183,7 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "player profile",
                 "verbose_name_plural": "player profiles",
-                "indexes": [models.Index(fields=["-monthly_points", "user"], name="profile_leaderboard")],
+                "indexes": [models.Index(fields=["-month", "-monthly_points", "user"], name="profile_leaderboard")],
                 "constraints": [
                     models.CheckConstraint(condition=models.Q(("points__gte", 0)), name="profile_points_not_negative"),
                     models.CheckConstraint(
@@ -180,6 +216,14 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("points", models.BigIntegerField(help_text="Negative where points were lost.", verbose_name="points")),
+                (
+                    "month",
+                    models.DateField(
+                        default=heists.economy.current_month,
+                        help_text=("The first day of the month that the points count for: the profile's at that time."),
+                        verbose_name="month",
+                    ),
+                ),
                 (
                     "user",
                     models.ForeignKey(

@@ -12,6 +12,7 @@ ON_DELETE = [
     ("PlayerProfile", "referred_by", "SET NULL"),
     ("PointEvent", "user", "CASCADE"),
     ("CoinEntry", "user", "CASCADE"),
+    ("MonthlyStanding", "player", "CASCADE"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""The database rejects each UPDATE of a point event or coin entry, from any writer.
+"""The database rejects each UPDATE of a point event, coin entry or monthly standing, from any writer.
 
 A later migration that rebuilds one of these tables on SQLite has to create its trigger again.
 """
@@ -8,8 +8,9 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import StateApps
 
 LEDGERS = {
-    "gamification_pointevent": ["id", "user_id", "type", "points", "reference", "created_at"],
+    "gamification_pointevent": ["id", "user_id", "type", "points", "month", "reference", "created_at"],
     "gamification_coinentry": ["id", "user_id", "amount", "reason", "reference", "created_at"],
+    "gamification_monthlystanding": ["id", "player_id", "month", "points"],
 }
 
 

@@ -70,6 +70,23 @@ def balances(data: AuditData) -> Broken:
                 yield {"player": pk, "monthly_points": points, "ledger": ledger.get(pk, 0)}
 
 
+@check("month_ledger", ids={"player": "player", "month": "month"}, numbers=("points", "ledger"))
+def months(data: AuditData) -> Broken:
+    """A player's points of a month, past ones too, are the sum of that month's entries in the host's own ledger."""
+    for chunk in in_chunks(data.economy.players().using(data.using).values_list("pk")):
+        balances = data.economy.monthly_balances([pk for (pk,) in chunk])
+        if balances is None:
+            raise Skipped("the economy keeps no points of past months")
+        for balance in balances:
+            if balance.points != balance.ledger:
+                yield {
+                    "player": balance.player_id,
+                    "month": balance.month,
+                    "points": balance.points,
+                    "ledger": balance.ledger,
+                }
+
+
 @check("notification_missing", ids={"heist": "pk", "player": "player"}, numbers=("type", "created_at"))
 def notifications_exist(data: AuditData) -> Broken:
     """Both sides of a success, and the owner of a shield that blocked, have a notification."""
@@ -161,6 +178,7 @@ CHECKS = (
     transfer_events,
     events_without_heists,
     balances,
+    months,
     notifications_exist,
     notifications_unique,
     notifications_match,

@@ -33,6 +33,7 @@ from ..rules import (
     amount,
     failures,
     losses_since,
+    month_start,
     outcomes_since,
 )
 from ..user_model import is_active
@@ -104,6 +105,15 @@ class FactsQuery:
     compiled: CompiledQuery
     params: dict[str, Any]
     includes_attacker: bool
+    # When the month began in which the economy was asked for its players.
+    month: dt.datetime
+
+    def is_current(self, rules: Rules, now: dt.datetime) -> bool:
+        """Return whether the query is right at `now`: neither the month nor the rules have changed since it was built.
+
+        The players' points, and how far back losses matter, depend on the month.
+        """
+        return self.rules == rules and self.month == month_start(rules, now)
 
     def fetch(self, now: dt.datetime) -> Facts:
         """Read the facts at `now`, in one statement.
@@ -171,7 +181,8 @@ def query(
     except EmptyResultSet:
         raise UnknownPlayer from None
     compiled = _compiled(players, len(victim_ids))
-    return FactsQuery(attacker_id, rules, compiled, params, includes_attacker=attacker_id in victim_ids)
+    includes_attacker = attacker_id in victim_ids
+    return FactsQuery(attacker_id, rules, compiled, params, includes_attacker, month_start(rules, now))
 
 
 def read(

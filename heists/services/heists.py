@@ -46,7 +46,8 @@ def execute_heist(
 
     1. Read the facts without a lock. If a rule fails, record the rejection: no other player waits for it.
     2. Lock both players' balances in primary-key order, and read the facts again.
-    3. Apply every rule again, then the last one: a live shield of the victim blocks the heist.
+    3. Apply every rule again, then the last one: a live shield of the victim blocks the heist. Where a new month began
+       while the attempt waited, or the rules changed, the attempt is judged again from the first step.
     4. Insert the heist; the unique idempotency key decides between two equal requests. Spend the token.
     5. Move the points, or use up the shield. Write the notifications and their emails.
 
@@ -73,7 +74,11 @@ def _attempt(attacker_id: Any, victim_id: Any, ip_address: str | None, key: str 
     query = facts.query(attacker_id, [victim_id], economy=economy, rules=rules, now=timezone.now(), using=using)
 
     def read() -> facts.Facts:
-        found = query.fetch(timezone.now())
+        now = timezone.now()
+        if not query.is_current(conf.rules(), now):
+            # The month turned, or the rules changed, while this attempt waited for its locks: it begins again.
+            raise StaleRead
+        found = query.fetch(now)
         if not found.attacker.active:
             raise InactiveAccount
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -10,16 +11,17 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 
 from gamification import services
-from gamification.models import PointEventTypeMaster
+from gamification.models import MonthlyStanding, PointEventTypeMaster
 
 pytestmark = pytest.mark.django_db
 
-READ_ONLY = ["playerprofile", "pointevent", "coinentry"]
+READ_ONLY = ["playerprofile", "pointevent", "coinentry", "monthlystanding"]
 
 
 @pytest.mark.parametrize("model", READ_ONLY)
 def test_balances_and_ledgers_are_read_only_for_superusers_too(admin_client: Client, alice: Any, model: str) -> None:
     services.award_coins(player=alice, amount=5)
+    MonthlyStanding.objects.create(player=alice, month=dt.date(2026, 1, 1), points=5)
     row = apps.get_model("gamification", model).objects.get()
     pages = f"/admin/gamification/{model}/"
 

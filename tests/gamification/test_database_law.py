@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from gamification import services
-from gamification.models import PlayerProfile
+from gamification.models import MonthlyStanding, PlayerProfile
 
 from .conftest import PASSWORD
 
@@ -33,18 +34,22 @@ def test_no_balance_is_negative(alice: Any, column: str) -> None:
     [
         "UPDATE gamification_playerprofile SET referred_by_id = user_id",
         "UPDATE gamification_playerprofile SET referral_code = 'SAME'",
-        "INSERT INTO gamification_playerprofile (user_id, points, monthly_points, coins, referral_code) "
-        "SELECT user_id, 0, 0, 0, 'OTHER' FROM gamification_playerprofile",
+        "INSERT INTO gamification_playerprofile (user_id, points, monthly_points, month, coins, referral_code) "
+        "SELECT user_id, 0, 0, month, 0, 'OTHER' FROM gamification_playerprofile",
         "UPDATE gamification_pointeventtypemaster SET name = 'SAME'",
         "DELETE FROM gamification_pointeventtypemaster WHERE name = 'SIGNUP'",
-        "INSERT INTO gamification_pointevent (user_id, type, points, reference, created_at) "
-        "SELECT user_id, 'INVENTED', 1, '', '2026-01-01' FROM gamification_playerprofile",
-        "INSERT INTO gamification_pointevent (user_id, type, points, reference, created_at) "
-        "VALUES (987654, 'SIGNUP', 1, '', '2026-01-01')",
+        "INSERT INTO gamification_pointevent (user_id, type, points, reference, created_at, month) "
+        "SELECT user_id, 'INVENTED', 1, '', '2026-01-01', month FROM gamification_playerprofile",
+        "INSERT INTO gamification_pointevent (user_id, type, points, reference, created_at, month) "
+        "VALUES (987654, 'SIGNUP', 1, '', '2026-01-01', '2026-01-01')",
         "INSERT INTO gamification_coinentry (user_id, amount, reason, reference, created_at) "
         "SELECT user_id, 0, 'AWARD', '', '2026-01-01' FROM gamification_playerprofile",
         "INSERT INTO gamification_coinentry (user_id, amount, reason, reference, created_at) "
         "SELECT user_id, 1, 'THEFT', '', '2026-01-01' FROM gamification_playerprofile",
+        "INSERT INTO gamification_monthlystanding (player_id, month, points) "
+        "SELECT user_id, '2026-01-01', 0 FROM gamification_playerprofile",
+        "INSERT INTO gamification_monthlystanding (player_id, month, points) "
+        "SELECT a.user_id, '2026-01-01', 1 FROM gamification_playerprofile a, gamification_playerprofile b",
     ],
 )
 def test_rows_that_violate_a_constraint_are_rejected(alice: Any, bob: Any, statement: str) -> None:
@@ -54,10 +59,16 @@ def test_rows_that_violate_a_constraint_are_rejected(alice: Any, bob: Any, state
 
 @pytest.mark.parametrize(
     "statement",
-    ["UPDATE gamification_pointevent SET points = 1000000", "UPDATE gamification_coinentry SET reference = 'forged'"],
+    [
+        "UPDATE gamification_pointevent SET points = 1000000",
+        "UPDATE gamification_pointevent SET month = '2020-01-01'",
+        "UPDATE gamification_coinentry SET reference = 'forged'",
+        "UPDATE gamification_monthlystanding SET points = 1000000",
+    ],
 )
 def test_ledger_rows_can_not_be_updated_by_sql(alice: Any, statement: str) -> None:
     services.award_coins(player=alice, amount=5)
+    MonthlyStanding.objects.create(player=alice, month=dt.date(2026, 1, 1), points=5)
 
     with pytest.raises(DatabaseError, match="append-only"):
         sql(statement)
@@ -69,6 +80,7 @@ def test_a_plain_delete_of_a_user_takes_points_and_coins_along(alice: Any) -> No
     get_user_model().objects.filter(pk=alice.pk).update(is_active=False)  # so that there is no heist token to take
     bob = services.sign_up(username="bob", password=PASSWORD, referral_code=code)
     services.award_coins(player=alice, amount=5)
+    MonthlyStanding.objects.create(player=alice, month=dt.date(2026, 1, 1), points=5)
 
     sql("DELETE FROM auth_user WHERE id = %s", alice.pk)
 
@@ -76,4 +88,6 @@ def test_a_plain_delete_of_a_user_takes_points_and_coins_along(alice: Any) -> No
     assert PlayerProfile.objects.get().user == bob
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM gamification_coinentry")
+        assert cursor.fetchone() == (0,)
+        cursor.execute("SELECT count(*) FROM gamification_monthlystanding")
         assert cursor.fetchone() == (0,)

@@ -183,7 +183,15 @@ class Game(RuleBasedStateMachine):
 
     @rule(hours=st.sampled_from([1, 23, 24, 47, 48, 24 * 7]), instant=st.booleans())
     def clock_forward(self, hours: int, instant: bool) -> None:
-        self.now += dt.timedelta(hours=hours) - dt.timedelta(microseconds=instant)
+        before, self.now = self.now, self.now + dt.timedelta(hours=hours) - dt.timedelta(microseconds=instant)
+        if (before.year, before.month) != (self.now.year, self.now.month):
+            for model in self.models.values():
+                model.points = 0
+
+    @rule()
+    def close(self) -> None:
+        call_command("close_month", stdout=StringIO())
+        assert not PlayerProfile.objects.filter(month__lt=self.now.date().replace(day=1)).exists()
 
     @rule(pk=players, active=st.booleans())
     def deactivate(self, pk: Any, active: bool) -> None:
@@ -230,11 +238,11 @@ class Game(RuleBasedStateMachine):
 
     @invariant()
     def everybody_has_what_the_model_says(self) -> None:
-        profiles = dict(PlayerProfile.objects.values_list("user", "monthly_points"))
+        points = {pk: oracle.monthly_points(pk) for pk in self.models}
         coins = dict(PlayerProfile.objects.values_list("user", "coins"))
         tokens = dict(HeistToken.objects.values_list("user", "balance"))
         for pk, model in self.models.items():
-            assert (profiles[pk], coins[pk], tokens.get(pk, 0)) == (model.points, model.coins, model.tokens)
+            assert (points[pk], coins[pk], tokens.get(pk, 0)) == (model.points, model.coins, model.tokens)
         moved = Heist.objects.aggregate(total=Sum("points_stolen"))["total"] or 0
         assert moved == sum(model.lost.total() for model in self.models.values())
 

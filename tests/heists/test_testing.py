@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import unittest
 from typing import Any
 
@@ -65,13 +66,13 @@ class LockForgetsNewcomers(GamificationEconomy):
 
 
 class Generous(GamificationEconomy):
-    def _move(self, player_id: Any, before: int, after: int) -> None:
+    def _move(self, player_id: Any, before: int, after: int, month: dt.date) -> None:
         if after > before:
-            super()._move(player_id, before, after)
+            super()._move(player_id, before, after, month)
 
 
 class Blind(GamificationEconomy):
-    def _move(self, player_id: Any, before: int, after: int) -> None:
+    def _move(self, player_id: Any, before: int, after: int, month: dt.date) -> None:
         PlayerProfile.objects.filter(user_id=player_id).update(monthly_points=after)
 
 

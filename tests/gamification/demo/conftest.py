@@ -6,13 +6,17 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from gamification.demo.build import MIN_HEISTS, MIN_PLAYERS, Built, seed_demo
 
 
 @pytest.fixture
-def now() -> dt.datetime:
-    return dt.datetime(2026, 3, 14, 15, 9, 26, tzinfo=dt.UTC)
+def now(monkeypatch: pytest.MonkeyPatch) -> dt.datetime:
+    """The end of the demo world, at which the clock stands."""
+    now = dt.datetime(2026, 3, 14, 15, 9, 26, tzinfo=dt.UTC)
+    monkeypatch.setattr(timezone, "now", lambda: now)
+    return now
 
 
 @pytest.fixture

@@ -16,18 +16,18 @@ from tests.factories import player
 from tests.replay import assert_replay_agrees
 
 pytestmark = pytest.mark.django_db(transaction=True)
-FIELDS = "user type points reference created_at".split()  # noqa: SIM905
+FIELDS = "user type points reference created_at month".split()  # noqa: SIM905
 
 
 def test_values_are_read_back_as_they_went_in(now: dt.datetime) -> None:
     user, bulk = player(), Bulk()
-    first = bulk.next_id(PointEvent)
+    row = (bulk.next_id(PointEvent), user.pk, "CHECKIN", -3, 'a "\\\n\tb', now, now.date())
 
-    bulk.insert(PointEvent, ["id", *FIELDS], [(first, user.pk, "CHECKIN", -3, 'a "\\\n\tb', now)])
+    bulk.insert(PointEvent, ["id", *FIELDS], [row])
     bulk.reset_sequences()
 
-    assert PointEvent.objects.values_list("id", *FIELDS).get() == (first, user.pk, "CHECKIN", -3, 'a "\\\n\tb', now)
-    assert PointEvent.objects.create(user=user, type_id="CHECKIN", points=1).pk > first
+    assert PointEvent.objects.values_list("id", *FIELDS).get() == row
+    assert PointEvent.objects.create(user=user, type_id="CHECKIN", points=1).pk > row[0]
 
 
 def test_a_large_world_has_the_same_schema_afterwards(
@@ -47,7 +47,7 @@ def test_indexes_are_dropped_only_while_an_empty_table_is_filled(
     now: dt.datetime, schema: Callable[[], set[Any]]
 ) -> None:
     user, before = player(), schema()
-    rows = [(user.pk, "CHECKIN", 1, "", now)]
+    rows = [(user.pk, "CHECKIN", 1, "", now, now.date())]
 
     with transaction.atomic(), Bulk().indexes_last():
         during = schema()
@@ -68,7 +68,7 @@ def test_a_wrong_foreign_key_undoes_everything(now: dt.datetime, schema: Callabl
     before, bulk = schema(), Bulk()
 
     with pytest.raises(IntegrityError), transaction.atomic(), bulk.indexes_last():
-        bulk.insert(PointEvent, FIELDS, [(4711, "CHECKIN", 1, "", now)])
+        bulk.insert(PointEvent, FIELDS, [(4711, "CHECKIN", 1, "", now, now.date())])
 
     assert schema() == before
     assert not PointEvent.objects.exists()

@@ -18,7 +18,7 @@ from heists.choices import FailureCode
 from heists.models import Shield
 from heists.services import execute_heist
 from tests import oracle
-from tests.factories import player
+from tests.factories import player, points_of
 
 URL = "/api/heists/targets/"
 
@@ -40,7 +40,8 @@ def test_targets_are_in_leaderboard_order_without_me_and_inactive_players(signed
 
 @pytest.mark.django_db
 def test_paging_shows_each_player_once_where_many_have_equal_points(signed_in: Any) -> None:
-    me, others = player(points=5), [player(points=n // 4) for n in range(25)]
+    me, others = player(points=5), [player(points=1 + n // 4) for n in range(25)]
+    player(points=0)
     client, seen, url = signed_in(me), [], f"{URL}?page_size=3"
 
     while url:
@@ -48,7 +49,7 @@ def test_paging_shows_each_player_once_where_many_have_equal_points(signed_in: A
         seen += [(row["monthly_points"], row["player"]["id"]) for row in page["results"]]
         url = page["next"]
 
-    assert seen == sorted(((n // 4, other.pk) for n, other in enumerate(others)), key=lambda row: (-row[0], row[1]))
+    assert seen == sorted(((1 + n // 4, other.pk) for n, other in enumerate(others)), key=lambda row: (-row[0], row[1]))
 
 
 @pytest.mark.django_db
@@ -113,7 +114,7 @@ def test_everything_stays_readable_while_heists_are_off(signed_in: Any, settings
 def test_the_list_takes_the_same_statements_for_5_rows_and_100(signed_in: Any) -> None:
     me = player(points=10, tokens=1)
     for n in range(100):
-        player(points=n)
+        player(points=n + 1)
     client, counts = signed_in(me), []
 
     for size in (5, 100):
@@ -192,7 +193,7 @@ class AgreementTest(TestCase):
             response = client.get(URL)
             assert response.status_code == 200, response.content
             listed = {row["player"]["id"]: row for row in response.json()["results"]}
-            assert set(listed) == {other.pk for other in players[1:] if other.is_active}
+            assert set(listed) == {other.pk for other in players[1:] if other.is_active and points_of(other)}
 
             for victim in players:
                 previewed = client.get(f"{URL}{victim.pk}/").json()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from gamification.services import award_points
 from heists.choices import GrantReason
 from heists.conf import SETTINGS
 from heists.errors import HeistError
@@ -121,6 +122,7 @@ def test_the_turn_of_the_month(
     people, offsets = cast(), itertools.cycle(direction)
     for millisecond in (-1200, -700, -400, -20, 0, 20, 300, 600, 1100, 3_600_000, 3_600_500):
         hosts.at(turn + dt.timedelta(milliseconds=millisecond), next(offsets))
+        award_points(player=people[3], type_name="CHECKIN", points=600)
         attempt(people[millisecond % 3], people[3])
 
     hosts.at(turn + 3 * DAY, dt.timedelta())

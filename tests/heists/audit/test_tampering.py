@@ -12,14 +12,16 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, models
 from django.utils import timezone
 
 from gamification.demo.build import seed_demo
-from gamification.models import PlayerProfile
+from gamification.models import MonthlyStanding, PlayerProfile, PointEvent
 from heists.models import AttemptLog, Heist, HeistNotification, Shield
 from heists.services import buy_shield, execute_heist, prune
 from tests.factories import player, without_triggers
+
+PAST_MONTH = dt.date(2026, 1, 1)
 
 
 def run(sql: str, *params: Any) -> None:
@@ -48,6 +50,8 @@ def world(db: None) -> SimpleNamespace:
     blocked = execute_heist(attacker_id=carol.pk, victim_id=dora.pk)
     rejection = execute_heist(attacker_id=alice.pk, victim_id=dora.pk)
     spare = buy_shield(player_id=bob.pk)
+    PointEvent.objects.create(user=bob, type_id="CHECKIN", points=7, month=PAST_MONTH)
+    MonthlyStanding.objects.create(player=bob, month=PAST_MONTH, points=7)
     assert audited() == {}
     return SimpleNamespace(
         alice=alice, bob=bob, success=success, blocked=blocked, rejection=rejection, shield=shield, spare=spare
@@ -102,8 +106,10 @@ def lengthen_a_shield(world: SimpleNamespace) -> None:
 
 def invent_an_event(world: SimpleNamespace) -> None:
     run(
-        "INSERT INTO gamification_pointevent (user_id, type, points, reference, created_at)"
-        " VALUES (%s, 'HEIST_GAIN', 5, 'heist:987654', CURRENT_TIMESTAMP)",
+        "INSERT INTO gamification_pointevent (user_id, type, points, reference, created_at, month)"
+        " SELECT %s, 'HEIST_GAIN', 5, 'heist:987654', CURRENT_TIMESTAMP, month"
+        " FROM gamification_playerprofile WHERE user_id = %s",
+        world.alice.pk,
         world.alice.pk,
     )
 
@@ -112,12 +118,28 @@ def raise_a_balance(world: SimpleNamespace) -> None:
     PlayerProfile.objects.filter(user=world.bob).update(monthly_points=100_000)
 
 
+def book_into_a_past_month(world: SimpleNamespace) -> None:
+    PointEvent.objects.create(user=world.alice, type_id="CHECKIN", points=1, month=PAST_MONTH)
+
+
+def lose_a_standing(world: SimpleNamespace) -> None:
+    models.QuerySet.delete(MonthlyStanding.objects.filter(player=world.bob))
+
+
+def keep_a_month_twice(world: SimpleNamespace) -> None:
+    profile = PlayerProfile.objects.get(user=world.bob)
+    MonthlyStanding.objects.create(player=world.bob, month=profile.month, points=1)
+
+
 TAMPERINGS: list[tuple[Callable[[SimpleNamespace], None], set[str]]] = [
     (insert_a_shield, {"shield_terms", "shield_unpaid"}),
     (insert_an_exact_shield, {"shield_unpaid"}),
     (lengthen_a_shield, {"shield_terms"}),
-    (invent_an_event, {"event_without_heist", "balance_ledger"}),
-    (raise_a_balance, {"balance_ledger"}),
+    (invent_an_event, {"event_without_heist", "balance_ledger", "month_ledger"}),
+    (raise_a_balance, {"balance_ledger", "month_ledger"}),
+    (book_into_a_past_month, {"month_ledger"}),
+    (lose_a_standing, {"month_ledger"}),
+    (keep_a_month_twice, {"month_ledger"}),
 ]
 
 

@@ -15,6 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
+from gamification.services import award_points
 from heists import conf
 from heists.economy import get_economy
 from heists.models import Truce
@@ -219,6 +220,9 @@ def test_a_loss_in_the_first_moment_of_the_month_counts(
     clock.now = dt.datetime(2026, 5, 1, tzinfo=dt.UTC) - early
     one, victim = player(tokens=1), player(points=1000)
     assert rob(one, victim, clock.now).points_stolen == 50
+    if early:
+        clock.now = dt.datetime(2026, 5, 1, tzinfo=dt.UTC)
+        award_points(player=victim, type_name="CHECKIN", points=950)
 
     clock.now = dt.datetime(2026, 5, 31, 23, 59, 59, 999_999, tzinfo=dt.UTC)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests import ROOT
+from tests.browser.conftest import CHROMIUMS
 
 from .project import HERE, Project
 
@@ -56,6 +58,18 @@ def test_the_story_runs_under_psycopg_2(host: str, tmp_path: Path, host_database
     assert "psycopg2" in project.manage("shell", "--command", driver, DRIVER="psycopg2")
     assert "The story passed." in project.run("story.py", DRIVER="psycopg2")
     assert "OK" in project.manage("test", "test_economy", DRIVER="psycopg2")
+
+
+@pytest.mark.parametrize("skin", ["grappelli", "unfold"])
+def test_the_admin_works_under_another_skin(skin: str, tmp_path: Path, host_database: str) -> None:
+    pytest.importorskip(skin, reason=f"the admin's pages under a skin need django-{skin}")
+    chromium = next(filter(None, map(shutil.which, CHROMIUMS)), None)
+    environ = {"SKIN": skin} | ({"CHROMIUM": chromium} if chromium else {})
+
+    said = Project("old_site", tmp_path, host_database).manage("test", "test_skin", **WITH_HEISTS, **environ)
+
+    assert "OK" in said
+    assert "Ran 2 tests" in said
 
 
 @pytest.mark.parametrize("host", HOSTS)

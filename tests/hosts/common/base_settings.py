@@ -27,6 +27,9 @@ INSTALLED_APPS = [
     "rest_framework",
     "heists",
 ]
+if "SKIN" in os.environ:
+    # Before the admin, as both skins want it.
+    INSTALLED_APPS.insert(0, os.environ["SKIN"])
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

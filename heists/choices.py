@@ -86,6 +86,11 @@ class FailureCode(models.TextChoices):
         return tuple(code for code in cls if code != cls.SHIELD)
 
     @classmethod
+    def of_attacker(cls) -> tuple[FailureCode, ...]:
+        """Return the codes that are about the attacker's own state, whoever the victim is."""
+        return (cls.OWN_TRUCE, cls.INSUFFICIENT_TOKENS, cls.COOLDOWN, cls.DAILY_LIMIT, cls.BALANCE_FULL)
+
+    @classmethod
     def timed(cls) -> tuple[FailureCode, ...]:
         """Return the codes that end with time; a heist that has one has a `retry_at`."""
         return (cls.COOLDOWN, cls.DAILY_LIMIT, cls.NEWCOMER, cls.PAIR_COOLDOWN, cls.PROTECTED, cls.LOSS_LIMIT)

@@ -171,11 +171,11 @@ class Economy:
         return {player.pk: self.name(player) for player in players}
 
     def search_players(self, text: str, *, exact: bool = False) -> QuerySet[Any] | None:
-        """Return the users whose name begins with `text`, or is `text`, in the order of their names.
+        """Return the users whose name begins with `text`, or is `text`, ordered by their names (`order_by`).
 
-        Names are those that `name` returns, so that a search finds what players read and never an address. None where
-        names can't be searched: override it together with `name`, with columns that are indexed. By default it searches
-        the user names, if `name` is not overridden.
+        Names are those that `name` returns, so that a search finds what players read and never an address. heists
+        filters the queryset further and reads it in pages. None where names can't be searched: override it together
+        with `name`, with columns that are indexed. By default it searches the user names, if `name` is not overridden.
         """
         field = user_model.username_field()
         overridden = type(self).name is not Economy.name or type(self).names is not Economy.names

@@ -30,7 +30,7 @@ from ..db.compiled import CompiledQuery, Param
 DEFAULT_PAGE_SIZE = 20
 MAX_PAGE_SIZE = 100
 # Characters; more than any cursor of this API has.
-MAX_CURSOR_LENGTH = 1000
+MAX_CURSOR_LENGTH = 2000
 # The parameters of a compiled page that hold the cursor's position.
 POSITION_PARAMS = ("cursor key", "cursor pk")
 
@@ -46,12 +46,13 @@ class PageSlice:
 
 
 class KeysetPagination(BasePagination):
-    """Pages ordered by (-key, -pk), or (-key, pk). `page_size` is 20 by default and 100 at most.
+    """Pages ordered by a key and the primary key, each descending or not. `page_size` is 20 by default, 100 at most.
 
     A cursor holds the direction, and the key and primary key of the row that the page starts after.
     """
 
     key = "created_at"
+    key_descending = True
     pk_descending = True
     parse_key: Callable[[Any], Any] = staticmethod(parse_datetime)
 
@@ -63,20 +64,33 @@ class KeysetPagination(BasePagination):
         """Return the requested page of a model's rows, read by `read_rows`. Raises NotFound for an invalid cursor."""
         self.request = request
         size = self.page_size()
+        part = self.requested_slice(size + 1, model)
+        rows = self.read_slice(part, read_rows)
+        more, rows = len(rows) > size, rows[:size]
+        self.set_links(part, rows, more=more)
+        return rows[::-1] if part.backwards else rows
+
+    def requested_slice(self, count: int, model: type[Model]) -> PageSlice:
+        """Return `count` rows from the request's cursor on. Raises NotFound for an invalid cursor."""
         backwards, position = False, None
-        if text := request.query_params.get("cursor"):
+        if text := self.request.query_params.get("cursor"):
             backwards, position = self.decode_cursor(text, model)
+        return PageSlice(count, backwards, position)
+
+    def read_slice(self, part: PageSlice, read_rows: Callable[[PageSlice], list[Any]]) -> list[Any]:
+        """Return what `read_rows` reads. Raises NotFound where the cursor's position does not fit the database."""
         try:
-            rows = read_rows(PageSlice(size + 1, backwards, position))
+            return read_rows(part)
         except (DataError, OverflowError, ValueError) as error:
             raise self.invalid_cursor() from error
-        more, rows = len(rows) > size, rows[:size]
-        if backwards:
-            rows.reverse()
-        has_previous, has_next = (more, True) if backwards else (position is not None, more)
-        self.next = self.link(rows[-1], backwards=False) if rows and has_next else None
-        self.previous = self.link(rows[0], backwards=True) if rows and has_previous else None
-        return rows
+
+    def set_links(self, part: PageSlice, rows: list[Any], *, more: bool) -> None:
+        """Set the links around these rows, which are in the order of reading; `more` follow in that order."""
+        ahead = self.link(rows[-1], backwards=part.backwards) if rows and more else None
+        # A page that was read backwards comes before the one that it was asked from.
+        came_from = part.backwards or part.position is not None
+        behind = self.link(rows[0], backwards=not part.backwards) if rows and came_from else None
+        self.next, self.previous = (behind, ahead) if part.backwards else (ahead, behind)
 
     @classmethod
     def slice_queryset(cls, rows: QuerySet[Any], part: PageSlice) -> QuerySet[Any]:
@@ -97,14 +111,15 @@ class KeysetPagination(BasePagination):
     @classmethod
     def ordering(cls, backwards: bool) -> tuple[str, str]:
         """Return the arguments of `order_by`."""
-        key, pk = f"-{cls.key}", "-pk" if cls.pk_descending else "pk"
+        key = f"-{cls.key}" if cls.key_descending else cls.key
+        pk = "-pk" if cls.pk_descending else "pk"
         return (_reversed(key), _reversed(pk)) if backwards else (key, pk)
 
     @classmethod
     def after(cls, position: tuple[Any, Any], backwards: bool) -> Q:
         """Return the condition for the rows after a position."""
         key, pk = position
-        key_lookup = "gt" if backwards else "lt"
+        key_lookup = "lt" if cls.key_descending != backwards else "gt"
         pk_lookup = "lt" if cls.pk_descending != backwards else "gt"
         # The first condition is redundant, but only with it does the database start its index scan at the position.
         return Q(**{f"{cls.key}__{key_lookup}e": key}) & (
@@ -116,10 +131,10 @@ class KeysetPagination(BasePagination):
         key = getattr(row, self.key)
         position = [
             int(backwards),
-            key if isinstance(key, int) else key.isoformat(),
+            key if isinstance(key, int | str) else key.isoformat(),
             row.pk if isinstance(row.pk, int) else str(row.pk),
         ]
-        cursor = base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
+        cursor = base64.urlsafe_b64encode(json.dumps(position, ensure_ascii=False).encode()).decode().rstrip("=")
         url = remove_query_param(self.request.build_absolute_uri(), "cursor")
         return f"{url}{'&' if '?' in url else '?'}{urlencode({'cursor': cursor})}"
 

@@ -23,6 +23,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
         400,
         f"The `Idempotency-Key` is not 1 to {IDEMPOTENCY_KEY_MAX_LENGTH} printable ASCII characters.",
     ),
+    "search_unavailable": (400, "This site can't search players by name."),
     "not_authenticated": (401, "You are not signed in."),
     "authentication_failed": (401, "Your credentials are wrong or expired."),
     "inactive_account": (403, "Your account is not active."),

@@ -6,12 +6,13 @@ queries (docs/performance.md); their fields only define the OpenAPI schema.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from functools import cache, cached_property
 from typing import Any, cast
 
 from django.utils import translation
-from drf_spectacular.utils import extend_schema_serializer
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from ..choices import FailureCode, HeistNotificationType, HeistRole, HeistStatus
@@ -25,6 +26,8 @@ from ..rules import cooldown_ends_at
 from . import player_ids
 from .fields import EnumField, PlayerIdField, UTCDateTimeField, utc_isoformat
 
+# Characters of a name to search for.
+MIN_SEARCH_LENGTH, MAX_SEARCH_LENGTH = 2, 150
 # Without `shield`, which a preview never reveals.
 PREVIEW_CODES = [(FeatureDisabled.code, "Switched off"), *((code, code.label) for code in FailureCode.rejections())]
 
@@ -181,6 +184,37 @@ class StatsSerializer(serializers.Serializer[Any]):
     as_attacker = StatsAttackerSerializer(source="*")
     as_victim = StatsVictimSerializer(source="*")
     net_points = serializers.IntegerField(help_text="Points gained minus points lost.")
+
+
+@extend_schema_field({"type": "string", "enum": ["true"]})
+class OnlyTrueField(serializers.ChoiceField):
+    """A filter that is on or left out."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(["true"], **kwargs)
+
+
+class NameField(serializers.CharField):
+    """The beginning of a name, in Unicode's composed form."""
+
+    def to_internal_value(self, data: Any) -> str:
+        return unicodedata.normalize("NFC", super().to_internal_value(data))
+
+
+class TargetQuerySerializer(serializers.Serializer[Any]):
+    """Filters of the targets."""
+
+    eligible = OnlyTrueField(
+        required=False,
+        help_text="`true`: only players for whom no rule about the victim fails. My own tokens, cooldown and limits "
+        "and the victims' shields don't matter. A page may have few players, or none, and still have a `next`.",
+    )
+    search = NameField(
+        required=False,
+        min_length=MIN_SEARCH_LENGTH,
+        max_length=MAX_SEARCH_LENGTH,
+        help_text="Only players whose name begins with this, in the order of their names.",
+    )
 
 
 class TargetSerializer(RowSerializer):

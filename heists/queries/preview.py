@@ -14,12 +14,16 @@ from django.db import router
 from django.utils import timezone
 
 from .. import conf
+from ..choices import FailureCode
 from ..economy import Economy
 from ..errors import FeatureDisabled
 from ..messages import failure_message
 from ..models import Heist
 from ..user_model import player_key, to_key
 from . import facts
+
+# Reasons that do not depend on the victim.
+OWN_REASONS = frozenset({FeatureDisabled.code, *(code.value for code in FailureCode.of_attacker())})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,11 @@ class Target:
     @property
     def eligible(self) -> bool:
         return not self.reasons
+
+    @property
+    def eligible_as_victim(self) -> bool:
+        """Whether all rules about the victim let a heist through, whatever the attacker's own state is."""
+        return all(reason.code in OWN_REASONS for reason in self.reasons)
 
     @property
     def code(self) -> str | None:

@@ -232,6 +232,7 @@ class EconomyConformance(Base):
         for found in (self.economy.search_players(name, exact=True), self.economy.search_players(name[:2])):
             if found is not None:
                 self.assertIn(player.pk, [row.pk for row in found])
+                self.assertTrue(found.ordered, "search_players() has to order the players by name.")
         if (found := self.economy.search_players(f"{name} and more", exact=True)) is not None:
             self.assertEqual(list(found), [])
 

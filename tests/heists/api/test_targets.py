@@ -168,6 +168,12 @@ def moment(text: str | None) -> dt.datetime | None:
     return dt.datetime.fromisoformat(text) if text else None
 
 
+def open_to_others(attacker: Any, victim: Any) -> bool:
+    """Whether every question about the victim is answered yes, whatever the attacker's own state is."""
+    mine = {"own_truce", "insufficient_tokens", "cooldown", "daily_limit", "balance_full"}
+    return {no.code for no in oracle.questions(attacker.pk, victim, timezone.now())} <= mine
+
+
 class AgreementTest(TestCase):
     """The list, the preview and the execution agree with one another, and with the specification."""
 
@@ -194,6 +200,8 @@ class AgreementTest(TestCase):
             assert response.status_code == 200, response.content
             listed = {row["player"]["id"]: row for row in response.json()["results"]}
             assert set(listed) == {other.pk for other in players[1:] if other.is_active and points_of(other)}
+            kept = client.get(URL, {"eligible": "true"}).json()["results"]
+            assert kept == [row for pk, row in listed.items() if open_to_others(me, pk)]
 
             for victim in players:
                 previewed = client.get(f"{URL}{victim.pk}/").json()

@@ -7,6 +7,7 @@ import datetime as dt
 import io
 import json
 import sys
+from urllib.parse import quote
 
 import django
 
@@ -103,6 +104,18 @@ assert targets[victim.id]["eligible"] and targets[victim.id]["potential_points"]
 preview = thief.get(f"targets/{victim.id}/")
 assert preview["eligible"] and preview["potential_points"] == 50, preview
 assert thief.get(f"targets/{neighbour.id}/")["code"] == "insufficient_points"
+
+# The filters of the list, with the host's own search.
+eligible = thief.get("targets/?eligible=true&page_size=100")["results"]
+assert victim.key in [row["player"]["id"] for row in eligible], eligible
+assert neighbour.key not in [row["player"]["id"] for row in eligible], eligible
+name = economy.name(victim.player)
+searched = economy.search_players(name[:2])
+if searched is None:
+    assert thief.get(f"targets/?search={quote(name[:2])}", expected=400)["code"] == "search_unavailable"
+else:
+    rows = thief.get(f"targets/?search={quote(name[:2])}&page_size=100")["results"]
+    assert {str(row["player"]["id"]) for row in rows} == {str(row.pk) for row in searched} - {thief.id}, rows
 
 # Polling: what the thief has already is a 304.
 for path in ("token/", "notifications/"):

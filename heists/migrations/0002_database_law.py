@@ -113,11 +113,11 @@ def drop_token_key(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> 
         schema_editor.execute(f"ALTER TABLE heists_heist DROP CONSTRAINT IF EXISTS {ATTACKER_TOKEN_KEY}")
 
 
-def refuse_edits(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+def reject_edits(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     vendor = schema_editor.connection.vendor
     if vendor == "postgresql":
         schema_editor.execute(
-            "CREATE OR REPLACE FUNCTION heists_refuse_edit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "CREATE OR REPLACE FUNCTION heists_reject_edit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
             "RAISE EXCEPTION '% rows are append-only', TG_TABLE_NAME USING ERRCODE = 'restrict_violation'; END $$",
             params=None,  # the per cent sign is PL/pgSQL's, not a placeholder
         )
@@ -127,7 +127,7 @@ def refuse_edits(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> No
         if vendor == "postgresql":
             schema_editor.execute(
                 f"CREATE TRIGGER {table}_append_only BEFORE UPDATE ON {table} FOR EACH ROW WHEN ({condition}) "
-                "EXECUTE FUNCTION heists_refuse_edit()"
+                "EXECUTE FUNCTION heists_reject_edit()"
             )
         elif vendor == "sqlite":
             schema_editor.execute(
@@ -144,7 +144,7 @@ def allow_edits(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> Non
         elif vendor == "sqlite":
             schema_editor.execute(f"DROP TRIGGER IF EXISTS {table}_append_only")
     if vendor == "postgresql":
-        schema_editor.execute("DROP FUNCTION IF EXISTS heists_refuse_edit()")
+        schema_editor.execute("DROP FUNCTION IF EXISTS heists_reject_edit()")
 
 
 # A flush empties the tables in any order, so the rule sets may be gone before the heists are.
@@ -249,7 +249,7 @@ END $$
 """
 
 
-def refuse_deletes(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+def reject_deletes(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     if schema_editor.connection.vendor != "postgresql":
         return
     quote = schema_editor.quote_name
@@ -357,9 +357,9 @@ class Migration(migrations.Migration):
         ),
         migrations.RunPython(set_on_delete, unset_on_delete, elidable=False),
         migrations.RunPython(add_token_key, drop_token_key, elidable=False),
-        migrations.RunPython(refuse_edits, allow_edits, elidable=False),
+        migrations.RunPython(reject_edits, allow_edits, elidable=False),
         migrations.RunPython(remember_spent, forget_spent, elidable=False),
         migrations.RunPython(remember_losses, forget_losses, elidable=False),
-        migrations.RunPython(refuse_deletes, allow_deletes, elidable=False),
+        migrations.RunPython(reject_deletes, allow_deletes, elidable=False),
         migrations.RunPython(log_attempts, stop_logging, elidable=False),
     ]

@@ -1,7 +1,7 @@
 """Reads, in one statement, the facts that the rules need of an attacker and possible victims.
 
 The preview and the target list read it without a lock. The execution reads it once to see whether a lock is needed, and
-again behind the lock; only the second answer counts.
+again under the locks; only the second answer counts.
 """
 
 from __future__ import annotations

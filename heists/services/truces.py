@@ -25,7 +25,7 @@ def wish_truce(*, player_id: Any, wanted: bool) -> Truce | None:
     already so changes nothing.
 
     One durable transaction under the player's lock, for which heists of and on the player wait. The clock is read
-    behind the lock.
+    under it too.
 
     Raises FeatureDisabled, TruceDisabled, UnknownPlayer, InactiveAccount, Busy.
     """

@@ -17,6 +17,7 @@ from heists.admin import paginator
 from heists.choices import HeistStatus
 from heists.models import Heist
 from heists.services import execute_heist
+from tests.conftest import HeistSettings
 from tests.factories import player, rewrite
 
 pytestmark = pytest.mark.django_db
@@ -240,3 +241,15 @@ def test_statuses_are_all_offered(client: Client, boss: Any) -> None:
     page = client.get(reverse(LIST)).content.decode()
 
     assert all(f"status={status.value}" in page for status in HeistStatus)
+
+
+def test_numbers_are_grouped(client: Client, auditor: Any, heist_settings: HeistSettings) -> None:
+    heist_settings(MAX_STEAL_POINTS=12_345)
+    rule_set = robbery().rule_set
+
+    for page in (
+        reverse("admin:heists_ruleset_changelist"),
+        reverse("admin:heists_ruleset_change", args=[rule_set.pk]),
+    ):
+        content = client.get(page).content.decode()
+        assert "12,345" in content and "12345" not in content

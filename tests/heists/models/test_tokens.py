@@ -133,8 +133,8 @@ def test_the_months_losses_to_deleted_accounts_count_for_the_limit(
 
     next_one = player(tokens=1)
     assert asked_of(next_one, victim) == (["loss_limit"], "loss_limit")
-    refused = rob(next_one, victim)
-    assert (refused.failure_code, points_of(victim)) == ("loss_limit", 900)
+    rejected = rob(next_one, victim)
+    assert (rejected.failure_code, points_of(victim)) == ("loss_limit", 900)
     # With the month, the limit begins again.
     now = dt.datetime(2026, 5, 31, 23, 59, 59, 999999, tzinfo=dt.UTC)
     assert rob(next_one, victim).failure_code == "loss_limit"

@@ -8,5 +8,8 @@ heist_attempted = Signal()
 tokens_granted = Signal()
 # After a purchase. Sender: Shield. Argument: shield.
 shield_bought = Signal()
+# After each transaction that wrote notifications. Sender: HeistNotification. Argument: notifications, a list of all of
+# them, saved, each with its `user` loaded.
+notifications_created = Signal()
 # After an unused shield expired. Sender: Shield. Argument: shield.
 shield_expired = Signal()

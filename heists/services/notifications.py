@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import translation
 from django.utils.module_loading import import_string
 
-from .. import conf
+from .. import conf, signals
 from ..choices import HeistNotificationType
 from ..db.insert import insert
 from ..db.retry import retry_transient
@@ -35,7 +35,10 @@ def build(
 
 
 def record(*notifications: HeistNotification, economy: Economy, using: str) -> list[HeistNotification]:
-    """Insert notifications, and an outbox email for each player with an address. The caller holds the transaction."""
+    """Insert notifications, and an outbox email for each player with an address. The caller holds the transaction.
+
+    After its commit, receivers of `signals.notifications_created` get them. No event writes notifications twice.
+    """
     insert(notifications, using=using)
     if conf.email_enabled():
         emails = [OutboxEmail(notification=n, due_at=n.created_at) for n in notifications if economy.email(n.user)]
@@ -45,6 +48,11 @@ def record(*notifications: HeistNotification, economy: Economy, using: str) -> l
             # After the commit, because a worker would not find the rows before. Robust, because the event is
             # committed, and `send_heist_emails` sends the emails that the host's queue does not.
             transaction.on_commit(lambda: import_string(path)(keys), using=using, robust=True)
+
+    def announce() -> None:
+        signals.notifications_created.send_robust(HeistNotification, notifications=[*notifications])
+
+    transaction.on_commit(announce, using=using, robust=True)
     return [*notifications]
 
 

@@ -16,6 +16,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 import heists
+from gamification.conf import SETTINGS as REFERRAL_SETTINGS
 from heists.conf import DEFAULTS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -279,6 +280,11 @@ if DEBUG:
 for _key, _default in DEFAULTS.items():
     if _text := os.environ.get(f"HEIST_{_key}", "").strip():
         HEISTS[_key] = _value(_text, _default)
+
+# Only what the environment sets: the defaults stay in one place, `gamification.conf`.
+GAMIFICATION: dict[str, Any] = {
+    _key: _value(_text, 0) for _key in REFERRAL_SETTINGS if (_text := os.environ.get(_key, "").strip())
+}
 
 # The API
 

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 
 from heists.admin import HeistLinksMixin
 
-from .models import CoinEntry, MonthlyStanding, PlayerProfile, PointEvent, PointEventTypeMaster
+from .models import CoinEntry, MonthlyStanding, PlayerProfile, PointEvent, PointEventTypeMaster, ReferralReward
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -87,3 +87,12 @@ class MonthlyStandingAdmin(ReadOnlyAdmin):
 class CoinEntryAdmin(ReadOnlyAdmin):
     list_display = ["created_at", "user", "reason", "amount", "reference"]
     ordering = ["-id"]
+
+
+@admin.register(ReferralReward)
+class ReferralRewardAdmin(ReadOnlyAdmin):
+    list_display = ["created_at", "referrer", "month", "reference"]
+    list_select_related = ["referrer"]
+    ordering = ["-id"]
+    search_fields = ["=referrer__username", "=reference"]
+    search_help_text = "The exact username or reference."

@@ -56,6 +56,8 @@ class PlayerProfile(models.Model):
         on_delete=models.SET_NULL,
         related_name="referred_players",
     )
+    # Since the sign-up, while the referrer's reward has to be earned. Null without a referrer, and once it is decided.
+    referral_waits_since = models.DateTimeField(_("referral waits since"), null=True, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("player profile")
@@ -70,6 +72,12 @@ class PlayerProfile(models.Model):
             # The leaderboard and heists' target list, which walk one month of it (GamificationEconomy.leaderboard); an
             # earlier month's, while profiles of it are left; the admin's list.
             models.Index(fields=["-month", "-monthly_points", "user"], name="profile_leaderboard"),
+            # The referrals that wait, oldest first (referrals.reward_referrals).
+            models.Index(
+                fields=["referral_waits_since", "user"],
+                condition=Q(referral_waits_since__isnull=False),
+                name="profile_referral_waits",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -215,6 +223,29 @@ class MonthlyStanding(AppendOnlyRow):
 
     def __str__(self) -> str:
         return f"{self.month:%Y-%m}: {self.points}"
+
+
+class ReferralReward(LedgerRow):
+    """One referral that was paid. It stays when the referred player is deleted, so that the cap still counts it."""
+
+    referrer = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="referral_rewards", db_index=False
+    )
+    month = models.DateField(_("month"), help_text=_("The first day of the month of the sign-up."))
+
+    class Meta:
+        verbose_name = _("referral reward")
+        verbose_name_plural = _("referral rewards")
+        constraints = [
+            models.UniqueConstraint(fields=["reference"], name="referral_reward_once"),
+        ]
+        indexes = [
+            # How many of a month were paid (referrals.reward_referrals); the cascade when the referrer is deleted.
+            models.Index(fields=["referrer", "month"], name="referral_reward_of_month"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.reference} {self.month:%Y-%m}"
 
 
 class CoinReason(models.TextChoices):

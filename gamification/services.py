@@ -7,6 +7,7 @@ Everything is read from the database that is written (`written_to`): a replica m
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from django.contrib.auth import get_user_model, password_validation
@@ -25,6 +26,7 @@ from heists.choices import GrantReason
 from heists.economy import current_month
 from heists.services import add_tokens
 
+from . import conf
 from .errors import (
     BalanceTooLarge,
     InactiveAccount,
@@ -44,6 +46,7 @@ from .models import (
     PlayerProfile,
     PointEvent,
     PointEventTypeMaster,
+    ReferralReward,
     new_referral_code,
 )
 from .months import LockedProfile, begin_month
@@ -120,7 +123,8 @@ def sign_up(*, username: str, password: str, email: str = "", referral_code: str
     2. Lock the referrer's profile: two sign-ups with one code at once run one after the other.
     3. Create the user; the unique username decides between two equal requests.
     4. Create the profile, with the points of the SIGNUP type.
-    5. Grant the referrer the points of REFERRAL_BONUS and the heist tokens of this referral.
+    5. Grant the referrer the points of REFERRAL_BONUS and the heist tokens of this referral. Where the referral has to
+       be earned, only note that it waits for `referrals.reward_referrals`.
 
     Steps 2 to 5 are one transaction. An inactive referrer is recorded and gets nothing; an inactive event type gives no
     points. Raises UnknownReferralCode, UsernameTaken, and Django's ValidationError for the fields.
@@ -274,24 +278,43 @@ def _create_account(user: Any, code: str | None) -> None:
     """Carry out steps 2 to 5 of `sign_up`. The caller holds the transaction."""
     referrer = _lock_referrer(code)
     user.save(force_insert=True)
-    profile = PlayerProfile(user=user, referred_by=referrer, month=current_month())
-    types = PointEventTypeMaster.objects.using(written_to()).filter(active=True)
-    worth = dict(types.filter(name__in=["SIGNUP", "REFERRAL_BONUS"]).values_list("name", "points"))
-    profile.points = profile.monthly_points = worth.get("SIGNUP", 0)
+    now, conditions = timezone.now(), conf.referral_conditions()
+    profile = PlayerProfile(user=user, referred_by=referrer, month=current_month(now))
+    if referrer is not None and not conditions.pays_at_sign_up:
+        profile.referral_waits_since = now
+    worth = PointEventTypeMaster.objects.using(written_to()).filter(name="SIGNUP", active=True)
+    points: int | None = worth.values_list("points", flat=True).first()
+    profile.points = profile.monthly_points = points or 0
     profile.save(force_insert=True)
-    if "SIGNUP" in worth:
-        PointEvent.objects.create(user=user, type_id="SIGNUP", points=worth["SIGNUP"], month=profile.month)
-    if referrer is None or not referrer.is_active:
-        return
-    reference = f"referral:{user.pk}"
-    if "REFERRAL_BONUS" in worth:
-        _add_points(referrer.pk, "REFERRAL_BONUS", worth["REFERRAL_BONUS"], reference)
+    if points is not None:
+        PointEvent.objects.create(user=user, type_id="SIGNUP", points=points, month=profile.month)
+    if referrer is not None and referrer.is_active and conditions.pays_at_sign_up:
+        pay_referral(referrer.pk, user.pk, profile.month)
+
+
+def referral_reference(referred_id: Any) -> str:
+    """Return the reference of a referral in point events, grants and rewards: each has it once."""
+    return f"referral:{referred_id}"
+
+
+def pay_referral(referrer_id: Any, referred_id: Any, month: dt.date) -> None:
+    """Give a referrer the points of REFERRAL_BONUS and the heist tokens of a referral that signed up in this month.
+
+    The caller holds the transaction and the lock on the referrer's profile. Raises IntegrityError where it was paid.
+    """
+    using, reference = written_to(), referral_reference(referred_id)
+    users = get_user_model().objects.using(using).in_bulk([referrer_id, referred_id])
+    # First: its unique reference decides.
+    ReferralReward.objects.using(using).create(referrer=users[referrer_id], month=month, reference=reference)
+    types = PointEventTypeMaster.objects.using(using).filter(name="REFERRAL_BONUS", active=True)
+    if (worth := types.values_list("points", flat=True).first()) is not None:
+        _add_points(referrer_id, "REFERRAL_BONUS", worth, reference)
     add_tokens(
-        player=referrer,
+        player=users[referrer_id],
         amount=heists.conf.tokens_per_referral(),
         reason=GrantReason.REFERRAL,
         source=reference,
-        referred=user,
+        referred=users[referred_id],
     )
 
 

@@ -9,9 +9,19 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX, make_password
 
+from heists.economy import current_month
 from heists.models import HeistToken
 
-from ..models import REFERRAL_ALPHABET, REFERRAL_CODE_LENGTH, CoinEntry, CoinReason, PlayerProfile, PointEvent
+from ..models import (
+    REFERRAL_ALPHABET,
+    REFERRAL_CODE_LENGTH,
+    CoinEntry,
+    CoinReason,
+    PlayerProfile,
+    PointEvent,
+    ReferralReward,
+)
+from ..services import referral_reference
 from .bulk import Bulk
 from .players import Player
 from .rows import COLUMNS
@@ -37,12 +47,18 @@ def insert_players(players: Sequence[Player], bulk: Bulk) -> None:
 
 
 def insert_balances(players: Sequence[Player], bulk: Bulk) -> None:
-    """Insert the profiles and token rows, with the balances at the end of the simulation."""
+    """Insert the profiles, referral rewards and token rows, with the balances at the end of the simulation."""
     profiles = (
         (p.key, p.total_points, p.points, p.month, p.coins, _referral_code(p), p.referrer.key if p.referrer else None)
         for p in players
     )
     bulk.insert(PlayerProfile, "user points monthly_points month coins referral_code referred_by".split(), profiles)
+    rewards = (
+        (p.referrer.key, current_month(p.joined_at), referral_reference(p.key), p.joined_at)
+        for p in players
+        if p.referrer
+    )
+    bulk.insert(ReferralReward, "referrer month reference created_at".split(), rewards)
     fields = "user balance total_earned total_spent last_earned_at last_spent_at created_at updated_at".split()
     tokens = (
         (

@@ -172,6 +172,10 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "referral_waits_since",
+                    models.DateTimeField(blank=True, editable=False, null=True, verbose_name="referral waits since"),
+                ),
+                (
                     "user",
                     models.OneToOneField(
                         on_delete=django.db.models.deletion.CASCADE,
@@ -183,7 +187,14 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "player profile",
                 "verbose_name_plural": "player profiles",
-                "indexes": [models.Index(fields=["-month", "-monthly_points", "user"], name="profile_leaderboard")],
+                "indexes": [
+                    models.Index(fields=["-month", "-monthly_points", "user"], name="profile_leaderboard"),
+                    models.Index(
+                        condition=models.Q(("referral_waits_since__isnull", False)),
+                        fields=["referral_waits_since", "user"],
+                        name="profile_referral_waits",
+                    ),
+                ],
                 "constraints": [
                     models.CheckConstraint(condition=models.Q(("points__gte", 0)), name="profile_points_not_negative"),
                     models.CheckConstraint(
@@ -256,6 +267,45 @@ class Migration(migrations.Migration):
                         name="point_event_reference",
                     ),
                 ],
+            },
+        ),
+        migrations.CreateModel(
+            name="ReferralReward",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name="created"),
+                ),
+                (
+                    "reference",
+                    models.CharField(
+                        blank=True,
+                        default="",
+                        help_text='What it was for, such as "heist:12".',
+                        max_length=100,
+                        verbose_name="reference",
+                    ),
+                ),
+                (
+                    "month",
+                    models.DateField(help_text="The first day of the month of the sign-up.", verbose_name="month"),
+                ),
+                (
+                    "referrer",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="referral_rewards",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "referral reward",
+                "verbose_name_plural": "referral rewards",
+                "indexes": [models.Index(fields=["referrer", "month"], name="referral_reward_of_month")],
+                "constraints": [models.UniqueConstraint(fields=("reference",), name="referral_reward_once")],
             },
         ),
     ]

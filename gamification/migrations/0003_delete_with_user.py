@@ -13,6 +13,7 @@ ON_DELETE = [
     ("PointEvent", "user", "CASCADE"),
     ("CoinEntry", "user", "CASCADE"),
     ("MonthlyStanding", "player", "CASCADE"),
+    ("ReferralReward", "referrer", "CASCADE"),
 ]
 
 

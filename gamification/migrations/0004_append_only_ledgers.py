@@ -1,4 +1,4 @@
-"""The database rejects each UPDATE of a point event, coin entry or monthly standing, from any writer.
+"""The database rejects each UPDATE of a point event, coin entry, monthly standing or referral reward, from any writer.
 
 A later migration that rebuilds one of these tables on SQLite has to create its trigger again.
 """
@@ -11,6 +11,7 @@ LEDGERS = {
     "gamification_pointevent": ["id", "user_id", "type", "points", "month", "reference", "created_at"],
     "gamification_coinentry": ["id", "user_id", "amount", "reason", "reference", "created_at"],
     "gamification_monthlystanding": ["id", "player_id", "month", "points"],
+    "gamification_referralreward": ["id", "referrer_id", "month", "reference", "created_at"],
 }
 
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from gamification.conf import SETTINGS as REFERRAL_SETTINGS
 from heists.conf import DEFAULTS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -97,15 +98,30 @@ def test_heists_keeps_its_defaults_unless_the_environment_changes_them(tmp_path:
     }
 
 
+def test_the_environment_sets_when_referrals_are_paid(tmp_path: Path) -> None:
+    assert read(tmp_path, "GAMIFICATION", REFERRAL_MONTHLY_CAP=" ", **PRODUCTION) == {}
+    spoken = read(
+        tmp_path,
+        "GAMIFICATION",
+        REFERRAL_MEMBER_HOURS="24",
+        REFERRAL_EARNED_POINTS="0",
+        REFERRAL_MONTHLY_CAP="ten",
+        **PRODUCTION,
+    )
+
+    assert spoken == {"REFERRAL_MEMBER_HOURS": 24, "REFERRAL_EARNED_POINTS": 0, "REFERRAL_MONTHLY_CAP": "ten"}
+
+
 def test_every_setting_of_the_game_is_documented_beside_the_others() -> None:
     example = (ROOT / ".env.example").read_text()
     settings = (ROOT / "config" / "settings.py").read_text()
 
     # The example site chooses these itself.
     own = {"ECONOMY", "POINT_EVENT_TYPE_MODEL", "THROTTLE_CACHE"}
+    assert {key for key in REFERRAL_SETTINGS if f"#{key}=" not in example} == set()
     assert {key for key in DEFAULTS if f"#HEIST_{key}=" not in example} == own
     named = {line[1:].split("=")[0] for line in example.splitlines() if line.startswith("#") and "=" in line[:40]}
-    read_by_server = {"HOST", "PORT", "WEB_CONCURRENCY", "WEB_THREADS", "ACCESS_LOG"}
+    read_by_server = {"HOST", "PORT", "WEB_CONCURRENCY", "WEB_THREADS", "ACCESS_LOG", *REFERRAL_SETTINGS}
     assert {name for name in named if name.isupper() and not name.startswith("HEIST_")} - read_by_server <= {
         word.strip("\"'(),") for word in settings.replace("(", " ").split()
     }

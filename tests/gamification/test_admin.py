@@ -44,6 +44,15 @@ def test_deleting_the_user_takes_the_rows_along(admin_client: Client, alice: Any
     assert not get_user_model().objects.filter(username="alice").exists()
 
 
+def test_referral_rewards_are_read_only_too(admin_client: Client, alice: Any) -> None:
+    code = alice.player_profile.referral_code
+    services.sign_up(username="bob", password="correct horse battery", referral_code=code)
+    pages = "/admin/gamification/referralreward/"
+
+    assert "alice" in admin_client.get(pages, {"q": "alice"}).content.decode()
+    assert admin_client.get(f"{pages}add/").status_code == 403
+
+
 def test_staff_set_what_an_event_is_worth_but_not_its_name(admin_client: Client) -> None:
     checkin = PointEventTypeMaster.objects.get(name="CHECKIN")
 

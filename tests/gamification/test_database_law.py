@@ -36,6 +36,8 @@ def test_no_balance_is_negative(alice: Any, column: str) -> None:
         "UPDATE gamification_playerprofile SET referral_code = 'SAME'",
         "INSERT INTO gamification_playerprofile (user_id, points, monthly_points, month, coins, referral_code) "
         "SELECT user_id, 0, 0, month, 0, 'OTHER' FROM gamification_playerprofile",
+        "INSERT INTO gamification_referralreward (referrer_id, month, reference, created_at) "
+        "SELECT user_id, '2026-01-01', 'referral:1', '2026-01-01' FROM gamification_playerprofile",
         "UPDATE gamification_pointeventtypemaster SET name = 'SAME'",
         "DELETE FROM gamification_pointeventtypemaster WHERE name = 'SIGNUP'",
         "INSERT INTO gamification_pointevent (user_id, type, points, reference, created_at, month) "

@@ -10,7 +10,15 @@ from django.db import transaction
 from django.test import override_settings
 
 from gamification import errors, services
-from gamification.models import MAX_BALANCE, CoinEntry, CoinReason, PlayerProfile, PointEvent, PointEventTypeMaster
+from gamification.models import (
+    MAX_BALANCE,
+    CoinEntry,
+    CoinReason,
+    PlayerProfile,
+    PointEvent,
+    PointEventTypeMaster,
+    ReferralReward,
+)
 from heists.models import HeistNotification, HeistToken, TokenGrant
 from tests.conftest import HeistSettings
 
@@ -42,6 +50,8 @@ def test_a_referral_gives_the_referrer_points_a_token_and_a_notification(alice: 
     assert (event.points, event.reference) == (50, f"referral:{bob.pk}")
     assert HeistToken.objects.get(user=alice).balance == 1
     assert TokenGrant.objects.get(player=alice).source == f"referral:{bob.pk}"
+    assert ReferralReward.objects.get(referrer=alice).reference == f"referral:{bob.pk}"
+    assert profile(bob).referral_waits_since is None
     assert HeistNotification.objects.get(user=alice).type == "TOKEN_EARNED"
     assert not HeistToken.objects.filter(user=bob, balance__gt=0).exists()
 

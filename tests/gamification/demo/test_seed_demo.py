@@ -7,6 +7,7 @@ import io
 import sys
 from collections.abc import Callable
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.apps import apps
@@ -16,7 +17,7 @@ from django.core.management.color import no_style
 from django.db import connection
 
 from gamification.demo.build import MIN_HEISTS, MIN_PLAYERS, Built, DemoError, seed_demo
-from gamification.models import PlayerProfile, PointEventTypeMaster
+from gamification.models import PlayerProfile, PointEventTypeMaster, ReferralReward
 from heists.choices import HeistStatus
 from heists.models import RuleSet
 from heists.services import execute_heist
@@ -64,6 +65,19 @@ def test_the_same_numbers_and_time_give_the_same_rows(now: dt.datetime, settings
     seed_demo(heists=100, now=now)
 
     assert rows() == first
+
+
+def test_each_referral_was_paid_in_the_month_of_its_sign_up(now: dt.datetime, settings: Any) -> None:
+    settings.TIME_ZONE = "Asia/Tokyo"
+    seed_demo(**SMALLEST, now=now)
+
+    referred = PlayerProfile.objects.exclude(referred_by=None).select_related("user")
+    assert {(reward.reference, reward.referrer_id, reward.month) for reward in ReferralReward.objects.all()} == {
+        (f"referral:{profile.user_id}", profile.referred_by_id, local.date().replace(day=1))
+        for profile in referred
+        for local in [profile.user.date_joined.astimezone(ZoneInfo("Asia/Tokyo"))]
+    }
+    assert referred and not PlayerProfile.objects.exclude(referral_waits_since=None).exists()
 
 
 def test_another_seed_gives_other_rows(now: dt.datetime) -> None:

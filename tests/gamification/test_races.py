@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from knox.models import AuthToken
 
 from gamification import errors, services
@@ -79,6 +80,30 @@ def test_two_profiles_are_locked_in_one_order_whatever_the_order_of_the_argument
         call.finish()
 
     assert [call.error for call in calls] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("call", "table", "locks"),
+    [
+        ("sign_up", "gamification_playerprofile", 'FOR UPDATE OF "gamification_playerprofile"'),
+        ("change_password", "auth_user", "FOR UPDATE"),
+        ("sign_in", "auth_user", "FOR UPDATE"),
+    ],
+)
+def test_a_row_that_decides_is_locked_and_no_other(alice: Any, bob: Any, call: str, table: str, locks: str) -> None:
+    code = PlayerProfile.objects.get(user=alice).referral_code
+    arguments: dict[str, Any] = {
+        "sign_up": {"username": "carol", "password": PASSWORD, "referral_code": code},
+        "change_password": {"user": alice, "password": PASSWORD, "new_password": "another long one 17"},
+        "sign_in": {"username": "alice", "password": PASSWORD},
+    }[call]
+
+    with CaptureQueriesContext(connection) as statements:
+        getattr(services, call)(**arguments)
+
+    [lock] = [one["sql"] for one in statements if "FOR UPDATE" in one["sql"]]
+    assert f'FROM "{table}"' in lock
+    assert lock.endswith(locks)
 
 
 def test_points_awarded_at_once_all_arrive(alice: Any) -> None:

@@ -6,6 +6,7 @@ import datetime as dt
 from typing import Any
 
 import pytest
+from django.contrib.auth import password_validation
 from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.core.exceptions import ValidationError
@@ -16,7 +17,10 @@ from knox.models import AuthToken
 
 from gamification import errors, services
 from gamification.models import CoinEntry, CoinReason, PlayerProfile, PointEvent, PointEventTypeMaster
+from heists.economy import get_economy
 from heists.models import TokenGrant
+from heists.services import buy_shield, execute_heist
+from tests.heists.services.elsewhere import require_named_transactions
 
 from .conftest import PASSWORD
 
@@ -299,3 +303,103 @@ def test_a_changed_password_ends_all_tokens_and_a_wrong_one_changes_nothing(alic
 
     assert User.objects.get(pk=alice.pk).check_password(new)
     assert not AuthToken.objects.exists()
+
+
+class Lagging:
+    """Names a database that does not exist for every read that is not told where to go."""
+
+    def db_for_read(self, model: Any, **hints: Any) -> str:
+        return "nowhere"
+
+    def db_for_write(self, model: Any, **hints: Any) -> str:
+        return "default"
+
+    def allow_relation(self, *args: Any, **hints: Any) -> bool:
+        return True
+
+
+def test_every_statement_and_transaction_is_on_the_database_that_is_written(
+    alice: Any, bob: Any, profile: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, economy = profile(alice).referral_code, get_economy()
+    heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
+    settings.DATABASE_ROUTERS = [Lagging()]
+    require_named_transactions(monkeypatch)
+
+    services.award_points(player=alice, type_name=AWARD, points=1)
+    services.award_coins(player=alice, amount=60)
+    carol = services.sign_up(username="carol", password=PASSWORD, referral_code=code)
+    services.sign_in(username="carol", password=PASSWORD)
+    services.change_password(user=carol, password=PASSWORD, new_password="another long password")
+    services.sign_in(username="carol", password="another long password")
+    services.sign_out(user=carol)
+    for name in ("carol", "nobody"):
+        with pytest.raises(errors.InvalidCredentials):
+            services.sign_in(username=name, password="wrong")
+    shield = buy_shield(player_id=alice.pk)
+
+    assert economy.coins(alice.pk) == 10
+    assert [payment.coins for payment in economy.shield_payments([shield.pk]) or ()] == [50]
+    assert list(economy.point_events([heist.pk]) or ()) == list(economy.all_point_events() or ()) == []
+    assert economy.ledger_balances([alice.pk, carol.pk]) == {alice.pk: 151, carol.pk: 100}
+
+
+@pytest.mark.parametrize("part", ["clean_fields", "validate_password"])
+def test_a_validator_of_the_host_that_is_broken_is_raised_as_it_is(
+    alice: Any, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    def broken(*args: Any, **kwargs: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(User if part == "clean_fields" else password_validation, part, broken)
+
+    with pytest.raises(ZeroDivisionError):
+        services.sign_up(username="carol", password=PASSWORD)
+    if part == "validate_password":
+        with pytest.raises(ZeroDivisionError):
+            services.change_password(user=alice, password=PASSWORD, new_password="another long password")
+
+
+def test_a_code_is_its_owners_and_no_other_players(alice: Any, bob: Any, profile: Any) -> None:
+    carol = services.sign_up(username="carol", password=PASSWORD, referral_code=profile(bob).referral_code)
+
+    assert profile(carol).referred_by == bob
+    assert not TokenGrant.objects.filter(player=alice).exists()
+    with pytest.raises(errors.UnknownReferralCode):
+        services.sign_up(username="dora", password=PASSWORD, referral_code="A" * 12)
+
+
+def test_only_a_name_or_code_that_is_taken_makes_a_sign_up_start_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Any] = []
+
+    def broken(user: Any, code: Any) -> None:
+        calls.append(user)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(services, "_create_account", broken)
+
+    with pytest.raises(ZeroDivisionError):
+        services.sign_up(username="carol", password=PASSWORD)
+    assert len(calls) == 1
+
+
+def test_an_account_that_is_deleted_while_it_signs_in_gets_no_token(
+    alice: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = User.check_password
+
+    def then_delete(self: Any, password: str) -> bool:
+        right = check(self, password)
+        User.objects.using("default").filter(pk=self.pk).delete()
+        return right
+
+    monkeypatch.setattr(User, "check_password", then_delete)
+
+    with pytest.raises(errors.InvalidCredentials):
+        services.sign_in(username="alice", password=PASSWORD)
+
+
+@pytest.mark.parametrize("code", ["", "A", "A" * 11, "A" * 13, "A" * 11 + "!", "A" * 11 + "\x00"])
+def test_a_text_that_is_no_code_costs_no_statement(alice: Any, django_assert_num_queries: Any, code: str) -> None:
+    with django_assert_num_queries(0), pytest.raises(errors.UnknownReferralCode):
+        services.sign_up(username="carol", password=PASSWORD, referral_code=code)

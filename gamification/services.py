@@ -139,7 +139,6 @@ def sign_up(*, username: str, password: str, email: str = "", referral_code: str
 
     for _attempt in range(CODE_ATTEMPTS):
         user.pk = None
-        user._state.adding = True
         try:
             with transaction.atomic(using=written_to(), durable=True):
                 _create_account(user, code)

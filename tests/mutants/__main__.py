@@ -164,15 +164,16 @@ def report(results: list[Result], total: int, seconds: float) -> bool:
     for name in [*names, "all"]:
         some = [result for result in results if name in ("all", result.mutant.module)]
         n = {
-            kind: sum(result.outcome == kind for result in some) for kind in ("failed", "timeout", "passed", "excused")
+            kind: sum(result.outcome == kind for result in some)
+            for kind in ("failed", "timeout", "endless", "passed", "excused")
         }
-        judged = len(some) - n["excused"]
-        share = (n["failed"] + n["timeout"]) / judged if judged else 1.0
+        hung, judged = n["timeout"] + n["endless"], len(some) - n["excused"]
+        share = (n["failed"] + hung) / judged if judged else 1.0
         enough = share >= (1 if name in COMPLETE else THRESHOLD)
         if name in COMPLETE or name == "all":
             good = good and enough
         print(
-            f"{name:34} {n['failed']:7} {n['timeout']:10} {n['passed']:9} {n['excused']:8} {share:7.1%}"
+            f"{name:34} {n['failed']:7} {hung:10} {n['passed']:9} {n['excused']:8} {share:7.1%}"
             f"{'' if enough else '  too few'}"
         )
         if name == "all" and n["excused"] > EXCUSED * len(some):
@@ -181,7 +182,7 @@ def report(results: list[Result], total: int, seconds: float) -> bool:
     print(f"{len(results)} of about {total} possible changes in {seconds / 60:.1f} minutes")
     with (RESULTS / "survivors.txt").open("w", encoding="utf-8") as out:
         for result in results:
-            if result.outcome in ("passed", "timeout"):
+            if result.outcome in ("passed", "timeout", "endless"):
                 mutant = result.mutant
                 state = "survived" if result.outcome == "passed" else "timed out"
                 original = (ROOT / mutant.module).read_text(encoding="utf-8")

@@ -69,9 +69,10 @@ def preload() -> None:
 def run(
     stage: dict[str, Any], timeout: float, cpu: float = 900, env: dict[str, str] | None = None
 ) -> tuple[str, float, float]:
-    """Run pytest in a fork; return "passed", "failed", "timeout" or "empty", its seconds and those of processor time.
+    """Run pytest in a fork; return how it ended, its seconds and those of processor time.
 
-    `cpu` ends a loop without end early, however busy the machine is; `timeout` ends one that waits.
+    It ended "passed", "failed", "empty" (without a test), "endless" or "timeout": `cpu` ends a loop without end early,
+    however busy the machine is, and `timeout` ends what waits.
     """
     shutil.rmtree(TMP, ignore_errors=True)
     TMP.mkdir(parents=True)
@@ -84,7 +85,7 @@ def run(
         done, status, used = os.wait4(child, os.WNOHANG)
         spent = time.monotonic() - started
         if done:
-            outcomes = {0: "passed", NO_TESTS: "empty", -signal.SIGXCPU: "timeout", -signal.SIGKILL: "timeout"}
+            outcomes = {0: "passed", NO_TESTS: "empty", -signal.SIGXCPU: "endless", -signal.SIGKILL: "timeout"}
             return outcomes.get(os.waitstatus_to_exitcode(status), "failed"), spent, used.ru_utime + used.ru_stime
         if spent > timeout:
             os.killpg(child, signal.SIGKILL)

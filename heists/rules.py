@@ -16,6 +16,8 @@ from zoneinfo import ZoneInfo
 from .choices import FailureCode
 
 DAY = dt.timedelta(days=1)
+# No calendar month is longer, also where a clock is set back in it.
+LONGEST_MONTH = dt.timedelta(days=31, hours=2)
 # How far the clocks of two hosts may differ (docs/specification.md, "The rules").
 CLOCK_TOLERANCE = dt.timedelta(seconds=1)
 # The most points a player can have: the largest integer that every JSON client reads exactly.

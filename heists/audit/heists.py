@@ -13,13 +13,11 @@ from django.db.models import BigIntegerField, Case, Exists, F, Max, Min, OuterRe
 from django.db.models.functions import Cast, Least
 
 from ..choices import STATUS_OF_CODE, FailureCode, HeistNotificationType, HeistStatus
-from ..rules import CLOCK_TOLERANCE, DAY, Rules, Victim, month_start, next_month, share
+from ..rules import CLOCK_TOLERANCE, DAY, LONGEST_MONTH, Rules, Victim, month_start, next_month, share
 from .base import AuditData, Broken, check, unless
 
 # A rejection takes no lock, so its time was taken before its facts were read; this much earlier at most.
 READ_TOLERANCE = dt.timedelta(minutes=1)
-# With a clock that was set back.
-LONGEST_MONTH = dt.timedelta(days=31, hours=2)
 
 # What a token row keeps of losses to deleted accounts: as long before the newest (migration 0002).
 LOSSES_KEPT = dt.timedelta(days=32)

@@ -18,13 +18,11 @@ from django.db.models import Max, Min, Q
 
 from ..choices import FailureCode
 from ..models import Heist, HeistToken, RuleSet, Shield, Truce
-from ..rules import DAY, Attacker, Loss, Outcome, Rules, Victim, amount, failures
+from ..rules import DAY, LONGEST_MONTH, Attacker, Loss, Outcome, Rules, Victim, amount, failures
 from ..rules import Truce as TruceFacts
 
 # Attempts read at once. SQLite takes up to 32,766 parameters in a statement, and each attempt has two players.
 CHUNK_ROWS = 10_000
-# The longest month, with a clock that was set back.
-MONTH = dt.timedelta(days=31, hours=2)
 
 
 class Result(NamedTuple):
@@ -150,7 +148,7 @@ class _History:
         self.own = {row.pk: row.rules for row in RuleSet.objects.using(using).all()}
         every = [rules, *self.own.values()]
         self.outcomes_kept = max(max(DAY, each.pair_cooldown) for each in every)
-        self.losses_kept = max(max(MONTH, each.protection) for each in every)
+        self.losses_kept = max(max(LONGEST_MONTH, each.protection) for each in every)
         self.lookback = max(self.outcomes_kept, self.losses_kept, *(each.cooldown for each in every))
         self.outcomes: dict[Any, deque[Outcome]] = defaultdict(deque)
         self.losses: dict[Any, deque[Loss]] = defaultdict(deque)

@@ -37,7 +37,7 @@ class Closed(NamedTuple):
 def begin_month(locked: Sequence[LockedProfile], using: str) -> None:
     """Close those of these locked profiles that are of an earlier month, so that all belong to one month then.
 
-    The clock is read here, behind the locks. A profile may be ahead of it, by the clock of another host: it stays as it
+    The clock is read here, under the locks. A profile may be ahead of it, by the clock of another host: it stays as it
     is, and the others follow it, so that points move within one month. The caller holds the transaction.
     """
     month = max(current_month(), *(profile.month for profile in locked))

@@ -22,6 +22,8 @@ MODULES = (
     "heists/api/throttling.py",
     "gamification/services.py",
     "gamification/economy.py",
+    "gamification/months.py",
+    "gamification/referrals.py",
 )
 # The share of mutants, excused ones aside, that the tests have to notice.
 THRESHOLD = 0.92
@@ -162,6 +164,16 @@ TESTS: dict[str, tuple[Stage, ...]] = {
         Stage("sqlite", ("tests/heists/api/test_reading.py", "tests/heists/api/test_targets.py", "tests/hostile")),
     ),
     "heists/api/throttling.py": (Stage("sqlite", ("tests/heists/api/test_throttling*.py",)),),
+    "gamification/months.py": (
+        Stage("sqlite", ("tests/gamification/test_months.py",)),
+        Stage("postgres", ("tests/gamification/test_months.py",)),
+        Stage("sqlite", ("tests/gamification",)),
+    ),
+    "gamification/referrals.py": (
+        Stage("sqlite", ("tests/gamification/test_referrals.py",)),
+        Stage("postgres", ("tests/gamification/test_referrals.py",)),
+        Stage("sqlite", ("tests/gamification",)),
+    ),
     "gamification/": (
         Stage("sqlite", ("tests/gamification/test_services*.py", "tests/gamification/test_economy*.py")),
         Stage("sqlite", ("tests/gamification",)),

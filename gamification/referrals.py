@@ -32,7 +32,7 @@ class Rewarded(NamedTuple):
     """How many referrals were paid, and how many are never paid because of the cap."""
 
     paid: int = 0
-    refused: int = 0
+    never_paid: int = 0
 
 
 def reward_referrals(
@@ -45,15 +45,15 @@ def reward_referrals(
     ImproperlyConfigured where a condition is out of its range.
     """
     now, conditions = timezone.now(), conf.referral_conditions()
-    paid = refused = 0
+    paid = never_paid = 0
     last: tuple[dt.datetime, Any] | None = None
     while page := list(_after(last, _ready(now, conditions))[:batch]):
         decided = [_try_to_decide(referred, referrer, now, conditions) for _since, referred, referrer in page]
         last = page[-1][:2]
         done = Rewarded(decided.count(True), decided.count(False))
-        paid, refused = paid + done.paid, refused + done.refused
+        paid, never_paid = paid + done.paid, never_paid + done.never_paid
         on_batch(done)
-    return Rewarded(paid, refused)
+    return Rewarded(paid, never_paid)
 
 
 def _ready(now: dt.datetime, conditions: conf.ReferralConditions) -> QuerySet[PlayerProfile, Any]:
@@ -87,7 +87,7 @@ def _try_to_decide(*args: Any) -> bool | None:
 
 
 def _decide(referred: Any, referrer: Any, now: dt.datetime, conditions: conf.ReferralConditions) -> bool | None:
-    """Pay a referral and return True, or refuse it for ever because of the cap and return False.
+    """Pay a referral and return True, or decide that it is never paid, because of the cap, and return False.
 
     Returns None where it does not wait any longer, or no longer meets the conditions: another call was faster.
     """
@@ -98,7 +98,7 @@ def _decide(referred: Any, referrer: Any, now: dt.datetime, conditions: conf.Ref
         locked = profiles.filter(user__in=[referred, referrer]).select_for_update().order_by("user_id")
         if len(locked.values_list("user_id", flat=True)) < 2:
             return None
-        # Read again behind the locks, in a statement of its own.
+        # Read again under the locks, in a statement of its own.
         ready = _ready(now, conditions).filter(user=referred, referred_by=referrer).first()
         if ready is None:
             return None
@@ -111,7 +111,7 @@ def _decide(referred: Any, referrer: Any, now: dt.datetime, conditions: conf.Ref
         cap = conditions.monthly_cap
         if cap is not None and rewards.filter(referrer=referrer, month=month).count() >= cap:
             return False
-        # Locked already; this begins the referrer's month.
+        # Locked already; this begins a new month of the referrer's profile where it is due.
         services.lock_profiles(referrer)
         services.pay_referral(referrer, referred, month)
         return True

@@ -433,7 +433,7 @@ class TestAtOnce:
 
         done = at_once(reward_referrals, reward_referrals)
 
-        assert (sum(one.paid for one in done), sum(one.refused for one in done)) == (7, 3)
+        assert (sum(one.paid for one in done), sum(one.never_paid for one in done)) == (7, 3)
         assert rewards(alice) == (7, 7, 350)
 
     @pytest.mark.parametrize("step", ["pay_referral", "add_tokens"])

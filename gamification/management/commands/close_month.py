@@ -6,12 +6,11 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
-from django.db import connections
+from django.core.management.base import BaseCommand
 from tqdm import tqdm
 
 from gamification import months, services
-from heists.management.options import require_at_least
+from heists.management.options import database_of, require_at_least
 
 
 class Command(BaseCommand):
@@ -25,10 +24,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, batch: int, database: str | None, **options: Any) -> None:
         require_at_least(1, batch=batch)
-        using = database or services.written_to()
-        if using not in connections:
-            known = ", ".join(connections)
-            raise CommandError(f"There is no database {using!r} in DATABASES; there are: {known}.")
+        using = database_of(database) if database else services.written_to()
         # On stderr, and silent without a terminal.
         with tqdm(unit=" profiles", disable=None, file=sys.stderr, leave=False) as bar:
             closed = months.close_month(using=using, batch=batch, on_batch=lambda one: bar.update(one.profiles))

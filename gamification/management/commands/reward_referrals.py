@@ -28,5 +28,5 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         self.stdout.write(
             f"{rewarded.paid} {'referral' if rewarded.paid == 1 else 'referrals'} rewarded, "
-            f"{rewarded.refused} never paid: their month's limit is reached."
+            f"{rewarded.never_paid} never paid: their month's limit is reached."
         )

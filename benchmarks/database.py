@@ -23,6 +23,7 @@ TABLES = ("heists_heisttoken", "heists_heist", "heists_heistnotification")
 YEAR = {"heists_heisttoken": 10_000, "heists_heist": 600_000, "heists_heistnotification": 1_200_000}
 PLAYER_PAGES = {
     "balance": "token/",
+    "me": "me/",
     "feed": "notifications/",
     "history": "",
     "history, attacker": "?role=attacker",
@@ -30,6 +31,8 @@ PLAYER_PAGES = {
     "history, status": "?role=attacker&status=SUCCESS",
     "history, victim, status": "?role=victim&status=FAILED_SHIELD",
     "targets": "targets/",
+    "targets, eligible": "targets/?eligible=true",
+    "targets, by name": "targets/?search=an",
     "stats": "stats/",
     "leaderboard": "leaderboard/",
     "my shields": "shields/",

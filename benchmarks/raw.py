@@ -72,6 +72,21 @@ PREVIEW = """
     FROM auth_user u LEFT JOIN gamification_playerprofile p ON p.user_id = u.id
     LEFT JOIN heists_heisttoken t ON t.user_id = u.id WHERE u.id = ANY(%(all)s)
 """
+ME = """
+    SELECT u.id, u.username, u.is_active, p.monthly_points, p.coins, t.balance, t.total_earned, t.total_spent,
+        t.last_earned_at, t.last_spent_at, s.expires_at, r.starts_at, r.ends_at,
+        (SELECT array_agg(o.created_at) FROM heists_heist o
+         WHERE o.attacker_id = u.id AND o.token_spent AND o.created_at >= %(day)s),
+        (SELECT sum(l.points_stolen) FROM heists_heist l
+         WHERE l.victim_id = u.id AND l.token_spent AND l.status = 'SUCCESS' AND l.created_at >= %(month)s),
+        (SELECT max(l.created_at) FROM heists_heist l
+         WHERE l.victim_id = u.id AND l.token_spent AND l.status = 'SUCCESS' AND l.created_at >= %(month)s),
+        (SELECT count(*) FROM heists_heistnotification n WHERE n.user_id = u.id AND NOT n.read)
+    FROM auth_user u LEFT JOIN gamification_playerprofile p ON p.user_id = u.id
+    LEFT JOIN heists_heisttoken t ON t.user_id = u.id
+    LEFT JOIN heists_shield s ON s.player_id = u.id AND s.used_at IS NULL AND s.expired_at IS NULL
+    LEFT JOIN heists_truce r ON r.player_id = u.id AND r.ends_at IS NULL WHERE u.id = %(me)s
+"""
 BOARD = "SELECT user_id FROM gamification_playerprofile ORDER BY monthly_points DESC, user_id LIMIT 20"
 
 

@@ -19,6 +19,7 @@ from heists.choices import HeistStatus
 from heists.conf import rules
 from heists.economy import get_economy
 from heists.models import HeistToken, RuleSet
+from heists.queries import me as own_state
 from heists.queries import preview
 from heists.services import execute_heist
 
@@ -100,6 +101,10 @@ def _reads(bare: Any, players: list[int]) -> dict[str, tuple[Callable[[int], Any
         "balance": (
             lambda me: HeistToken.objects.get(user=me),
             plain(raw.BALANCE),
+        ),
+        "me": (
+            lambda player: own_state.read(player, economy=get_economy()),
+            lambda player: bare.execute(raw.ME, raw.window(player, [])).fetchall(),
         ),
         "preview": (
             lambda me: previews(me, [other(me)]),

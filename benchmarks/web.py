@@ -36,6 +36,7 @@ BARE, DISTINCT, HOT = "bare", "rob, distinct pairs", "rob, one hot victim"
 READS = {
     BARE: "/bare/",
     "balance": "/api/heists/token/",
+    "me": "/api/heists/me/",
     "feed": "/api/heists/notifications/",
     "history": "/api/heists/",
     "targets": "/api/heists/targets/",

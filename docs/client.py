@@ -53,6 +53,8 @@ class Client:
     def __init__(self, site: str) -> None:
         self.site = site.rstrip("/")
         self.token: str | None = None
+        # The last answer of each URL that has an ETag, with that ETag.
+        self.answers: dict[str, tuple[str, Any]] = {}
 
     def log_in(self, username: str, password: str) -> None:
         self.token = self.post("/api/auth/login/", {"username": username, "password": password})["token"]
@@ -88,17 +90,24 @@ class Client:
         if key:
             headers["Idempotency-Key"] = key
         url = path if path.startswith(self.site) else self.site + path
+        if method == "GET" and url in self.answers:
+            headers["If-None-Match"] = self.answers[url][0]
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - the URL of the command line
         try:
             return self.read(request)
         except urllib.error.HTTPError as error:
             with error:
+                if error.code == http.client.NOT_MODIFIED:
+                    return self.answers[url][1]
                 raise Problem(error.code, self.problem_body(error), error.headers["Retry-After"]) from None
 
     def read(self, request: urllib.request.Request) -> Any:
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - the same
-            return json.load(answer)
+            body = json.load(answer)
+            if etag := answer.headers["ETag"]:
+                self.answers[request.full_url] = (etag, body)
+            return body
 
     def problem_body(self, error: urllib.error.HTTPError) -> dict[str, Any]:
         try:
@@ -127,11 +136,15 @@ def play(site: str, username: str, password: str) -> list[str]:
     client, lines = Client(site), []
     client.log_in(username, password)
 
-    token = client.get("/api/heists/token/")
-    lines.append(f"Tokens: {token['balance']}.")
+    # One request for the whole screen; while nothing changes, the next ones are answered without a body.
+    me = client.get("/api/heists/me/")
+    lines.append(f"Tokens: {me['tokens']['balance']}.")
+    if me["as_attacker"]["code"]:
+        lines.append(f"No heist now ({me['as_attacker']['code']}).")
+        return lines
 
     # The list is in the order of the leaderboard, so the first eligible player has the most points.
-    target = next((row for row in client.all_results("/api/heists/targets/", page_size=100) if row["eligible"]), None)
+    target = next(client.all_results("/api/heists/targets/", eligible="true"), None)
     if target is None:
         lines.append("There is nobody to rob.")
         return lines
@@ -152,8 +165,9 @@ def play(site: str, username: str, password: str) -> list[str]:
     preview = client.get(f"/api/heists/targets/{target['player']['id']}/")
     lines.append("Rules that fail now: " + ", ".join(reason["code"] for reason in preview["reasons"]))
 
+    me = client.get("/api/heists/me/")
+    lines.append(f"Points: {me['monthly_points']}. Unread: {me['unread_count']}.")
     inbox = client.get("/api/heists/notifications/", read="false")
-    lines.append(f"Unread: {inbox['unread_count']}.")
     lines += [row["message"] for row in inbox["results"]]
     client.post("/api/heists/notifications/read-all/")
 

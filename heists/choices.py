@@ -91,6 +91,18 @@ class FailureCode(models.TextChoices):
         return (cls.OWN_TRUCE, cls.INSUFFICIENT_TOKENS, cls.COOLDOWN, cls.DAILY_LIMIT, cls.BALANCE_FULL)
 
     @classmethod
+    def of_victim(cls) -> tuple[FailureCode, ...]:
+        """Return the codes of rejections that are about the victim's own state, whoever the attacker is."""
+        return (
+            cls.INACTIVE_TARGET,
+            cls.TRUCE,
+            cls.NEWCOMER,
+            cls.PROTECTED,
+            cls.INSUFFICIENT_POINTS,
+            cls.LOSS_LIMIT,
+        )
+
+    @classmethod
     def timed(cls) -> tuple[FailureCode, ...]:
         """Return the codes that end with time; a heist that has one has a `retry_at`."""
         return (cls.COOLDOWN, cls.DAILY_LIMIT, cls.NEWCOMER, cls.PAIR_COOLDOWN, cls.PROTECTED, cls.LOSS_LIMIT)

@@ -236,6 +236,17 @@ def daily_limit_ends_at(rules: Rules, attacker: Attacker, now: dt.datetime) -> d
     return (today[surplus] if rules.max_heists_per_day else now) + DAY
 
 
+def heists_left_today(rules: Rules, attacker: Attacker, now: dt.datetime) -> int:
+    """Return how many more outcomes the rolling day has room for now."""
+    today = sum(outcome.at > now - DAY for outcome in attacker.outcomes)
+    return max(0, rules.max_heists_per_day - today)
+
+
+def ahead(moment: dt.datetime | None, now: dt.datetime) -> dt.datetime | None:
+    """Return a moment that is still ahead, such as the end of a cooldown; None once it has come."""
+    return moment if moment and now < moment else None
+
+
 def month_start(rules: Rules, now: dt.datetime) -> dt.datetime:
     """Return when this calendar month of the site's time zone began: the earliest instant whose date lies in it."""
     return _month(rules.time_zone, now)[0]

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .api import heists, notifications, preferences, shields, targets, token, unsubscribe
+from .api import heists, me, notifications, preferences, shields, targets, token, unsubscribe
 
 app_name = "heists"
 
@@ -10,6 +10,7 @@ urlpatterns = [
     path("", heists.HeistsView.as_view(), name="heists"),
     path("stats/", heists.StatsView.as_view(), name="stats"),
     path("leaderboard/", heists.LeaderboardView.as_view(), name="leaderboard"),
+    path("me/", me.MeView.as_view(), name="me"),
     path("token/", token.TokenView.as_view(), name="token"),
     path("targets/", targets.TargetsView.as_view(), name="targets"),
     # `path`, because a text key may contain a slash.

@@ -15,7 +15,7 @@ from django.utils import translation
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
-from ..choices import FailureCode, HeistNotificationType, HeistRole, HeistStatus
+from ..choices import FailureCode, GrantReason, HeistNotificationType, HeistRole, HeistStatus
 from ..economy import Economy, get_economy
 from ..errors import FeatureDisabled
 from ..messages import failure_message, notification_message, success_message
@@ -291,6 +291,26 @@ class NotificationQuerySerializer(serializers.Serializer[Any]):
     )
 
 
+class NotificationMetadataSerializer(serializers.Serializer[Any]):
+    """Ids, names and numbers of a notification; which of them there are depends on its type."""
+
+    attacker_id = PlayerIdField(required=False)
+    attacker_name = serializers.CharField(required=False)
+    victim_id = PlayerIdField(required=False)
+    victim_name = serializers.CharField(required=False)
+    points = serializers.IntegerField(required=False, help_text="Points that were stolen.")
+    protection_until = UTCDateTimeField(required=False, help_text="The end of the victim's protection.")
+    grant_id = serializers.IntegerField(required=False)
+    amount = serializers.IntegerField(required=False, help_text="Tokens that were granted.")
+    reason = EnumField(
+        GrantReason.choices, component="HeistGrantReason", required=False, help_text="Why tokens were granted."
+    )
+    referred_id = PlayerIdField(required=False, help_text="The new player who signed up.")
+    referred_name = serializers.CharField(required=False)
+    shield_id = serializers.IntegerField(required=False)
+    expired_at = UTCDateTimeField(required=False, help_text="The end of the shield.")
+
+
 class NotificationSerializer(RowSerializer):
     """A notification."""
 
@@ -298,7 +318,7 @@ class NotificationSerializer(RowSerializer):
     type = EnumField(HeistNotificationType.choices, component="HeistNotificationType")
     message = serializers.CharField(read_only=True, help_text="In your language.")
     heist = serializers.IntegerField(source="heist_id", allow_null=True, help_text="The id of the heist it is about.")
-    metadata = serializers.DictField(read_only=True, help_text="Ids, names and numbers; they depend on the type.")
+    metadata = NotificationMetadataSerializer(read_only=True)
     read = serializers.BooleanField()
     created_at = UTCDateTimeField()
 
@@ -377,6 +397,7 @@ for serializer, name in {
     ReasonSerializer: "HeistReason",
     PreviewSerializer: "HeistPreview",
     NotificationSerializer: "HeistNotification",
+    NotificationMetadataSerializer: "HeistNotificationMetadata",
     MarkedSerializer: "HeistNotificationsMarked",
     LeaderSerializer: "HeistLeader",
     LeaderboardSerializer: "HeistLeaderboard",

@@ -35,5 +35,5 @@ class TokenView(PolledView):
         rows = HeistToken.objects.filter(user=self.player_id).values_list(*COLUMNS)
         token = dict(zip(COLUMNS, next(iter(rows), NO_TOKENS), strict=True))
         ends_at = rules.cooldown_ends_at(conf.rules(), token["last_spent_at"])
-        token["cooldown_ends_at"] = ends_at if ends_at and ends_at > timezone.now() else None
+        token["cooldown_ends_at"] = rules.ahead(ends_at, timezone.now())
         return Response(TokenSerializer(token).data)

@@ -14,14 +14,15 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import EmptyResultSet
-from django.db.models import DateTimeField, F, FilteredRelation, Q, QuerySet
+from django.db.models import Count, DateTimeField, F, FilteredRelation, Max, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 
 from ..choices import HeistStatus
 from ..db.cache_keys import CurrentSchema
 from ..db.compiled import CompiledQuery, Param
 from ..economy import Economy
 from ..errors import UnknownPlayer
-from ..models import HeistToken
+from ..models import Heist, HeistNotification, HeistToken
 from ..rules import (
     Attacker,
     Failure,
@@ -228,24 +229,36 @@ class _Players:
         return hash(self.key)
 
 
+def read_own(player_id: Any, *, economy: Economy, rules: Rules, now: dt.datetime, using: str) -> Facts:
+    """Read the facts of one player, as attacker and as victim, in one statement.
+
+    The player's losses are summed up as one: this month's points, at the time of the last loss. The user also has
+    `unread_count`, and the whole token row. Raises UnknownPlayer.
+    """
+    params = {
+        "attacker": player_id,
+        "players": [player_id],
+        "outcomes since": outcomes_since(rules, now),
+        "losses since": losses_since(rules, now),
+        "month start": month_start(rules, now),
+        "truces since": now,
+    }
+    try:
+        compiled = _compiled_own(_Players(economy.players(), using))
+    except EmptyResultSet:
+        raise UnknownPlayer from None
+    return FactsQuery(player_id, rules, compiled, params, True, params["month start"]).fetch(now)
+
+
 @lru_cache(maxsize=256)
 def _compiled(players: _Players, victims: int) -> CompiledQuery:
     """Return the compiled query for an attacker and this number of victims."""
     key, time = get_user_model()._meta.pk, DateTimeField()
     rows = (
-        players.rows.filter(pk__in=Param("players", key, length=1 + victims))
-        .select_related("heist_token")
+        _rows(players, 1 + victims)
         # No rule uses these, and times are slow to read.
         .defer("heist_token__last_earned_at", "heist_token__created_at", "heist_token__updated_at")
         .annotate(
-            outcome=FilteredRelation(
-                "heists_as_attacker",
-                condition=Q(
-                    heists_as_attacker__attacker=Param("attacker", key),
-                    heists_as_attacker__token_spent=True,
-                    heists_as_attacker__created_at__gte=Param("outcomes since", time),
-                ),
-            ),
             loss=FilteredRelation(
                 "heists_as_victim",
                 condition=Q(
@@ -253,6 +266,47 @@ def _compiled(players: _Players, victims: int) -> CompiledQuery:
                     heists_as_victim__token_spent=True,
                     heists_as_victim__status=HeistStatus.SUCCESS,
                     heists_as_victim__created_at__gte=Param("losses since", time),
+                ),
+            )
+        )
+        .annotate(loss_points=F("loss__points_stolen"), loss_at=F("loss__created_at"))
+    )
+    return CompiledQuery(rows.using(players.using))
+
+
+@lru_cache(maxsize=64)
+def _compiled_own(players: _Players) -> CompiledQuery:
+    """Return the compiled query for one player.
+
+    Both joins would apply to the same rows here, and repeat each outcome for each loss: so losses are no join.
+    """
+    time = DateTimeField()
+    me: Any = Param("attacker", get_user_model()._meta.pk)
+    losses = Heist.objects.filter(victim=me, token_spent=True, status=HeistStatus.SUCCESS).values("victim")
+    this_month = losses.filter(created_at__gte=Param("month start", time)).annotate(points=Sum("points_stolen"))
+    recent = losses.filter(created_at__gte=Param("losses since", time)).annotate(last=Max("created_at"))
+    unread = HeistNotification.objects.filter(user=me).unread().values("user").annotate(count=Count("*"))
+    rows = _rows(players, 1).annotate(
+        loss_points=Coalesce(Subquery(this_month.values("points")), 0),
+        loss_at=Subquery(recent.values("last")),
+        unread_count=Coalesce(Subquery(unread.values("count")), 0),
+    )
+    return CompiledQuery(rows.using(players.using))
+
+
+def _rows(players: _Players, count: int) -> QuerySet[Any]:
+    """Return this number of players with their token row, open shield, and the attacker's recent outcomes."""
+    key, time = get_user_model()._meta.pk, DateTimeField()
+    rows: QuerySet[Any] = (
+        players.rows.filter(pk__in=Param("players", key, length=count))
+        .select_related("heist_token")
+        .annotate(
+            outcome=FilteredRelation(
+                "heists_as_attacker",
+                condition=Q(
+                    heists_as_attacker__attacker=Param("attacker", key),
+                    heists_as_attacker__token_spent=True,
+                    heists_as_attacker__created_at__gte=Param("outcomes since", time),
                 ),
             ),
             shield=FilteredRelation(
@@ -266,8 +320,6 @@ def _compiled(players: _Players, victims: int) -> CompiledQuery:
         .annotate(
             outcome_victim_id=F("outcome__victim"),
             outcome_at=F("outcome__created_at"),
-            loss_points=F("loss__points_stolen"),
-            loss_at=F("loss__created_at"),
             shield_id=F("shield__pk"),
             shield_expires_at=F("shield__expires_at"),
             truce_starts_at=F("truce__starts_at"),
@@ -275,4 +327,4 @@ def _compiled(players: _Players, victims: int) -> CompiledQuery:
             current_schema=CurrentSchema(),
         )
     )
-    return CompiledQuery(rows.using(players.using))
+    return rows

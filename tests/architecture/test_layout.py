@@ -29,6 +29,7 @@ ELSEWHERE = {
     "heists/api/unsubscribe.py": "emails/test_unsubscribe.py",
     "heists/queries/dashboard.py": "admin/test_dashboard.py",
     "heists/queries/evidence.py": "admin/test_heists.py",
+    "heists/queries/me.py": "api/test_me.py",
     "heists/queries/preview.py": "api/test_targets.py",
     "heists/queries/rollups.py": "admin/test_dashboard.py",
     "heists/management/commands/audit_heists.py": "audit/test_audit.py",

@@ -28,7 +28,7 @@ def test_a_quick_run_reports_every_figure(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     world = json.loads(output.read_text())["worlds"]["600"]
-    assert set(world["service"]) == {"execution", "balance", "preview", "feed", "history", "targets"}
+    assert set(world["service"]) == {"execution", "balance", "me", "preview", "feed", "history", "targets"}
     assert {run["clients"] for run in world["web"]["runs"]} == {1, 8, 32}
     assert all(run["errors"] == 0 and run["per_second"] > 0 for run in world["web"]["runs"])
     assert world["web"]["raw_per_second"] > 0

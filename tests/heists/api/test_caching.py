@@ -46,7 +46,7 @@ def test_every_answer_is_private_and_only_polled_ones_are_stored(signed_in: Any)
         check(response)
     for path in ("", "stats/", "leaderboard/", "targets/", "shields/", "preferences/"):
         check(client.get(URL + path))
-    for path in ("token/", "notifications/"):
+    for path in ("token/", "notifications/", "me/"):
         check(client.get(URL + path), "private, no-cache")
 
 

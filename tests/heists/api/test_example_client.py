@@ -15,6 +15,7 @@ from urllib.error import HTTPError
 import pytest
 
 from heists.models import Heist, HeistNotification
+from heists.services import execute_heist
 from tests import ROOT
 from tests.factories import PASSWORD, player, points_of
 
@@ -63,11 +64,50 @@ def test_it_repeats_requests_whose_answers_are_lost(
     ]
     assert lines[3].startswith("Rejected (cooldown) until ")
     assert lines[4] == "Rules that fail now: cooldown, protected"
-    assert lines[5] == "Unread: 2."
+    assert lines[5] == "Points: 60. Unread: 2."
     assert lines[-1] == "Net points: +50."
     assert (points_of(robber), points_of(rich)) == (60, 950)
     assert Heist.objects.outcomes().count() == 1
     assert not HeistNotification.objects.filter(user=robber).unread().exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_keeps_an_answer_until_there_is_another(
+    live_server: Any, client_module: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    me, thief = player("robber", points=1000), player("thief", tokens=1)
+    statuses: list[int] = []
+    read = client_module.Client.read
+
+    def note_status(self: Any, request: Any) -> Any:
+        try:
+            answer = read(self, request)
+        except HTTPError as error:
+            statuses.append(error.code)
+            raise
+        statuses.append(200)
+        return answer
+
+    client = client_module.Client(live_server.url)
+    client.log_in("robber", PASSWORD)
+    monkeypatch.setattr(client_module.Client, "read", note_status)
+
+    first, again = client.get("/api/heists/me/"), client.get("/api/heists/me/")
+    execute_heist(attacker_id=thief.pk, victim_id=me.pk)
+    changed = client.get("/api/heists/me/")
+
+    assert statuses == [200, 304, 200]
+    assert first == again
+    assert (first["monthly_points"], changed["monthly_points"]) == (1000, 950)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_stops_where_no_heist_is_possible(live_server: Any, client_module: ModuleType) -> None:
+    player("robber")
+
+    lines = client_module.play(live_server.url, "robber", PASSWORD)
+
+    assert lines == ["Tokens: 0.", "No heist now (insufficient_tokens)."]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -41,7 +41,17 @@ def test_every_operation_works_under_a_prefix(signed_in: Any, prefix: str) -> No
     created = client.post(prefix, {"victim": victim.pk})
     assert created.status_code == 201
     heist, notification = Heist.objects.get(), HeistNotification.objects.filter(user=me).latest("pk")
-    for path in ("", "stats/", "leaderboard/", "token/", "targets/", "notifications/", "shields/", "preferences/"):
+    for path in (
+        "",
+        "stats/",
+        "leaderboard/",
+        "token/",
+        "targets/",
+        "notifications/",
+        "shields/",
+        "preferences/",
+        "me/",
+    ):
         assert client.get(prefix + path).status_code == 200, path
     assert client.get(f"{prefix}{heist.pk}/").json()["id"] == heist.pk
     assert client.get(f"{prefix}targets/{victim.pk}/").json()["player"]["id"] == victim.pk

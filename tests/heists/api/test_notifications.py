@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
-from heists.models import HeistNotification
-from heists.services import execute_heist
+from heists.api.serializers import NotificationMetadataSerializer
+from heists.choices import GrantReason, HeistNotificationType
+from heists.models import HeistNotification, Shield
+from heists.services import buy_shield, execute_heist, expire_shields, grant_tokens
 from tests.factories import player
 
 pytestmark = pytest.mark.django_db
 URL = "/api/heists/notifications/"
+WEEK = dt.timedelta(days=8)
 
 
 def test_the_list_has_my_notifications_newest_first_and_unread_count(signed_in: Any) -> None:
@@ -33,6 +38,23 @@ def test_the_list_has_my_notifications_newest_first_and_unread_count(signed_in: 
     assert set(first) == {"id", "type", "message", "heist", "metadata", "read", "created_at"}
     assert first["message"].startswith("Oh no! other just pulled a heist on you")
     assert first["metadata"]["attacker_id"] == other.pk
+
+
+def test_the_schema_has_every_member_of_the_metadata(signed_in: Any) -> None:
+    me, other, friend = player("me", points=1000, tokens=1, coins=100), player("other", points=1000, tokens=1), player()
+    execute_heist(attacker_id=me.pk, victim_id=other.pk)
+    buy_shield(player_id=me.pk)
+    execute_heist(attacker_id=other.pk, victim_id=me.pk)
+    buy_shield(player_id=me.pk)
+    Shield.objects.filter(used_at=None).update(bought_at=F("bought_at") - WEEK, expires_at=F("expires_at") - WEEK)
+    expire_shields()
+    grant_tokens(player=me, amount=1, reason=GrantReason.REFERRAL, source="referral", referred=friend)
+
+    rows = signed_in(me).get(URL).json()["results"] + signed_in(other).get(URL).json()["results"]
+
+    assert {row["type"] for row in rows} == set(HeistNotificationType.values)
+    described = NotificationMetadataSerializer().fields.keys()
+    assert {name for row in rows for name in row["metadata"]} == described
 
 
 def test_filters(signed_in: Any) -> None:

@@ -17,7 +17,7 @@ from tests.factories import player
 from tests.heists.api.answers import URL, problem
 
 pytestmark = pytest.mark.django_db
-POLLED = ["token/", "notifications/"]
+POLLED = ["token/", "notifications/", "me/"]
 OTHERS = ["", "stats/", "leaderboard/", "targets/", "shields/", "preferences/"]
 MIDDLEWARE = "django.middleware."
 

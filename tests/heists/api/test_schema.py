@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import uuid
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from heists import urls, user_model
 from heists.api import player_ids
 from heists.api.base import PlayerView
 from heists.choices import FailureCode
+from heists.rules import Rules
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +90,10 @@ def test_the_component_names_do_not_change(document: dict[str, Any]) -> None:
         "HeistFieldError",
         "HeistLeader",
         "HeistLeaderboard",
+        "HeistMe",
+        "HeistMeAttacker",
+        "HeistMeShield",
+        "HeistMeVictim",
         "HeistNotification",
         "HeistNotificationType",
         "HeistNotificationsMarked",
@@ -98,6 +104,8 @@ def test_the_component_names_do_not_change(document: dict[str, Any]) -> None:
         "HeistReason",
         "HeistAttemptRequest",
         "HeistRole",
+        "HeistRules",
+        "HeistShieldShop",
         "HeistStats",
         "HeistStatus",
         "HeistTarget",
@@ -107,6 +115,45 @@ def test_the_component_names_do_not_change(document: dict[str, Any]) -> None:
         "PaginatedHeistNotificationList",
         "PaginatedHeistTargetList",
     } <= document["components"]["schemas"].keys()
+
+
+def untyped(schema: dict[str, Any], path: str) -> list[str]:
+    """Return the members whose type a schema leaves open."""
+    if "$ref" in schema:
+        return []
+    if parts := [part for kind in ("allOf", "anyOf", "oneOf") for part in schema.get(kind, ())]:
+        return [found for part in parts for found in untyped(part, path)]
+    if schema.get("type") == "array":
+        return untyped(schema["items"], f"{path}[]")
+    if schema.get("type") == "object":
+        members = schema.get("properties", {})
+        open_ended = [path] if not members or "additionalProperties" in schema else []
+        return open_ended + [found for name in members for found in untyped(members[name], f"{path}.{name}")]
+    return [] if "type" in schema or "enum" in schema else [path]
+
+
+def test_every_member_of_every_answer_has_a_type(document: dict[str, Any]) -> None:
+    components = document["components"]["schemas"]
+    answers = [
+        (f"{name} {status}", content["schema"])
+        for name, operation in operations(document).items()
+        for status, response in operation["responses"].items()
+        for content in response.get("content", {}).values()
+    ]
+
+    assert len(answers) > 50
+    assert [found for name, schema in [*answers, *components.items()] for found in untyped(schema, name)] == []
+
+
+def test_the_rules_of_an_answer_are_those_of_the_settings(document: dict[str, Any]) -> None:
+    described = document["components"]["schemas"]["HeistRules"]
+
+    types = {int: "integer", bool: "boolean", str: "string"}
+    assert {name: member["type"] for name, member in described["properties"].items()} == {
+        rule.name: types[type(rule.default)] for rule in fields(Rules)
+    }
+    assert set(described["required"]) == {rule.name for rule in fields(Rules)}
+    assert described["properties"]["cooldown_hours"]["description"].startswith("How long an attacker waits")
 
 
 KEYS: list[tuple[models.Field[Any, Any], list[Any], list[Any], dict[str, Any]]] = [

@@ -117,8 +117,14 @@ else:
     rows = thief.get(f"targets/?search={quote(name[:2])}&page_size=100")["results"]
     assert {str(row["player"]["id"]) for row in rows} == {str(row.pk) for row in searched} - {thief.id}, rows
 
+# The thief's own state.
+own = thief.get("me/")
+assert (own["player"]["id"], own["monthly_points"], own["tokens"]["balance"]) == (thief.key, 100, 1), own
+assert (own["as_attacker"]["code"], own["as_victim"]["potential_points"]) == (None, 5), own
+assert (own["coins"] is not None) == (own["shield_shop"] is not None) == economy.has_coins, own
+
 # Polling: what the thief has already is a 304.
-for path in ("token/", "notifications/"):
+for path in ("me/", "token/", "notifications/"):
     etag = thief.client.get(PREFIX + path)["ETag"]
     assert thief.client.get(PREFIX + path, headers={"if-none-match": etag}).status_code == 304, path
 

@@ -6,6 +6,7 @@ from django.views.decorators.cache import cache_page
 from django.views.generic import TemplateView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
+from gamification.api.leaderboard import LeaderboardView
 from gamification.api.throttling import throttled
 from gamification.api.views import LoginView, LogoutView, PasswordView, SignupView
 
@@ -19,6 +20,7 @@ urlpatterns = [
     path("admin/login/", throttled(admin.site.login)),
     path("admin/", admin.site.urls),
     path("api/heists/", include("heists.urls")),
+    path("api/leaderboard/", LeaderboardView.as_view(), name="leaderboard"),
     path("api/signup/", SignupView.as_view(), name="signup"),
     path("api/auth/login/", LoginView.as_view(), name="login"),
     path("api/auth/logout/", LogoutView.as_view(), name="logout"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.plumbing import ResolvedComponent
 from rest_framework import ISO_8601, serializers
+from rest_framework.exceptions import ErrorDetail
 
 from . import player_ids
 
@@ -26,6 +28,29 @@ class PlayerIdField(serializers.Field[Any, Any, Any, Any]):
 
     def to_representation(self, value: Any) -> int | str:
         return player_ids.to_json(value)
+
+
+class MonthField(serializers.Field[Any, Any, Any, Any]):
+    """A calendar month, such as "2026-10"; internally its first day."""
+
+    default_error_messages = {"invalid_month": _('Write a month as "2026-10".')}
+
+    def to_internal_value(self, data: Any) -> dt.date:
+        if not isinstance(data, str) or not re.fullmatch("[0-9]{4}-(0[1-9]|1[0-2])", data) or data[:4] == "0000":
+            self.fail("invalid_month")
+        return dt.date(int(data[:4]), int(data[5:]), 1)
+
+    def to_representation(self, value: dt.date) -> str:
+        return f"{value:%Y-%m}"
+
+
+def require_month(month: dt.date, *, first: dt.date, current: dt.date) -> None:
+    """Raise ValidationError where a month is later than the current one, or earlier than the first with data."""
+    if month > current:
+        raise serializers.ValidationError({"month": ErrorDetail(str(_("This month has not begun.")), "future_month")})
+    if month < first:
+        error = ErrorDetail(str(_("There is no leaderboard of that month.")), "month_too_early")
+        raise serializers.ValidationError({"month": error})
 
 
 class EnumField(serializers.ChoiceField):
@@ -56,6 +81,13 @@ class PlayerIdSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untype
 
     def map_serializer_field(self, auto_schema: Any, direction: Any) -> Any:
         return player_ids.json_schema()
+
+
+class MonthSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = MonthField
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> Any:
+        return {"type": "string", "pattern": "^[0-9]{4}-(0[1-9]|1[0-2])$", "example": "2026-10"}
 
 
 class EnumSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from django.conf import settings
 from django.http import Http404
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -12,7 +13,7 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .. import conf, rules
+from .. import rules
 from ..choices import HeistRole
 from ..models import Heist, HeistQuerySet
 from ..queries import leaderboard
@@ -20,6 +21,7 @@ from ..services import execute_heist
 from . import problems, schema
 from .base import AttemptMixin, PlayerView
 from .client_address import client_address
+from .fields import require_month
 from .pagination import CompiledPagination, PageSlice
 from .serializers import (
     HeistQuerySerializer,
@@ -179,8 +181,9 @@ class LeaderboardView(PlayerView):
 
     @extend_schema(
         operation_id="heists_leaderboard",
-        summary="This month's most successful attackers",
-        description="By points stolen since the month began in the site's time zone. The ranking may be a minute old.",
+        summary="A month's most successful attackers",
+        description="By points stolen in a calendar month of the site's time zone. The ranking may be a minute old. A "
+        "`month` that has not begun, or is before the first heist, is an error.",
         tags=HEISTS_TAG,
         parameters=[LeaderboardQuerySerializer, schema.RETRY_AFTER],
         responses={200: LeaderboardSerializer} | schema.problems("validation_error"),
@@ -188,9 +191,15 @@ class LeaderboardView(PlayerView):
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         query = LeaderboardQuerySerializer(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
-        now = timezone.now()
+        now, zone = timezone.now(), settings.TIME_ZONE
+        current = rules.month_of(zone, now)
+        month = query.validated_data.get("month", current)
+        if month != current:
+            require_month(month, first=leaderboard.first_month(now), current=current)
         board = {
-            "since": rules.month_start(conf.rules(), now),
-            "results": leaderboard.leaders(now=now, limit=query.validated_data["limit"]),
+            "month": month,
+            "since": rules.day_start(zone, month),
+            "until": rules.day_start(zone, rules.month_after(month)),
+            "results": leaderboard.leaders(month=month, now=now, limit=query.validated_data["limit"]),
         }
         return Response(LeaderboardSerializer(board).data)

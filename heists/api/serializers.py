@@ -24,7 +24,7 @@ from ..queries import leaderboard
 from ..queries.preview import Reason, Target
 from ..rules import cooldown_ends_at
 from . import player_ids
-from .fields import EnumField, PlayerIdField, UTCDateTimeField, utc_isoformat
+from .fields import EnumField, MonthField, PlayerIdField, UTCDateTimeField, utc_isoformat
 
 # Characters of a name to search for.
 MIN_SEARCH_LENGTH, MAX_SEARCH_LENGTH = 2, 150
@@ -348,6 +348,7 @@ class LeaderboardQuerySerializer(serializers.Serializer[Any]):
     limit = serializers.IntegerField(
         min_value=1, max_value=leaderboard.MAX_PLACES, default=10, help_text="Number of places."
     )
+    month = MonthField(required=False, help_text="A month that has begun; by default the current one.")
 
 
 class LeaderSerializer(RowSerializer):
@@ -355,7 +356,7 @@ class LeaderSerializer(RowSerializer):
 
     rank = serializers.IntegerField()
     player = PlayerSerializer()
-    heists = serializers.IntegerField(help_text="Successful heists this month.")
+    heists = serializers.IntegerField(help_text="Successful heists in the month.")
     points_stolen = serializers.IntegerField()
 
     def players_of(self, leader: leaderboard.Leader) -> tuple[Any, ...]:
@@ -371,14 +372,18 @@ class LeaderSerializer(RowSerializer):
 
 
 class LeaderboardSerializer(serializers.Serializer[Any]):
-    """This month's most successful attackers."""
+    """A month's most successful attackers."""
 
-    since = UTCDateTimeField(help_text="When the month began, in the site's time zone.")
+    month = MonthField(help_text="The calendar month of the site's time zone.")
+    since = UTCDateTimeField(help_text="When the month began.")
+    until = UTCDateTimeField(help_text="When it ended or ends.")
     results = LeaderSerializer(many=True)
 
     def to_representation(self, board: dict[str, Any]) -> dict[str, Any]:
         return {
+            "month": f"{board['month']:%Y-%m}",
             "since": utc_isoformat(board["since"]),
+            "until": utc_isoformat(board["until"]),
             "results": LeaderSerializer(board["results"], many=True).data,
         }
 

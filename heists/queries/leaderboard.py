@@ -6,15 +6,14 @@ import datetime as dt
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db.models import Count, Sum
 
-from .. import conf
 from ..choices import HeistRole, HeistStatus
 from ..models import Heist
-from ..rules import month_start
+from ..rules import day_start, month_after, month_of
 from .rollups import Rollup
 
 # The most places that a client may ask for.
@@ -77,14 +76,21 @@ def _by_status(heists: Any) -> dict[str, tuple[int, int]]:
     return {status: (count, points) for status, count, points in rows}
 
 
-def leaders(*, now: dt.datetime, limit: int) -> list[Leader]:
-    """Return this calendar month's best attackers by points stolen; ties by heists, then by primary key.
+def first_month(now: dt.datetime) -> dt.date:
+    """Return the first day of the month of the oldest heist; of the current month where there is none."""
+    oldest = Heist.objects.order_by("created_at").values_list("created_at", flat=True).first()
+    return month_of(settings.TIME_ZONE, min(now, oldest or now))
 
-    Where the sums are slow, the ranking is a minute old at most.
+
+def leaders(*, now: dt.datetime, limit: int, month: dt.date | None = None) -> list[Leader]:
+    """Return a calendar month's best attackers by points stolen; ties by heists, then by primary key.
+
+    `month` is its first day; by default the current month. Where the sums are slow, the ranking is a minute old at
+    most.
     """
-    rules = conf.rules()
-    first = month_start(rules, now).astimezone(ZoneInfo(rules.time_zone)).date()
-    rollup = Rollup.up_to(now, first, rules.time_zone)
+    zone = settings.TIME_ZONE
+    month = month or month_of(zone, now)
+    rollup = Rollup.up_to(now, month, zone, end=day_start(zone, month_after(month)))
     rows = best(rollup, HeistRole.ATTACKER, MAX_PLACES)[:limit]
     players = get_user_model()._default_manager.in_bulk([key for key, _heists, _points in rows])
     # An account may have been deleted since the sums were cached.
@@ -101,7 +107,7 @@ def best(rollup: Rollup, role: HeistRole, places: int) -> list[tuple[Any, int, i
 
     def compute(since: dt.datetime, until: dt.datetime | None) -> list[list[Any]]:
         ranked = _from_closed(rollup, role, places)
-        return ranked if ranked is not None else _ranks(role, rollup.start, None, limit=places)
+        return ranked if ranked is not None else _ranks(role, rollup.start, rollup.end, limit=places)
 
     to_key = get_user_model()._meta.pk.to_python
     players = [(to_key(key), heists, points) for key, heists, points in rollup.open(f"best-{role}-{places}", compute)]
@@ -122,14 +128,14 @@ def _from_closed(rollup: Rollup, role: HeistRole, places: int) -> list[list[Any]
     closed = closed_best(rollup, role)
     if len(closed) < places:
         return None
-    opened = _ranks(role, rollup.until, None, limit=1)
+    opened = _ranks(role, rollup.until, rollup.end, limit=1)
     most = opened[0][2] if opened else 0
     last_place = closed[places - 1][2]
     left_out = closed[-1][2] if len(closed) == MAX_CANDIDATES else 0
     if left_out + most >= last_place and most:
         return None
     totals = {key: [key, heists, points] for key, heists, points in closed if points + most >= last_place}
-    rest = _ranks(role, rollup.until, None, only=list(totals)) if most else []
+    rest = _ranks(role, rollup.until, rollup.end, only=list(totals)) if most else []
     for key, heists, points in rest:
         totals[key] = [key, totals[key][1] + heists, totals[key][2] + points]
     return list(totals.values())

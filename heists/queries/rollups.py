@@ -29,7 +29,7 @@ Compute = Callable[[dt.datetime, dt.datetime | None], list[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Rollup:
-    """The period since `start`; days before `until` are closed.
+    """The period since `start`, up to `end` or, where that is None, without one; days before `until` are closed.
 
     `newest` is the primary key of the newest closed heist. It is part of the cache keys, so that no sums are used of a
     database that was emptied and filled again.
@@ -38,20 +38,23 @@ class Rollup:
     start: dt.datetime
     until: dt.datetime
     newest: int | None
+    end: dt.datetime | None = None
 
     @classmethod
-    def since(cls, first: dt.date, time_zone: str, *, closed_before: dt.date) -> Rollup:
+    def since(cls, first: dt.date, time_zone: str, *, closed_before: dt.date, end: dt.datetime | None = None) -> Rollup:
         """Return the period from the first day on, in days of this time zone."""
         start = day_start(time_zone, first)
         until = max(start, day_start(time_zone, closed_before))
+        if end is not None:
+            until = min(until, end)
         older = Heist.objects.filter(created_at__lt=until).newest_first()
-        return cls(start, until, older.values_list("pk", flat=True).first())
+        return cls(start, until, older.values_list("pk", flat=True).first(), end)
 
     @classmethod
-    def up_to(cls, now: dt.datetime, first: dt.date, time_zone: str) -> Rollup:
+    def up_to(cls, now: dt.datetime, first: dt.date, time_zone: str, *, end: dt.datetime | None = None) -> Rollup:
         """Return the period from the first day on, as pages use it at `now`."""
         closed_before = (now - GRACE - SUMMARIZE_WINDOW).astimezone(ZoneInfo(time_zone)).date()
-        return cls.since(first, time_zone, closed_before=closed_before)
+        return cls.since(first, time_zone, closed_before=closed_before, end=end)
 
     def closed(self, name: str, compute: Compute) -> list[Any]:
         """Return the rows of the closed days, computed or cached under this name."""
@@ -60,5 +63,6 @@ class Rollup:
 
     def open(self, name: str, compute: Compute) -> list[Any]:
         """Return the rows of the open rest, computed or cached under this name."""
-        key = f"open-{name}:{self.start:%Y%m%d%H%M}:{self.until:%Y%m%d%H%M}:{self.newest}"
-        return cached(key, lambda: compute(self.until, None), OPEN_TIMEOUT)
+        end = f"{self.end:%Y%m%d%H%M}" if self.end else ""
+        key = f"open-{name}:{self.start:%Y%m%d%H%M}:{self.until:%Y%m%d%H%M}:{end}:{self.newest}"
+        return cached(key, lambda: compute(self.until, self.end), OPEN_TIMEOUT)

@@ -219,6 +219,38 @@ def test_the_leaderboard_counts_this_months_successes(signed_in: Any, settings: 
     problem(signed_in(second).get(f"{URL}leaderboard/", {"limit": 101}), 400, "validation_error")
 
 
+def test_the_leaderboard_of_an_earlier_month(signed_in: Any, settings: Settings, monkeypatch: Any) -> None:
+    best = player("best", tokens=1)
+    heist = execute_heist(attacker_id=best.pk, victim_id=player(points=900).pk)
+    rewrite(heist, created_at=dt.datetime(2026, 3, 31, 21, tzinfo=dt.UTC))
+    settings.TIME_ZONE = "Europe/Berlin"
+    monkeypatch.setattr(timezone, "now", lambda: dt.datetime(2026, 5, 5, tzinfo=dt.UTC))
+    client = signed_in(best)
+
+    march = client.get(f"{URL}leaderboard/", {"month": "2026-03"}).json()
+
+    assert [(row["player"]["name"], row["points_stolen"]) for row in march["results"]] == [("best", 45)]
+    assert (march["month"], march["since"], march["until"]) == (
+        "2026-03",
+        "2026-02-28T23:00:00Z",
+        "2026-03-31T22:00:00Z",
+    )
+    for month in ("2026-04", "2026-05"):
+        assert client.get(f"{URL}leaderboard/", {"month": month}).json()["results"] == []
+    for month, code in (
+        ("2026-02", "month_too_early"),
+        ("0001-01", "month_too_early"),
+        ("2026-06", "future_month"),
+        ("9999-12", "future_month"),
+        ("2026-3", "invalid_month"),
+        ("march", "invalid_month"),
+        ("", "invalid_month"),
+    ):
+        answer = client.get(f"{URL}leaderboard/", {"month": month})
+        problem(answer, 400, "validation_error")
+        assert [(error["field"], error["code"]) for error in answer.json()["errors"]] == [("month", code)]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_statement_counts(signed_in: Any) -> None:
     robber, victim = player(points=10, tokens=2), player(points=1000)

@@ -141,3 +141,32 @@ def test_a_day_that_begins_twice_is_counted_once(settings: Any) -> None:
         cache.clear()
         assert [leader.points_stolen for leader in leaderboard.leaders(now=now, limit=5)] == [20]
         assert sum(day.points for day in dashboard.period(7, now).days) == 20
+
+
+@pytest.mark.parametrize(
+    "later", [dt.timedelta(), dt.timedelta(minutes=1), dt.timedelta(days=1), dt.timedelta(days=40)]
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_an_earlier_months_ranking_is_that_of_the_month_alone(seed: int, later: dt.timedelta) -> None:
+    random, users = Random(seed), people(8)
+    begins, ends = dt.datetime(2026, 3, 1, tzinfo=dt.UTC), dt.datetime(2026, 4, 1, tzinfo=dt.UTC)
+    instant = dt.timedelta(microseconds=1)
+    edges = [(begins - instant, False), (begins, True), (ends - instant, True), (ends, False)]
+    times = edges + [(begins + dt.timedelta(hours=random.randrange(31 * 24)), True) for _ in range(40)]
+    rows = [(*random.sample(users, 2), random.randint(1, 50), at) for at, _inside in times]
+    insert(rows)
+    inside = [row for row, (_at, is_inside) in zip(rows, times, strict=True) if is_inside]
+
+    for _cold_then_cached in range(2):
+        found = leaderboard.leaders(now=ends + later, month=begins.date(), limit=8)
+        assert [(one.player.pk, one.heists, one.points_stolen) for one in found] == expected(inside, 0, 8)
+
+
+def test_the_first_month_is_that_of_the_oldest_heist(settings: Any) -> None:
+    settings.TIME_ZONE = "Asia/Tokyo"
+    assert leaderboard.first_month(NOW) == dt.date(2026, 3, 1)
+    first, second = people(2)
+
+    insert([(first, second, 5, dt.datetime(2025, 12, 31, 15, tzinfo=dt.UTC)), (first, second, 5, NOW)])
+
+    assert leaderboard.first_month(NOW) == dt.date(2026, 1, 1)

@@ -94,6 +94,7 @@ def test_down_to_zero_and_up_again_leaves_a_populated_host_untouched(forwards_ag
 
     call_command("migrate", "heists", "zero", verbosity=0)
     assert tables() == set()
+    assert triggers_and_functions() == set()
     after = host_rows()
     assert after["types"].pop("HEIST_GAIN") is after["types"].pop("HEIST_LOSS") is False
     assert after == {**before, "types": {name: on for name, on in before["types"].items() if name not in ADDED}}
@@ -102,6 +103,18 @@ def test_down_to_zero_and_up_again_leaves_a_populated_host_untouched(forwards_ag
     assert host_rows() == before
     assert not Heist.objects.exists()
     assert points_of(bob) == 950
+
+
+def triggers_and_functions() -> set[str]:
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(
+                "SELECT tgname FROM pg_trigger WHERE tgname LIKE 'heists%%' UNION SELECT proname FROM pg_proc"
+                " WHERE proname LIKE 'heists%%'"
+            )
+        else:
+            cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'heists%%'")
+        return {name for (name,) in cursor.fetchall()}
 
 
 def host_rows() -> dict[str, Any]:

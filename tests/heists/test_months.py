@@ -8,7 +8,18 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 
-from heists.rules import Loss, Rules, Victim, day_start, loss_left, month_start, next_month
+from heists.rules import (
+    LONGEST_MONTH,
+    Loss,
+    Rules,
+    Victim,
+    day_start,
+    loss_left,
+    month_after,
+    month_of,
+    month_start,
+    next_month,
+)
 
 MINUTE = dt.timedelta(minutes=1)
 YEARS = range(2015, 2031)
@@ -50,9 +61,12 @@ def test_every_month_in_which_a_clock_is_changed_around_the_first_day() -> None:
 
         for later in (dt.timedelta(), MINUTE, dt.timedelta(hours=1, minutes=30), dt.timedelta(hours=3)):
             assert month_start(rules, start + later) == start, (name, first, later)
+            assert month_of(name, start + later) == first, (name, first, later)
         for earlier in (dt.timedelta(microseconds=1), MINUTE, dt.timedelta(hours=2)):
             assert next_month(rules, start - earlier) == start, (name, first, earlier)
             assert month_start(rules, start - earlier) < start - earlier
+            assert month_after(month_of(name, start - earlier)) == first
+        assert start - month_start(rules, start - MINUTE) <= LONGEST_MONTH
 
 
 @pytest.mark.parametrize(
@@ -79,6 +93,7 @@ def test_a_month_that_began_does_not_end_where_the_clock_is_set_back_out_of_it()
     assert in_october_again.astimezone(ZoneInfo(rules.time_zone)).date() == dt.date(2009, 10, 31)
 
     assert month_start(rules, in_october_again) == began
+    assert month_of(rules.time_zone, in_october_again) == dt.date(2009, 11, 1)
     assert next_month(rules, in_october_again) == by_walking(ZoneInfo(rules.time_zone), dt.date(2009, 12, 1))
 
 

@@ -78,6 +78,8 @@ def test_the_windows_have_the_length_that_their_names_say() -> None:
 def test_clocks_may_differ_by_a_second_and_points_end_at_what_json_reads_exactly() -> None:
     assert rules.CLOCK_TOLERANCE / dt.timedelta(seconds=1) == 1
     assert rules.MAX_POINTS - 9_007_199_254_740_991 == 0
+    # 31 days in which a clock is set back, by two hours at most.
+    assert rules.LONGEST_MONTH / HOUR == 31 * 24 + 2
 
 
 def test_rules_are_a_value() -> None:
@@ -261,6 +263,8 @@ def test_the_month_is_the_calendars_of_the_sites_time_zone(zone: str, now: str, 
 
     assert rules.month_start(numbers, moment) == start
     assert rules.next_month(numbers, moment) == following_start
+    assert rules.month_of(zone, moment) == dt.date.fromisoformat(this)
+    assert rules.month_after(dt.date.fromisoformat(this)) == dt.date.fromisoformat(following)
     robbed = victim(1000, Loss(50, start), Loss(3, start - INSTANT))
     assert rules.lost_this_month(numbers, robbed, moment) == 50
 

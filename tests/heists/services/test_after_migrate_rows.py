@@ -105,6 +105,29 @@ def test_a_database_without_the_table_is_left_alone(monkeypatch: pytest.MonkeyPa
     assert (seeded(), AttemptLog.objects.count()) == ({}, 0)
 
 
+@pytest.mark.parametrize(("plan", "left"), [(None, 0), ([], 2), (INSTALL, 2)])
+def test_a_flush_empties_the_log_and_a_migration_does_not(plan: Any, left: int) -> None:
+    for number in (7, 8):
+        AttemptLog.objects.create(heist_id=number, deleted=True)
+
+    after_migrate.empty_attempt_log(using="default", plan=plan)
+
+    assert AttemptLog.objects.count() == left
+
+
+@pytest.mark.parametrize("missing", ["table", "permission"])
+def test_the_log_of_a_database_without_the_table_is_left_alone(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    AttemptLog.objects.create(heist_id=7, deleted=True)
+    if missing == "table":
+        monkeypatch.setattr(connection.introspection, "table_names", lambda: ["other"])
+    else:
+        monkeypatch.setattr(router, "allow_migrate_model", lambda db, model: False)
+
+    after_migrate.empty_attempt_log(using="default")
+
+    assert AttemptLog.objects.count() == 1
+
+
 def skipped(monkeypatch: pytest.MonkeyPatch, plan: Any, events: Any) -> list[Any]:
     """Run the receiver; return the log that it leaves."""
     monkeypatch.setattr(GamificationEconomy, "all_point_events", events)
@@ -169,3 +192,5 @@ def test_the_log_is_written_to_the_database_that_was_migrated(monkeypatch: pytes
     after_migrate.skip_used_ids(using="default", plan=INSTALL)
 
     assert AttemptLog.objects.using("default").count() == 1
+    after_migrate.empty_attempt_log(using="default")
+    assert AttemptLog.objects.using("default").count() == 0

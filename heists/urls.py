@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .api import heists, me, notifications, preferences, shields, targets, token, unsubscribe
+from .api import heists, me, notifications, preferences, shields, targets, token, truces, unsubscribe
 
 app_name = "heists"
 
@@ -19,6 +19,7 @@ urlpatterns = [
     path("notifications/read-all/", notifications.NotificationsReadAllView.as_view(), name="read-all"),
     path("notifications/<str:notification_id>/read/", notifications.NotificationReadView.as_view(), name="read"),
     path("shields/", shields.ShieldsView.as_view(), name="shields"),
+    path("truce/", truces.TruceView.as_view(), name="truce"),
     path("preferences/", preferences.EmailPreferenceView.as_view(), name="preferences"),
     path("unsubscribe/<str:token>/", unsubscribe.UnsubscribeView.as_view(), name="unsubscribe"),
     # Last, because it matches any other single segment; one that is not a heist's id is a 404.

@@ -145,12 +145,13 @@ class PlayerView(APIView):
 
 
 class AttemptMixin:
-    """A view whose POST counts against the limit of attempts; other methods count as reads."""
+    """A view of which one method counts against the limit of attempts; other methods count as reads."""
 
     request: Any
+    attempt_method = "POST"
 
     def get_throttles(self) -> list[Any]:
-        return [AttemptThrottle() if self.request.method == "POST" else ReadThrottle()]
+        return [AttemptThrottle() if self.request.method == self.attempt_method else ReadThrottle()]
 
     def idempotency_key(self) -> str | None:
         """Return the `Idempotency-Key` header, None where there is none. Raises InvalidIdempotencyKey."""

@@ -61,6 +61,15 @@ class EnumField(serializers.ChoiceField):
         self.component = component
 
 
+class StrictBooleanField(serializers.BooleanField):
+    """A JSON boolean. Strings and numbers are invalid."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
 class UTCDateTimeField(serializers.DateTimeField):
     """A time in ISO 8601 and UTC, whatever the host's `DATETIME_FORMAT` and time zone are."""
 

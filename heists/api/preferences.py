@@ -15,16 +15,8 @@ from ..models import EmailPreference
 from ..services import set_email_preference
 from . import schema
 from .base import PlayerView
+from .fields import StrictBooleanField
 from .notifications import NOTIFICATIONS_TAG
-
-
-class StrictBooleanField(serializers.BooleanField):
-    """A JSON boolean. Strings and numbers are invalid."""
-
-    def to_internal_value(self, data: Any) -> bool:
-        if not isinstance(data, bool):
-            self.fail("invalid", input=data)
-        return data
 
 
 class EmailTypesSerializer(serializers.Serializer[Any]):

@@ -84,7 +84,7 @@ class PlayerThrottle(MinuteThrottle):
 
 
 class AttemptThrottle(PlayerThrottle):
-    """Limits attempts and purchases."""
+    """Limits attempts, purchases and wishes for a truce."""
 
     scope = "attempts"
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from .. import conf
 from ..economy import get_economy
-from . import constraints, cooldowns, deleted, heists, shields, side_effects, tokens
+from . import constraints, cooldowns, deleted, heists, shields, side_effects, tokens, truces
 from .base import AuditData, Check, Difference, Skipped
 
 __all__ = ["CHECKS", "AuditData", "Check", "Difference", "Skipped", "open_snapshot"]
@@ -27,6 +27,7 @@ CHECKS: tuple[Check, ...] = (
     *cooldowns.CHECKS,
     *deleted.CHECKS,
     *shields.CHECKS,
+    *truces.CHECKS,
     *side_effects.CHECKS,
 )
 

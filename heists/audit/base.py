@@ -12,7 +12,7 @@ from django.db.models import Case, Q, QuerySet, Value, When
 
 from ..choices import HeistStatus
 from ..economy import Economy
-from ..models import AttemptLog, DeletedLoss, Heist, HeistNotification, HeistToken, RuleSet, Shield
+from ..models import AttemptLog, DeletedLoss, Heist, HeistNotification, HeistToken, RuleSet, Shield, Truce
 from ..rules import CLOCK_TOLERANCE, Rules
 
 # Rows read at once, and ids in one statement: memory does not grow, and SQLite takes up to 32,766 parameters.
@@ -84,6 +84,10 @@ class AuditData:
     @property
     def shields(self) -> QuerySet[Shield]:
         return self.rows(Shield)
+
+    @property
+    def truces(self) -> QuerySet[Truce]:
+        return self.rows(Truce)
 
     @cached_property
     def rule_sets(self) -> dict[int, Rules]:

@@ -7,10 +7,19 @@ from typing import Any
 
 from django.db.models import CheckConstraint, Count, Field, Min, Model, Q, UniqueConstraint
 
-from ..models import Heist, HeistNotification, HeistToken, OutboxEmail, RuleSet, Shield, TokenGrant
+from ..models import Heist, HeistNotification, HeistToken, OutboxEmail, RuleSet, Shield, TokenGrant, Truce
 from .base import AuditData, Broken, Check
 
-MODELS: tuple[type[Model], ...] = (HeistToken, TokenGrant, Heist, HeistNotification, Shield, OutboxEmail, RuleSet)
+MODELS: tuple[type[Model], ...] = (
+    HeistToken,
+    TokenGrant,
+    Heist,
+    HeistNotification,
+    Shield,
+    OutboxEmail,
+    RuleSet,
+    Truce,
+)
 
 
 def _check_constraint(model: type[Model], condition: Q, name: str) -> Check:

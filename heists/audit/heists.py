@@ -83,7 +83,7 @@ def retry_at(data: AuditData) -> Broken:
         FailureCode.PROTECTED: data.window(lambda rules: rules.protection),
         FailureCode.DAILY_LIMIT: Value(DAY),
         FailureCode.LOSS_LIMIT: Value(LONGEST_MONTH),
-        FailureCode.NEWCOMER: data.window(lambda rules: rules.newcomer_life),
+        # Not of newcomers: when a player joined is known to the host alone.
         FailureCode.OWN_TRUCE: Value(LONGEST_MONTH),
         FailureCode.TRUCE: Value(LONGEST_MONTH),
     }
@@ -91,6 +91,16 @@ def retry_at(data: AuditData) -> Broken:
         yield data.heists.filter(failure_code=code).filter(
             retry_at__gt=F("created_at") + window + Value(READ_TOLERANCE)
         )
+
+
+@check("heist_newcomer", ids={"heist": "pk", "victim": "victim_id"}, numbers=("created_at",))
+def newcomers(data: AuditData) -> Broken:
+    """The victim of an attempt that was rejected for a newcomer had no outcome of their own before."""
+    # When the player joined is known to the host alone. An outcome may have been committed some time after its own.
+    earlier = data.outcomes.filter(
+        attacker=OuterRef("victim"), created_at__lt=OuterRef("created_at") - Value(READ_TOLERANCE)
+    )
+    yield data.heists.filter(Exists(earlier), failure_code=FailureCode.NEWCOMER)
 
 
 @check("heist_attacker_tokens", ids={"heist": "pk", "attacker": "attacker_id"}, numbers=("attacker_tokens", "status"))
@@ -224,6 +234,7 @@ CHECKS = (
     attacker_tokens,
     amount,
     retry_at,
+    newcomers,
     loss_limit,
     amount_short,
 )

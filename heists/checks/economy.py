@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import FieldDoesNotExist, FieldError
-from django.db.models import EmailField, Field, IntegerField, QuerySet, Subquery
+from django.db.models import DateTimeField, EmailField, Field, IntegerField, QuerySet, Subquery
 from django.db.models.sql import Query
 from django.utils.module_loading import import_string
 
@@ -103,6 +103,7 @@ def _players(path: str, economy: type[Economy]) -> Iterator[CheckMessage]:
         )
     else:
         yield from _monthly_points(path, players)
+        yield from _joined_at(path, players)
 
 
 def _monthly_points(path: str, players: QuerySet[Any]) -> Iterator[CheckMessage]:
@@ -140,6 +141,29 @@ def _monthly_points(path: str, players: QuerySet[Any]) -> Iterator[CheckMessage]
             f'{path}.players() may have a "monthly_points" that is null.',
             hint="Wrap it: Coalesce(Subquery(…), 0).",
             id="heists.W002",
+        )
+
+
+def _joined_at(path: str, players: QuerySet[Any]) -> Iterator[CheckMessage]:
+    """Check the optional `joined_at`, which protects newcomers."""
+    annotation = players.query.annotations.get("joined_at")
+    try:
+        source: Any = annotation.output_field if annotation else players.model._meta.get_field("joined_at")
+    except FieldDoesNotExist:
+        if well_formed("NEWCOMER_DAYS") and conf.raw("NEWCOMER_DAYS"):
+            yield Warning(
+                f'{path}.players() has no "joined_at", so NEWCOMER_DAYS protects nobody.',
+                hint='Annotate it: .annotate(joined_at=F("date_joined")); or write "NEWCOMER_DAYS": 0.',
+                id="heists.W021",
+            )
+        return
+    except FieldError:
+        source = None
+    if not isinstance(source, DateTimeField):
+        yield Error(
+            f'{path}.players() has a "joined_at" that is not a DateTimeField.',
+            hint="Annotate a DateTimeField, or nothing of this name.",
+            id="heists.E020",
         )
 
 

@@ -30,7 +30,7 @@ START_SECONDS = 30
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(("method", "path"), [("PATCH", "preferences/"), ("POST", "")])
+@pytest.mark.parametrize(("method", "path"), [("PATCH", "preferences/"), ("PUT", "truce/"), ("POST", "")])
 def test_a_chunked_body_is_a_411(signed_in: Any, method: str, path: str) -> None:
     response = signed_in(player(tokens=1)).generic(
         method, URL + path, b"", content_type="application/json", headers={"transfer-encoding": "chunked"}

@@ -41,10 +41,11 @@ def test_every_answer_is_private_and_only_polled_ones_are_stored(signed_in: Any)
         (200, client.post(f"{URL}notifications/read-all/")),
         (200, client.patch(f"{URL}preferences/", {"email": False})),
         (201, client.post(f"{URL}shields/")),
+        (200, client.put(f"{URL}truce/", {"wanted": True})),
     ):
         assert response.status_code == status
         check(response)
-    for path in ("", "stats/", "leaderboard/", "targets/", "shields/", "preferences/"):
+    for path in ("", "stats/", "leaderboard/", "targets/", "shields/", "preferences/", "truce/"):
         check(client.get(URL + path))
     for path in ("token/", "notifications/", "me/"):
         check(client.get(URL + path), "private, no-cache")

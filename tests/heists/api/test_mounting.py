@@ -51,6 +51,7 @@ def test_every_operation_works_under_a_prefix(signed_in: Any, prefix: str) -> No
         "shields/",
         "preferences/",
         "me/",
+        "truce/",
     ):
         assert client.get(prefix + path).status_code == 200, path
     assert client.get(f"{prefix}{heist.pk}/").json()["id"] == heist.pk
@@ -59,6 +60,7 @@ def test_every_operation_works_under_a_prefix(signed_in: Any, prefix: str) -> No
     assert client.post(f"{prefix}notifications/read-all/").status_code == 200
     assert client.patch(f"{prefix}preferences/", {"email": False}).json()["email"] is False
     assert client.post(f"{prefix}shields/").status_code == 201
+    assert client.put(f"{prefix}truce/", {"wanted": True}).json()["wanted"] is True
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)

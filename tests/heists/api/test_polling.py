@@ -18,7 +18,7 @@ from tests.heists.api.answers import URL, problem
 
 pytestmark = pytest.mark.django_db
 POLLED = ["token/", "notifications/", "me/"]
-OTHERS = ["", "stats/", "leaderboard/", "targets/", "shields/", "preferences/"]
+OTHERS = ["", "stats/", "leaderboard/", "targets/", "shields/", "preferences/", "truce/"]
 MIDDLEWARE = "django.middleware."
 
 

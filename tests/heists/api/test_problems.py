@@ -36,7 +36,7 @@ from tests.factories import player
 
 pytestmark = pytest.mark.django_db
 URL = "/api/heists/"
-READABLE = ("", "stats/", "token/", "leaderboard/", "targets/", "notifications/", "shields/", "preferences/")
+READABLE = ("", "stats/", "token/", "leaderboard/", "targets/", "notifications/", "shields/", "preferences/", "truce/")
 
 
 def status_and_code(response: Any) -> tuple[int, str]:
@@ -65,6 +65,8 @@ def status_and_code(response: Any) -> tuple[int, str]:
         ("post", "shields/"),
         ("get", "preferences/"),
         ("patch", "preferences/"),
+        ("get", "truce/"),
+        ("put", "truce/"),
     ],
 )
 def test_every_operation_without_sign_in_is_a_401(method: str, path: str) -> None:

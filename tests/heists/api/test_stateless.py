@@ -49,6 +49,7 @@ def test_a_text_key_reads_and_changes_only_its_own_rows() -> None:
     assert HeistNotification.objects.unread().get().user == other
     assert client.patch(f"{URL}preferences/", {"email": False}).json()["email"] is False
     assert client.post(f"{URL}shields/").status_code == 201
+    assert client.put(f"{URL}truce/", {"wanted": True}).json()["wanted"] is True
     assert len(client.get(f"{URL}shields/").json()["results"]) == 1
     problem(client.post(URL, {"victim": me.pk}), 409, "self_target")
 
@@ -105,6 +106,7 @@ def test_a_token_of_a_deleted_account_is_a_401() -> None:
         client.post(URL, {"victim": victim.pk}),
         client.post(f"{URL}shields/"),
         client.patch(f"{URL}preferences/", {"email": False}),
+        client.put(f"{URL}truce/", {"wanted": True}),
         client.get(f"{URL}targets/"),
         client.get(f"{URL}targets/{victim.pk}/"),
     ):

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 
 from heists import audit
-from heists.models import Heist, HeistNotification, HeistToken, RuleSet, Shield, TokenGrant
+from heists.models import Heist, HeistNotification, HeistToken, RuleSet, Shield, TokenGrant, Truce
 from heists.rules import Rules
 
 TABLES: tuple[str, ...] = (
@@ -113,6 +113,10 @@ def grant(owner: User, amount: int = 1, at: dt.datetime = NOW) -> TokenGrant:
 
 def shield(owner: User, at: dt.datetime = NOW, days: int = 7, **fields: Any) -> Shield:
     return Shield.objects.create(player=owner, bought_at=at, **({"cost": 50, "expires_at": at + days * DAY} | fields))
+
+
+def truce(owner: User, starts_at: dt.datetime, ends_at: dt.datetime | None = None) -> Truce:
+    return Truce.objects.create(player=owner, starts_at=starts_at, ends_at=ends_at, created_at=NOW)
 
 
 def notification(owner: User, type: str, about: Heist | None = None, **fields: Any) -> HeistNotification:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from io import StringIO
 from types import SimpleNamespace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.core.management import call_command
@@ -17,7 +18,7 @@ from django.utils import timezone
 
 from gamification.models import CoinEntry, CoinReason
 from heists import audit
-from heists.models import Heist, HeistNotification, OutboxEmail, Shield
+from heists.models import Heist, HeistNotification, OutboxEmail, Shield, Truce
 from heists.rules import RULE_FIELDS
 from heists.services import execute_heist
 from tests.factories import player
@@ -51,6 +52,8 @@ CORRUPTIONS: dict[str, str] = {
     "heists_shield_used_has_time": "UPDATE heists_shield SET used_at = NULL WHERE id = {used}",
     "heists_shield_lasts": "UPDATE heists_shield SET expires_at = bought_at WHERE id = {expired}",
     "heists_outboxemail_state_known": "UPDATE heists_outboxemail SET state = 'LOST' WHERE id = {email}",
+    "heists_truce_one_open": "UPDATE heists_truce SET player_id = {frank}, ends_at = NULL",
+    "heists_truce_ends_later": "UPDATE heists_truce SET ends_at = '2001-01-01 00:00:00+00:00' WHERE id = {over}",
     # tokens
     "token_earned": "UPDATE heists_tokengrant SET amount = amount + 1 WHERE player_id = {alice}",
     "token_spent": "UPDATE heists_heisttoken SET total_spent = 2, balance = total_earned - 2 {of_alice}",
@@ -75,6 +78,10 @@ CORRUPTIONS: dict[str, str] = {
         " WHERE id = {success}"
     ),
     "heist_retry_at": "UPDATE heists_heist SET retry_at = created_at WHERE id = {cooldown}",
+    "heist_newcomer": (
+        "UPDATE heists_heist SET failure_code = 'newcomer', victim_id = {alice}, created_at = '2036-01-01 00:00:00+00'"
+        " WHERE id = {cooldown}"
+    ),
     "heist_loss_limit": (
         "INSERT INTO heists_heist (attacker_id, victim_id, points_stolen, victim_points_before, victim_points_after,"
         " attacker_points_before, attacker_points_after, token_spent, status, rule_set_id, created_at)"
@@ -88,6 +95,14 @@ CORRUPTIONS: dict[str, str] = {
     "window_protection": "UPDATE heists_heist SET victim_id = {bob} WHERE id = {blocked}",
     "window_pair": "UPDATE heists_heist SET attacker_id = {alice}, victim_id = {bob} WHERE id = {blocked}",
     "window_day": "UPDATE heists_heist SET attacker_id = {alice} WHERE id = {blocked}",
+    # truces
+    "truce_month": "UPDATE heists_truce SET starts_at = '{later}', ends_at = NULL WHERE id = {over}",
+    "truce_overlap": "UPDATE heists_truce SET player_id = {frank}, ends_at = '2036-01-01 00:00:00+00:00'",
+    "truce_broken": (
+        "UPDATE heists_truce SET player_id = {alice}, starts_at = '2001-01-01 00:00:00+00:00', ends_at = NULL"
+        " WHERE id = {over}"
+    ),
+    "truce_missing": "UPDATE heists_heist SET failure_code = 'own_truce' WHERE id = {cooldown}",
     # deleted heists
     "loss_kept_unreadable": "UPDATE heists_heisttoken SET losses_on_deleted = '{{}}' WHERE user_id = {bob}",
     "loss_kept_wrong": (
@@ -118,6 +133,7 @@ BUILT_IN = {
     "heists_tokengrant_source_unique": "UPDATE heists_tokengrant SET source = 'same'",
     "heists_shield_used_by_unique": "UPDATE heists_shield SET used_by_id = {blocked}, used_at = bought_at",
     "heists_outboxemail_notification_unique": "UPDATE heists_outboxemail SET notification_id = {note}",
+    "heists_truce_one_a_start": "UPDATE heists_truce SET player_id = {frank}, starts_at = '{month}'",
     "heists_ruleset_unique": (
         "INSERT INTO heists_ruleset ({numbers}, created_at) SELECT {numbers}, created_at FROM heists_ruleset"
     ),
@@ -146,6 +162,11 @@ def world(db: Any, settings: Any) -> SimpleNamespace:
         CoinEntry.objects.create(
             user=shield.player, amount=-50, reason=CoinReason.SHIELD, reference=f"shield:{shield.pk}"
         )
+
+    month = dt.datetime(2020, 1, 1, tzinfo=ZoneInfo("Pacific/Auckland")).astimezone(dt.UTC)
+    months = [month, dt.datetime(2020, 1, 31, 11, tzinfo=dt.UTC), dt.datetime(2020, 2, 29, 11, tzinfo=dt.UTC)]
+    over = Truce.objects.create(player=frank, starts_at=months[0], ends_at=months[1])
+    Truce.objects.create(player=frank, starts_at=months[1], ends_at=months[2])
 
     def rob(attacker: Any, victim: Any, **options: Any) -> Heist:
         return execute_heist(attacker_id=attacker.pk, victim_id=victim.pk, **options)
@@ -177,6 +198,8 @@ def world(db: Any, settings: Any) -> SimpleNamespace:
         email=OutboxEmail.objects.filter(notification__heist=success).values_list("pk", flat=True)[0],
         used=used.pk,
         expired=expired.pk,
+        over=over.pk,
+        month=month.isoformat(sep=" "),
         later=(success.created_at + dt.timedelta(microseconds=1)).isoformat(sep=" "),
         events="gamification_pointevent",
         true="TRUE",
@@ -312,4 +335,4 @@ def test_the_number_of_statements_does_not_grow_with_the_heists(world: SimpleNam
         execute_heist(attacker_id=player(tokens=1).pk, victim_id=player(points=1000).pk)
 
     assert Heist.objects.count() == 3 * heists > 0
-    assert statements() == before < 100
+    assert statements() == before < 150

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable
 from random import Random
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.utils import timezone
@@ -15,8 +16,8 @@ from gamification.services import award_points
 from heists.choices import GrantReason
 from heists.conf import SETTINGS
 from heists.errors import HeistError
-from heists.models import Heist, HeistToken, Shield
-from heists.services import buy_shield, execute_heist, expire_shields, grant_tokens
+from heists.models import Heist, HeistToken, Shield, Truce
+from heists.services import buy_shield, execute_heist, expire_shields, grant_tokens, wish_truce
 from tests.factories import player
 
 from .test_tampering import audited
@@ -182,7 +183,7 @@ def test_grants_and_outcomes_out_of_order_in_time(hosts: Hosts, settings: Any) -
 RULES = [
     *("TOKEN_COST", "STEAL_PERCENTAGE", "MAX_STEAL_POINTS", "MIN_TARGET_POINTS", "COOLDOWN_HOURS"),
     *("TARGET_COOLDOWN_HOURS", "MAX_HEISTS_PER_DAY", "PAIR_COOLDOWN_HOURS", "MONTHLY_LOSS_PERCENT"),
-    *("SHIELD_COST", "SHIELD_DAYS"),
+    *("SHIELD_COST", "SHIELD_DAYS", "NEWCOMER_DAYS"),
 ]
 
 
@@ -248,3 +249,25 @@ def carry_out(call: Callable[[], object]) -> None:
     except HeistError:
         # The rules may say no, as to a second shield.
         return
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_truces_at_the_turns_of_the_months_under_clocks_a_second_apart(hosts: Hosts, settings: Any, seed: int) -> None:
+    random = Random(seed)
+    settings.TIME_ZONE = random.choice(["UTC", "America/Havana", "Pacific/Auckland"])
+    settings.HEISTS = settings.HEISTS | OFF
+    zone = ZoneInfo(settings.TIME_ZONE)
+    turns = [dt.datetime(2026, month, 1, tzinfo=zone).astimezone(dt.UTC) for month in (10, 11, 12)]
+    hosts.at(turns[0] - DAY, dt.timedelta())
+    people = cast()
+    for turn in turns:
+        for millisecond in sorted(random.sample(range(-1500, 1500), 25)):
+            hosts.at(turn + dt.timedelta(milliseconds=millisecond), random.choice([-1, 0, 1]) * HALF)
+            one, other = random.sample(people, 2)
+            if random.random() < 0.5:
+                wish_truce(player_id=one.pk, wanted=random.random() < 0.6)
+            attempt(one, other)
+
+    hosts.at(turns[-1] + DAY, dt.timedelta())
+    assert Truce.objects.exists() and Heist.objects.filter(failure_code__in=["truce", "own_truce"]).exists()
+    assert audited() == {}

@@ -115,7 +115,7 @@ class CalendarTest(TestCase):
 
         zone = "Europe/Berlin" if berlin else "UTC"
         with override_settings(HEISTS=site.HEISTS | numbers, TIME_ZONE=zone), clock_at(turn - before * HOUR) as clock:
-            cast = [player(points=points, tokens=6) for points in (1000, 999, 20, 40)]
+            cast = [player(points=points, tokens=6, date_joined=clock.now) for points in (1000, 999, 20, 40)]
             for attacker, victim, hours, instants, wanted in steps:
                 clock.now += hours * HOUR + instants * INSTANT
                 if wanted is not None:

@@ -1,0 +1,161 @@
+"""Truces against the calendar and the heists: each clause of each check, and the honest row beside it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from types import SimpleNamespace
+
+import pytest
+
+from .rows import DAY, HOUR, MICRO, NOW, SECOND, blocked, found, heist, rejected, rule_set, truce
+
+# NOW is in May.
+APRIL, MAY, JUNE, JULY = (dt.datetime(2026, month, 1, tzinfo=dt.UTC) for month in (4, 5, 6, 7))
+MINUTE = 60 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("starts", "ends", "wrong"),
+    [
+        (JUNE, None, False),
+        (JUNE, JULY, False),
+        (JUNE, JUNE, False),
+        # The beginning of June in Tokyo, which was in force once.
+        (JUNE - 9 * HOUR, JULY - 9 * HOUR, False),
+        (JUNE, JULY - 9 * HOUR, False),
+        (JUNE + MICRO, None, True),
+        (JUNE - MICRO, None, True),
+        (JUNE, JULY + MICRO, True),
+        (JUNE + DAY, JULY, True),
+        # The beginning of June in Auckland, which never was.
+        (JUNE - 12 * HOUR, None, True),
+    ],
+)
+def test_a_truce_starts_and_ends_with_a_month_of_a_zone_that_was_in_force(
+    people: SimpleNamespace, starts: dt.datetime, ends: dt.datetime | None, wrong: bool
+) -> None:
+    rule_set(), rule_set(time_zone="Asia/Tokyo")
+    row = truce(people.alice, starts, ends)
+    truce(people.bob, JUNE, JULY)
+
+    reported = [f"truce {row.pk}, player {people.alice.pk}: starts_at {starts}, ends_at {ends}"]
+    assert found("truce_month") == (reported if wrong else [])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "overlap"),
+    [
+        ((MAY, JUNE), (JUNE, None), False),
+        ((MAY, JULY), (JUNE, None), True),
+        ((MAY, JUNE + MICRO), (JUNE, JULY), True),
+        ((MAY, None), (JUNE, JULY), True),
+        # Withdrawn before it began.
+        ((MAY, None), (JUNE, JUNE), False),
+        ((MAY, MAY), (MAY + MICRO, None), False),
+    ],
+)
+def test_no_two_truces_of_a_player_are_in_force_at_once(
+    people: SimpleNamespace,
+    first: tuple[dt.datetime, dt.datetime | None],
+    second: tuple[dt.datetime, dt.datetime | None],
+    overlap: bool,
+) -> None:
+    rule_set()
+    later, earlier = truce(people.alice, *second), truce(people.alice, *first)
+    # Of another player.
+    truce(people.bob, MAY, None)
+
+    reported = (
+        f"truce {earlier.pk}, player {people.alice.pk}, other {later.pk}: starts_at {first[0]}, ends_at {first[1]}"
+    )
+    assert found("truce_overlap") == ([reported] if overlap else [])
+
+
+@pytest.mark.parametrize("role", ["attacker", "victim"])
+@pytest.mark.parametrize(
+    ("starts", "ends", "at", "inside"),
+    [
+        (MAY, None, NOW, True),
+        (MAY, JUNE, NOW, True),
+        (MAY, JUNE, JUNE - MICRO, True),
+        (MAY, JUNE, JUNE, False),
+        (MAY, None, MAY - MICRO, False),
+        # A host whose clock was behind may have recorded the wish after a heist in the first second of the month.
+        (MAY, None, MAY, False),
+        (MAY, None, MAY + SECOND - MICRO, False),
+        (MAY, None, MAY + SECOND, True),
+        # Or let the truce continue.
+        (APRIL, JUNE, MAY + SECOND - MICRO, False),
+        (APRIL, JUNE, MAY + SECOND, True),
+        (MAY, MAY, MAY + SECOND, False),
+        (JUNE, None, NOW, False),
+    ],
+)
+def test_an_outcome_in_a_truce_of_either_side_is_reported(
+    people: SimpleNamespace, role: str, starts: dt.datetime, ends: dt.datetime | None, at: dt.datetime, inside: bool
+) -> None:
+    on, off = rule_set(), rule_set(truce_enabled=False)
+    owner = people.alice if role == "attacker" else people.bob
+    row = truce(owner, starts, ends)
+    truce(people.dora, APRIL, None)
+    success, block = heist(people.alice, people.bob, on, at), blocked(people.alice, people.bob, on, at)
+    rejected(people.alice, people.bob, on, at)
+    heist(people.alice, people.bob, off, at)
+    heist(people.carol, people.carol, on, at)
+
+    expected = [
+        f"heist {one.pk}, truce {row.pk}, player {owner.pk}: status {one.status}, created_at {at}, "
+        f"starts_at {starts}, ends_at {ends}"
+        for one in (success, block)
+    ]
+    assert found("truce_broken") == (sorted(expected) if inside else [])
+
+
+@pytest.mark.parametrize(
+    ("starts", "ends", "at", "there"),
+    [
+        (MAY, None, NOW, True),
+        (MAY, JUNE, JUNE - MICRO, True),
+        (MAY, JUNE, JUNE + SECOND, False),
+        (MAY, JUNE, JUNE + SECOND - MICRO, True),
+        (JUNE, None, NOW, False),
+        (JUNE, JUNE, JUNE, True),
+        (JUNE, JUNE, JUNE + SECOND, False),
+    ],
+)
+@pytest.mark.parametrize(("code", "role"), [("own_truce", "attacker"), ("truce", "victim")])
+def test_an_attempt_that_was_rejected_by_a_truce_was_made_in_one(
+    people: SimpleNamespace,
+    code: str,
+    role: str,
+    starts: dt.datetime,
+    ends: dt.datetime | None,
+    at: dt.datetime,
+    there: bool,
+) -> None:
+    rules = rule_set()
+    truce(getattr(people, {"attacker": "alice", "victim": "bob"}[role]), starts, ends)
+    # The other side's does not count.
+    truce(getattr(people, {"attacker": "bob", "victim": "alice"}[role]), APRIL, None)
+    row = rejected(people.alice, people.bob, rules, at, failure_code=code)
+    rejected(people.alice, people.bob, rules, at)
+
+    owner = row.attacker_id if role == "attacker" else row.victim_id
+    reported = [f"heist {row.pk}, player {owner}: failure_code {code}, created_at {at}"]
+    assert found("truce_missing") == ([] if there else reported)
+
+
+@pytest.mark.parametrize(("before", "wrong"), [(MINUTE, False), (MINUTE + MICRO, True), (DAY, True), (-DAY, False)])
+def test_a_newcomer_had_no_outcome_of_their_own_before(
+    people: SimpleNamespace, before: dt.timedelta, wrong: bool
+) -> None:
+    rules = rule_set(newcomer_days=30)
+    new = {"status": "FAILED_TARGET_PROTECTED", "failure_code": "newcomer"}
+    row = rejected(people.alice, people.bob, rules, **new)
+    rejected(people.alice, people.carol, rules, **new)
+    blocked(people.bob, people.dora, rules, NOW - before)
+    # Neither a rejection of theirs nor an outcome against them ends it.
+    rejected(people.carol, people.dora, rules, NOW - DAY)
+    heist(people.dora, people.carol, rules, NOW - DAY)
+
+    assert found("heist_newcomer") == ([f"heist {row.pk}, victim {people.bob.pk}: created_at {NOW}"] if wrong else [])

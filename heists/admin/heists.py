@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..choices import HeistRole
 from ..economy import get_economy
-from ..models import Heist, HeistNotification, HeistToken
+from ..models import Heist, HeistNotification, HeistToken, Truce
 from ..queries import evidence
 from . import dashboard, export, links
 from .filters import DateRangeFilter, PeriodFilter, TokenSpentFilter, choice_filter
@@ -92,7 +92,7 @@ class HeistAdmin(ReadOnlyAdmin):
         tokens = {
             token.user_id: token for token in HeistToken.objects.filter(user__in=(heist.attacker_id, heist.victim_id))
         }
-        found = evidence.around(heist)
+        found = evidence.around(heist, get_economy())
         rules = heist.rule_set.rules
         last_outcome, last_loss = found.attackers_last_outcome, found.victims_last_loss
         return {
@@ -104,6 +104,9 @@ class HeistAdmin(ReadOnlyAdmin):
             "cooldown_ended": last_outcome and when(last_outcome.created_at + rules.cooldown),
             "last_loss": last_loss and when(last_loss.created_at),
             "protection_ended": last_loss and when(last_loss.created_at + rules.protection),
+            "truces": [_truce(truce, heist) for truce in found.truces],
+            "joined": found.victim_joined_at and when(found.victim_joined_at),
+            "newcomer_until": found.victim_joined_at and when(found.victim_joined_at + rules.newcomer_life),
             "notifications": [
                 {
                     "row": row,
@@ -144,6 +147,16 @@ class HeistAdmin(ReadOnlyAdmin):
             "token": links.row_link(site, request, token, number(token.balance)) if token else number(0),
             "grant_url": links.grant_url(site, request, [user.pk]),
         }
+
+
+def _truce(truce: Truce, heist: Heist) -> dict[str, Any]:
+    """Return whose truce it is, its first moment and its end, which may have been set after the attempt."""
+    names = {player.pk: player_name(player) for player in (heist.attacker, heist.victim)}
+    return {
+        "player": names[truce.player_id],
+        "starts": when(truce.starts_at),
+        "ends": when(truce.ends_at) if truce.ends_at else None,
+    }
 
 
 def _share(heist: Heist) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from .base import player_name
+from .heists import Heist
 
 # Still wanted: the truce has no end.
 OPEN = Q(ends_at__isnull=True)
@@ -23,6 +24,11 @@ class TruceQuerySet(models.QuerySet["Truce"]):
     def not_over(self, now: dt.datetime) -> TruceQuerySet:
         """Return truces that are in force at `now` or may begin later."""
         return self.filter(OPEN | Q(ends_at__gt=now))
+
+    def of_heist(self, heist: Heist) -> TruceQuerySet:
+        """Return the truces of either player in which an attempt was made."""
+        at = heist.created_at
+        return self.filter(OPEN | Q(ends_at__gt=at), player__in=(heist.attacker_id, heist.victim_id), starts_at__lte=at)
 
     def current(self, player_id: Any, now: dt.datetime) -> Truce | None:
         """Return the player's truce that is not over; None where there is none. A wish changes it."""

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from django.db.models import Q
 
 from ..choices import HeistStatus
-from ..models import Heist
+from ..economy import Economy
+from ..models import Heist, Truce
 from ..rules import Victim, share
+from .facts import joined_at
 
 # Heists before and after that are listed.
 ROWS = 10
@@ -17,15 +19,21 @@ ROWS = 10
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The nearest heists of both players, and the two earlier ones that started the cooldown and the protection."""
+    """The nearest heists of both players, and what the rules asked about.
+
+    That is the earlier heists that started the cooldown and the protection, the truces in which the attempt was made,
+    and when the victim joined, where the host says it and its rules protect newcomers.
+    """
 
     earlier: list[Heist]
     later: list[Heist]
     attackers_last_outcome: Heist | None
     victims_last_loss: Heist | None
+    truces: list[Truce]
+    victim_joined_at: dt.datetime | None
 
 
-def around(heist: Heist) -> Evidence:
+def around(heist: Heist, economy: Economy) -> Evidence:
     """Return the evidence of a heist; lists are oldest first."""
     rows = Heist.objects.using(heist._state.db).select_related("attacker", "victim")
     # The first condition of each pair is implied by the second; an index can use it.
@@ -45,7 +53,16 @@ def around(heist: Heist) -> Evidence:
         later=sorted(later.values(), key=_position)[:ROWS],
         attackers_last_outcome=outcomes.newest_first().first(),
         victims_last_loss=losses.newest_first().first(),
+        truces=list(Truce.objects.using(heist._state.db).of_heist(heist).order_by("starts_at", "pk")),
+        victim_joined_at=_victim_joined_at(heist, economy),
     )
+
+
+def _victim_joined_at(heist: Heist, economy: Economy) -> dt.datetime | None:
+    if not heist.rule_set.newcomer_days:
+        return None
+    victim = economy.players().using(heist._state.db).filter(pk=heist.victim_id).first()
+    return joined_at(victim) if victim else None
 
 
 def full_share(heist: Heist) -> int:

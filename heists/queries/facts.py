@@ -130,7 +130,7 @@ class FactsQuery:
                 token = getattr(user, "heist_token", None)
                 live = user.shield_expires_at is not None and user.shield_expires_at > now
                 shield = user.shield_id if live else None
-                player = Player(user, user.monthly_points, token, shield, joined_at=_joined_at(user))
+                player = Player(user, user.monthly_points, token, shield, joined_at=joined_at(user))
                 if token and token.losses_on_deleted:
                     since = self.params["losses since"]
                     player.losses += [Loss(loss.points, loss.at) for loss in token.deleted_losses if loss.at >= since]
@@ -199,7 +199,7 @@ def read(
     return query(attacker_id, victim_ids, economy=economy, rules=rules, now=now, using=using).fetch(now)
 
 
-def _joined_at(user: Any) -> dt.datetime | None:
+def joined_at(user: Any) -> dt.datetime | None:
     """Return the optional `joined_at` of the economy's players; None where it is missing or no point in time."""
     # Only what the query read: an attribute of the same name on the host's model may run a query.
     joined_at = vars(user).get("joined_at")

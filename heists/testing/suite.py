@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -15,7 +16,7 @@ from ..economy import Economy, get_economy
 from ..errors import NoCoins
 from ..models import Heist, HeistToken, RuleSet
 from ..queries import facts
-from ..rules import RULE_FIELDS, Rules
+from ..rules import CLOCK_TOLERANCE, RULE_FIELDS, Rules
 from ..services import execute_heist, grant_tokens
 from ..services.after_migrate import seed_event_types
 from .locks import OtherTransaction, can_lock
@@ -93,6 +94,16 @@ class EconomyConformance(Base):
         self._transfer(attacker, victim, 50)
 
         self.assertEqual(players.get().monthly_points, 950)
+
+    def test_players_says_when_a_player_joined_or_nothing(self) -> None:
+        player = self.make_player(30)
+        seen = self.economy.players().using(self.using).get(pk=player.pk)
+
+        # Optional: without it, no player is protected as a newcomer.
+        if (joined_at := vars(seen).get("joined_at")) is not None:
+            self.assertIsInstance(joined_at, dt.datetime, "annotate joined_at with a DateTimeField")
+            self.assertIsNotNone(joined_at.tzinfo, "joined_at needs a time zone: set USE_TZ")
+            self.assertLessEqual(joined_at, timezone.now() + CLOCK_TOLERANCE)
 
     # leaderboard()
 

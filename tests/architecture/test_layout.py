@@ -32,6 +32,7 @@ ELSEWHERE = {
     "heists/queries/me.py": "api/test_me.py",
     "heists/queries/preview.py": "api/test_targets.py",
     "heists/queries/rollups.py": "admin/test_dashboard.py",
+    "heists/queries/truces.py": "api/test_truces.py",
     "heists/management/commands/audit_heists.py": "audit/test_audit.py",
     "heists/management/commands/prune_heists.py": "services/test_retention.py",
     "heists/management/commands/summarize_heists.py": "admin/test_dashboard.py",

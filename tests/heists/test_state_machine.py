@@ -85,6 +85,8 @@ class Game(RuleBasedStateMachine):
         code = PlayerProfile.objects.get(user=referrer).referral_code if referrer else None
         self.accounts += 1
         user = sign_up(username=f"player{self.accounts}", password="correct horse battery", referral_code=code)
+        # The default of the field is the clock that no test moves.
+        get_user_model().objects.filter(pk=user.pk).update(date_joined=self.now)
         self.models[user.pk] = Model(user)
         self.models[user.pk].points = PlayerProfile.objects.get(user=user).monthly_points
         if referrer and self.models[referrer].active:

@@ -9,7 +9,8 @@ from typing import Any
 import factory
 import pytest
 from django.contrib.auth import get_user_model
-from django.db.models import F, OuterRef, Subquery, Sum
+from django.db.models import DateTimeField, ExpressionWrapper, F, OuterRef, Subquery, Sum, Value
+from django.db.models.functions import TruncDate
 from django.test import TransactionTestCase
 
 from gamification.economy import GamificationEconomy
@@ -39,6 +40,17 @@ class Null(GamificationEconomy):
 class Aggregate(GamificationEconomy):
     def players(self) -> Any:
         return get_user_model().objects.annotate(monthly_points=Sum("player_profile__monthly_points", default=0))
+
+
+class JoinedOnADay(GamificationEconomy):
+    def players(self) -> Any:
+        return get_user_model().objects.annotate(monthly_points=Value(30), joined_at=TruncDate("date_joined"))
+
+
+class JoinedTomorrow(GamificationEconomy):
+    def players(self) -> Any:
+        tomorrow = ExpressionWrapper(F("date_joined") + dt.timedelta(days=1), output_field=DateTimeField())
+        return get_user_model().objects.annotate(monthly_points=Value(30), joined_at=tomorrow)
 
 
 class TiesAtRandom(GamificationEconomy):
@@ -128,6 +140,8 @@ BROKEN = [
     (ActiveOnly, "players_returns_active_and_inactive_users"),
     (Null, "players_returns_zero_for_a_user_without_a_balance"),
     (Aggregate, "players_does_not_group"),
+    (JoinedOnADay, "players_says_when_a_player_joined_or_nothing"),
+    (JoinedTomorrow, "players_says_when_a_player_joined_or_nothing"),
     (TiesAtRandom, "leaderboard_orders_by_points_then_primary_key"),
     (LockForgetsNewcomers, "lock_creates_a_missing_balance"),
     (Generous, "transfer_moves_exactly_the_points"),

@@ -12,9 +12,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from heists.models import Heist, HeistNotification, HeistToken
+from heists.economy import get_economy
+from heists.models import Heist, HeistNotification, HeistToken, Truce
 from heists.queries.evidence import ROWS, around
 from heists.services import execute_heist
+from tests.conftest import HeistSettings
 from tests.factories import player, rewrite
 
 pytestmark = pytest.mark.django_db
@@ -70,11 +72,51 @@ def test_the_evidence_is_the_nearest_heists_of_both_players_in_order() -> None:
     before, at_once, here = attempt(cid, bob, -1), attempt(bob, alice, 0), attempt(alice, bob, 0)
     after, unrelated = attempt(cid, alice, 2), attempt(cid, cid, 1)
 
-    found = around(here)
+    found = around(here, get_economy())
 
     assert found.earlier == [*far[ROWS - 3 :: -1], before, at_once]
     assert found.later == [after]
     assert unrelated not in found.later
+
+
+def test_the_page_shows_the_truces_in_which_the_attempt_was_made(client: Client, boss: Any) -> None:
+    alice, bob, now = player("alice"), player("bob", points=1000), timezone.now()
+    day = dt.timedelta(days=1)
+    Truce.objects.create(player=bob, starts_at=now - 3 * day)
+    rejection = execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
+    at = rejection.created_at
+    for starts, ends in ((-9 * day, at - 5 * day), (-4 * day, at), (day, None)):
+        Truce.objects.create(player=alice, starts_at=at + starts, ends_at=ends)
+    Truce.objects.create(player=player(), starts_at=now - day)
+
+    text = page(client, rejection)
+
+    assert text.count(" had a truce from ") == 1
+    assert "bob had a truce from " in text
+    Truce.objects.filter(player=bob).update(ends_at=at + dt.timedelta(microseconds=1))
+    Truce.objects.filter(player=alice, ends_at=None).update(starts_at=at)
+    text = page(client, rejection)
+    assert text.count(" had a truce from ") == 2 and text.count(" until ") >= 1
+    assert "truces were switched off" not in text
+
+
+def test_the_page_says_that_truces_were_off_and_when_the_victim_joined(
+    client: Client, boss: Any, heist_settings: HeistSettings
+) -> None:
+    alice, bob = player("alice"), player("bob", points=1000, date_joined=dt.datetime(2026, 5, 1, tzinfo=dt.UTC))
+    Truce.objects.create(player=bob, starts_at=dt.datetime(2026, 5, 1, tzinfo=dt.UTC))
+    before = execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
+    heist_settings(TRUCE_ENABLED=False, NEWCOMER_DAYS=3)
+    after = execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
+
+    assert "joined at" not in page(client, before)
+    text = page(client, after).replace("\u00a0", " ")
+    assert "(truces were switched off)" in text
+    assert (
+        "The victim joined at May 1, 2026 midnight UTC; without a heist of their own, new players are protected "
+        in text
+    )
+    assert "for 3 days, until May 4, 2026 midnight UTC" in text
 
 
 def test_the_statements_do_not_grow_with_the_history(client: Client, boss: Any) -> None:

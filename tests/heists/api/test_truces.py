@@ -120,9 +120,9 @@ def test_while_truces_are_off_a_truce_is_readable_and_not_in_force(
 
 
 def test_a_rejection_by_a_truce_says_until_when(api: APIClient, bob: Any, clock: Clock) -> None:
-    carol = player("carol", points=1000)
     wish(api, True)
     clock.now = dt.datetime(2026, 6, 30, 23, 59, tzinfo=dt.UTC)
+    carol = player("carol", points=1000)
     answers = [api.post("/api/heists/", {"victim": carol.pk})]
     wish(api, False)
     answers.append(api.post("/api/heists/", {"victim": carol.pk}))
@@ -138,11 +138,9 @@ def test_a_rejection_by_a_truce_says_until_when(api: APIClient, bob: Any, clock:
 def test_everybody_reads_that_a_target_has_a_truce_or_is_new(
     api: APIClient, bob: Any, clock: Clock, heist_settings: HeistSettings
 ) -> None:
-    carol = player("carol", points=1000, date_joined=clock.now)
-    api.force_authenticate(carol)
-    wish(api, True)
-    api.force_authenticate(bob)
-    clock.now = dt.datetime(2026, 6, 1, tzinfo=dt.UTC)
+    joined, clock.now = clock.now, dt.datetime(2026, 6, 1, tzinfo=dt.UTC)
+    carol = player("carol", points=1000, date_joined=joined)
+    Truce.objects.create(player=carol, starts_at=clock.now)
     heist_settings(NEWCOMER_DAYS=15)
 
     row = api.get("/api/heists/targets/").json()["results"][0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -150,7 +151,7 @@ def test_a_newcomer_had_no_outcome_of_their_own_before(
     people: SimpleNamespace, before: dt.timedelta, wrong: bool
 ) -> None:
     rules = rule_set(newcomer_days=30)
-    new = {"status": "FAILED_TARGET_PROTECTED", "failure_code": "newcomer"}
+    new: dict[str, Any] = {"status": "FAILED_TARGET_PROTECTED", "failure_code": "newcomer"}
     row = rejected(people.alice, people.bob, rules, **new)
     rejected(people.alice, people.carol, rules, **new)
     blocked(people.bob, people.dora, rules, NOW - before)

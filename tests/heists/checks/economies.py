@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db.models import CharField, Count, F, OuterRef, Subquery, Sum, Value
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, TruncDate
 
 from gamification.economy import GamificationEconomy
 from gamification.models import PlayerProfile
@@ -67,6 +67,21 @@ class Pointless(GamificationEconomy):
 class Wordy(GamificationEconomy):
     def players(self) -> Any:
         return get_user_model().objects.annotate(monthly_points=Value("many", output_field=CharField()))
+
+
+class NeverJoined(GamificationEconomy):
+    def players(self) -> Any:
+        return get_user_model().objects.annotate(monthly_points=Coalesce(F("player_profile__monthly_points"), 0))
+
+
+class JoinedOnADay(NeverJoined):
+    def players(self) -> Any:
+        return super().players().annotate(joined_at=TruncDate("date_joined"))
+
+
+class JoinedSomehow(NeverJoined):
+    def players(self) -> Any:
+        return super().players().annotate(joined_at=F("username"))
 
 
 class OnUserRow(GamificationEconomy):

@@ -160,6 +160,35 @@ def test_w019_a_key_that_is_an_email_address(monkeypatch: pytest.MonkeyPatch) ->
     ]
 
 
+def test_w021_newcomers_of_whom_nobody_knows_when_they_joined(economy_is: Any, settings: Any) -> None:
+    assert economy_is(f"{HERE}.NeverJoined") == []
+
+    settings.HEISTS = {**settings.HEISTS, "NEWCOMER_DAYS": 1}
+
+    assert economy_is(f"{HERE}.NeverJoined") == [
+        Warning(
+            f'{HERE}.NeverJoined.players() has no "joined_at", so NEWCOMER_DAYS protects nobody.',
+            hint='Annotate it: .annotate(joined_at=F("date_joined")); or write "NEWCOMER_DAYS": 0.',
+            id="heists.W021",
+        )
+    ]
+    assert economy_is("gamification.economy.GamificationEconomy") == []
+    # A wrong type of the setting is reported elsewhere.
+    settings.HEISTS = {**settings.HEISTS, "NEWCOMER_DAYS": "1"}
+    assert economy_is(f"{HERE}.NeverJoined") == []
+
+
+@pytest.mark.parametrize("name", ["JoinedOnADay", "JoinedSomehow"])
+def test_e020_a_time_of_joining_that_is_no_time(economy_is: Any, name: str) -> None:
+    assert economy_is(f"{HERE}.{name}") == [
+        Error(
+            f'{HERE}.{name}.players() has a "joined_at" that is not a DateTimeField.',
+            hint="Annotate a DateTimeField, or nothing of this name.",
+            id="heists.E020",
+        )
+    ]
+
+
 def test_settings_that_are_not_a_dictionary_are_reported_once(settings: Any) -> None:
     settings.HEISTS = None
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from gamification.economy import GamificationEconomy
+from gamification.models import PlayerProfile
 from heists.choices import FailureCode
 from heists.errors import FeatureDisabled, InactiveAccount, TruceDisabled, UnknownPlayer
 from heists.models import RuleSet, Truce
@@ -44,6 +45,11 @@ def clock() -> Any:
         yield clock
 
 
+def enrich(clock: Clock, *users: Any) -> None:
+    """Give players points of the month of the clock: those of an earlier one are no longer theirs."""
+    PlayerProfile.objects.filter(user__in=users).update(month=clock.now.date().replace(day=1), monthly_points=1000)
+
+
 def spans(user: Any) -> list[tuple[dt.datetime, dt.datetime | None]]:
     return list(Truce.objects.filter(player=user).order_by("starts_at").values_list("starts_at", "ends_at"))
 
@@ -69,6 +75,7 @@ def test_a_truce_that_is_withdrawn_before_it_begins_never_begins(clock: Clock) -
 
     assert spans(alice) == [(JUNE, JUNE)]
     clock.now = JUNE
+    enrich(clock, alice)
     assert rob(bob, alice, clock.now).failure_code is None
 
 
@@ -138,6 +145,7 @@ def test_both_sides_of_a_truce_at_its_first_and_last_moment(clock: Clock, heist_
         (JULY, None, False),
     ):
         clock.now = moment
+        enrich(clock, alice, bob)
         if ends:
             wish_truce(player_id=alice.pk, wanted=False)
         for attacker, victim, code in ((alice, bob, FailureCode.OWN_TRUCE), (bob, alice, FailureCode.TRUCE)):
@@ -304,6 +312,7 @@ def test_truces_that_are_switched_off_do_not_count_and_return_with_the_switch(
     alice, bob = player(tokens=2), player(points=1000)
     wish_truce(player_id=bob.pk, wanted=True)
     clock.now = JUNE
+    enrich(clock, bob)
     heist_settings(TRUCE_ENABLED=False)
     check(alice, bob, clock.now)
     assert rob(alice, bob, clock.now).failure_code is None

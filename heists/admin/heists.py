@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from django.contrib import admin
@@ -94,7 +95,7 @@ class HeistAdmin(ReadOnlyAdmin):
         }
         found = evidence.around(heist, get_economy())
         rules = heist.rule_set.rules
-        last_outcome, last_loss = found.attackers_last_outcome, found.victims_last_loss
+        last_outcome, last_loss = found.attackers_last_outcome, _last_loss(heist, found, tokens.get(heist.victim_id))
         return {
             "players": [self._player(request, heist, role, tokens) for role in HeistRole],
             "rules": rules,
@@ -102,8 +103,8 @@ class HeistAdmin(ReadOnlyAdmin):
             "share": _share(heist) if heist.points_stolen else None,
             "last_outcome": last_outcome and when(last_outcome.created_at),
             "cooldown_ended": last_outcome and when(last_outcome.created_at + rules.cooldown),
-            "last_loss": last_loss and when(last_loss.created_at),
-            "protection_ended": last_loss and when(last_loss.created_at + rules.protection),
+            "last_loss": last_loss and when(last_loss),
+            "protection_ended": last_loss and when(last_loss + rules.protection),
             "truces": [_truce(truce, heist) for truce in found.truces],
             "joined": found.victim_joined_at and when(found.victim_joined_at),
             "newcomer_until": found.victim_joined_at and when(found.victim_joined_at + rules.newcomer_life),
@@ -157,6 +158,14 @@ def _truce(truce: Truce, heist: Heist) -> dict[str, Any]:
         "starts": when(truce.starts_at),
         "ends": when(truce.ends_at) if truce.ends_at else None,
     }
+
+
+def _last_loss(heist: Heist, found: evidence.Evidence, token: HeistToken | None) -> dt.datetime | None:
+    """Return when the victim had last been robbed, also by accounts that were deleted since; None for never."""
+    losses = [loss.at for loss in token.deleted_losses if loss.heist_id < heist.pk] if token else []
+    if found.victims_last_loss:
+        losses.append(found.victims_last_loss.created_at)
+    return max(losses, default=None)
 
 
 def _share(heist: Heist) -> dict[str, Any]:

@@ -58,6 +58,25 @@ def test_a_rejection_says_why(client: Client, boss: Any) -> None:
     assert "The attacker had spent no token before" in text
 
 
+def test_a_robber_who_was_deleted_since_explains_the_protection(client: Client, boss: Any) -> None:
+    alice, carol, bob = player("alice", tokens=1), player("carol", tokens=1), player("bob", points=1000)
+    first = execute_heist(attacker_id=carol.pk, victim_id=bob.pk)
+    first_page = page(client, first)
+    rejection = execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
+    explained = page(client, rejection)
+    assert rejection.failure_code == "protected" and "The victim had not been robbed before" in first_page
+    (line,) = [line for line in explained.splitlines() if "The victim had last been robbed at" in line]
+
+    carol.delete()
+
+    assert line in page(client, rejection).splitlines()
+    # A later heist explains no earlier one.
+    (loss,) = HeistToken.objects.get(user=bob).losses_on_deleted or []
+    later = loss | {"heist": rejection.pk + 1}
+    HeistToken.objects.filter(user=bob).update(losses_on_deleted=[later])
+    assert "The victim had not been robbed before" in page(client, rejection)
+
+
 def test_the_evidence_is_the_nearest_heists_of_both_players_in_order() -> None:
     now = timezone.now()
     alice, bob, cid = player("alice"), player("bob"), player("cid")

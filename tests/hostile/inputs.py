@@ -152,6 +152,21 @@ QUERIES = [
     "page_size=%D9%A1",
     "created_after=%00",
 ]
+TARGET_QUERIES = [
+    "eligible=false",
+    "eligible=%00",
+    "eligible[]=true",
+    "search=",
+    "search=%00%00",
+    "search=%ED%A0%80%ED%A0%80",
+    "search=%F0%9F%92%B0%F0%9F%92%B0",
+    "search=e%CC%81",
+    "search=%25%25",
+    "search=' OR 1=1 --",
+    "search=" + "x" * 10_000,
+    "search=ab&search=cd",
+    "search[]=ab",
+]
 # Valid dates that leave the range of datetime in another time zone.
 EDGES = ["created_after=0001-01-01T00:00:00%2B14:00", "created_before=9999-12-31T23:59:59-14:00"]
 IDS = [
@@ -196,6 +211,8 @@ def table() -> Iterator[Hostile]:
             )
     for query in QUERIES:
         yield Hostile(f"query: {query[:40]}", "GET", f"/api/heists/?{query}", answers=(200, 400))
+    for query in TARGET_QUERIES:
+        yield Hostile(f"targets: {query[:40]}", "GET", f"/api/heists/targets/?{query}", answers=(200, 400))
     for query in EDGES:
         yield Hostile(f"query: {query}", "GET", f"/api/heists/?{query}", answers=(200, 400))
     for value in IDS:
@@ -213,6 +230,12 @@ def table() -> Iterator[Hostile]:
     yield Hostile("header: a language of 10,000", "GET", headers={"Accept-Language": "xx-" * 3_000}, answers=(200,))
     yield Hostile("header: an accept of nonsense", "GET", headers={"Accept": ";;q=x,,"}, answers=(200, 406))
     yield Hostile("header: only pictures", "GET", headers={"Accept": "image/png"}, answers=(200, 406))
+    for path in ("me/", "token/", "notifications/"):
+        for tags in ('"' * 5_000, "W/" * 5_000, '"a",' * 2_000, "\x80"):
+            headers = {"If-None-Match": tags}
+            yield Hostile(
+                f"tags of {path}: {tags[:8]!r}", "GET", f"/api/heists/{path}", headers=headers, answers=(200,)
+            )
     yield Hostile("header: a range", "GET", headers={"Range": "bytes=0-0"}, answers=(200,))
     yield Hostile("somebody else's heist", "GET", "/api/heists/{other_heist}/", answers=(404,))
     yield Hostile(

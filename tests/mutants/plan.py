@@ -9,6 +9,8 @@ from typing import NamedTuple
 MODULES = (
     "heists/rules.py",
     "heists/queries/facts.py",
+    "heists/queries/me.py",
+    "heists/queries/search.py",
     "heists/services/*.py",
     "heists/emails/*.py",
     "heists/db/retry.py",
@@ -19,6 +21,8 @@ MODULES = (
     "heists/audit/*.py",
     "heists/api/problems.py",
     "heists/api/pagination.py",
+    "heists/api/polling.py",
+    "heists/api/targets.py",
     "heists/api/throttling.py",
     "gamification/services.py",
     "gamification/economy.py",
@@ -161,7 +165,16 @@ TESTS: dict[str, tuple[Stage, ...]] = {
     ),
     "heists/api/pagination.py": (
         Stage("sqlite", ("tests/heists/api/test_pagination.py",)),
-        Stage("sqlite", ("tests/heists/api/test_reading.py", "tests/heists/api/test_targets.py", "tests/hostile")),
+        Stage("sqlite", ("tests/heists/api/test_reading.py", "tests/heists/api/test_targets*.py", "tests/hostile")),
+    ),
+    "heists/queries/me.py": (Stage("sqlite", ("tests/heists/api/test_me.py",)),),
+    "heists/queries/search.py": (
+        Stage("sqlite", ("tests/heists/queries/test_search.py", "tests/heists/api/test_targets_filters.py")),
+    ),
+    "heists/api/polling.py": (Stage("sqlite", ("tests/heists/api/test_polling.py",)),),
+    "heists/api/targets.py": (
+        Stage("sqlite", ("tests/heists/api/test_targets_filters.py",)),
+        Stage("sqlite", ("tests/heists/api/test_targets.py", "tests/heists/api/test_stateless.py", "tests/hostile")),
     ),
     "heists/api/throttling.py": (Stage("sqlite", ("tests/heists/api/test_throttling*.py",)),),
     "gamification/months.py": (

@@ -28,7 +28,7 @@ def test_an_economy_is_no_longer_than_fifty_lines(host: str) -> None:
 
 def test_the_recipes_of_the_guide_are_those_of_these_hosts() -> None:
     guide = (ROOT / "docs" / "integrating.md").read_text(encoding="utf-8")
-    recipes = guide.partition("## Where points may be")[2].partition("## The conformance suite")[0]
+    recipes = guide.partition("## Where points are stored")[2].partition("## The conformance suite")[0]
     sources = "\n".join(path.read_text(encoding="utf-8") for path in HERE.glob("*/*/*.py"))
 
     # Each class of a recipe shows a part of the host's class, so methods and functions are compared.

@@ -79,6 +79,17 @@ def test_a_free_shield_asks_the_host_for_no_coins(
     assert buy_shield(player_id=alice.pk).cost == 0
 
 
+def test_the_hosts_lock_never_hears_of_an_unknown_player(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may create a row for whatever key it gets."""
+    alice, lock = player(coins=50), mock.Mock()
+    monkeypatch.setattr(GamificationEconomy, "lock", lock)
+
+    with pytest.raises(errors.UnknownPlayer):
+        buy_shield(player_id=alice.pk + 999)
+
+    lock.assert_not_called()
+
+
 def test_a_player_who_is_deleted_before_the_lock_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     alice = player(coins=50)
 

@@ -259,9 +259,16 @@ def test_a_heist_that_waited_over_the_months_end_is_judged_by_the_month_it_ends_
     assert (heist.failure_code, heist.created_at) == ("truce", JUNE)
 
 
-def test_nobody_can_wish_for_an_account_that_is_missing_or_inactive(clock: Clock) -> None:
-    alice = player(is_active=False)
+def test_nobody_can_wish_for_an_account_that_is_missing_or_inactive(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, locked, lock = player(is_active=False), [], GamificationEconomy.lock
 
+    def noted_lock(self: Any, *ids: Any) -> None:
+        locked.extend(ids)
+        lock(self, *ids)
+
+    monkeypatch.setattr(GamificationEconomy, "lock", noted_lock)
     for wanted in (True, False):
         with pytest.raises(InactiveAccount):
             wish_truce(player_id=alice.pk, wanted=wanted)
@@ -269,6 +276,8 @@ def test_nobody_can_wish_for_an_account_that_is_missing_or_inactive(clock: Clock
             wish_truce(player_id=alice.pk + 999, wanted=wanted)
 
     assert not Truce.objects.exists()
+    # The host's lock may create a row for whatever key it gets.
+    assert set(locked) == {alice.pk}
 
 
 def test_an_account_that_is_deleted_or_deactivated_while_it_waits_gets_no_truce(

@@ -149,6 +149,20 @@ def test_the_daily_limit_counts_a_rolling_day_without_its_first_moment(limit: in
         assert failed(numbers, attacker(outcomes=outcomes(edge, *shuffled[: limit - 1])), victim()) == []
 
 
+@pytest.mark.parametrize(("limit", "left"), [(0, 0), (1, 0), (2, 0), (3, 1), (5, 3)])
+def test_what_is_left_of_the_daily_limit_is_what_the_rolling_day_has_room_for(limit: int, left: int) -> None:
+    numbers, edge = with_rules(max_heists_per_day=limit), NOW - 24 * HOUR
+    robber = attacker(outcomes=outcomes(edge - HOUR, edge, edge + INSTANT, NOW))
+
+    assert rules.heists_left_today(numbers, robber, NOW) == left
+    assert ("daily_limit" in {failure.code for failure in failed(numbers, robber, victim())}) is (left == 0)
+
+
+def test_a_moment_is_ahead_until_it_comes() -> None:
+    assert rules.ahead(NOW + INSTANT, NOW) == NOW + INSTANT
+    assert rules.ahead(NOW, NOW) is rules.ahead(NOW - INSTANT, NOW) is rules.ahead(None, NOW) is None
+
+
 def test_a_daily_limit_of_zero_waits_a_day() -> None:
     found = failed(with_rules(max_heists_per_day=0), attacker(), victim())
 

@@ -78,7 +78,8 @@ TESTS: dict[str, tuple[Stage, ...]] = {
     ),
     "heists/queries/facts.py": (
         Stage("sqlite", ("tests/heists/queries/test_facts.py", *HEISTS)),
-        Stage("sqlite", ("tests/heists/queries/test_facts*.py", "tests/heists/models/test_tokens.py")),
+        Stage("sqlite", ("tests/heists/api/test_me.py", "tests/heists/models/test_tokens.py")),
+        Stage("sqlite", ("tests/heists/queries/test_facts_joins.py",)),
         Stage("sqlite", ("tests/heists/api/test_targets.py", *COMMON)),
     ),
     "heists/services/": (Stage("sqlite", COMMON),),

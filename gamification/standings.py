@@ -1,6 +1,6 @@
 """Reads the leaderboard of points of any month (docs/specification.md, "The month turns").
 
-A player's points of an earlier month are a `MonthlyStanding`, or are still on the profile until it is closed. Both are
+A player's points of an earlier month are in a `MonthlyStanding`, or on the profile until it is closed. Both are
 read and merged, a page at a time, so a page is exact at any time and costs the same before and after `close_month`.
 """
 
@@ -19,7 +19,7 @@ from .models import MonthlyStanding, PlayerProfile
 
 
 def boards(month: dt.date, now: dt.datetime) -> list[QuerySet[Any]]:
-    """Return querysets of users with `monthly_points`, which together have everybody with points in this month.
+    """Return querysets of users with `monthly_points`, which together contain all players with points in this month.
 
     Read them in their order: a profile that is closed in between is then read twice, and never missed.
     """
@@ -43,7 +43,7 @@ def is_final(month: dt.date, now: dt.datetime) -> bool:
 
 
 def first_month(now: dt.datetime) -> dt.date:
-    """Return the first month of which points are kept; the current one where there is none."""
+    """Return the first month whose points are kept; the current month where there is none."""
     using = _using()
     oldest: list[dt.date | None] = [
         model.objects.using(using).order_by("month").values_list("month", flat=True).first()

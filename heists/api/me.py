@@ -1,4 +1,4 @@
-"""Everything that one screen shows a player of themselves. See docs/specification.md, "HTTP API"."""
+"""The state of the signed-in player, as one screen shows it. See docs/specification.md, "HTTP API"."""
 
 from __future__ import annotations
 

@@ -8,20 +8,90 @@ from typing import Any
 from django.db import router
 from django.db.models import Count, Subquery
 from django.http import Http404
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_serializer
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from ..choices import GrantReason, HeistNotificationType
 from ..db.compiled import Param
+from ..messages import notification_message
 from ..models import HeistNotification, HeistNotificationQuerySet
 from ..services import mark_all_read, mark_read
 from . import schema
 from .base import PlayerView
+from .fields import EnumField, PlayerIdField, UTCDateTimeField, utc_isoformat
 from .pagination import CompiledPagination, PageSlice
 from .polling import PolledView
-from .serializers import MarkedSerializer, NotificationQuerySerializer, NotificationSerializer
+from .serializers import RowSerializer
 
 NOTIFICATIONS_TAG = ["notifications"]
+
+
+class NotificationQuerySerializer(serializers.Serializer[Any]):
+    """Filters of the notifications."""
+
+    read = serializers.BooleanField(required=False, help_text="Only read notifications, or only unread ones.")
+    type = EnumField(
+        HeistNotificationType.choices,
+        component="HeistNotificationType",
+        required=False,
+        help_text="Only notifications of this type.",
+    )
+
+
+@extend_schema_serializer(component_name="HeistNotificationMetadata")
+class NotificationMetadataSerializer(serializers.Serializer[Any]):
+    """Ids, names and numbers of a notification; which of them there are depends on its type."""
+
+    attacker_id = PlayerIdField(required=False)
+    attacker_name = serializers.CharField(required=False)
+    victim_id = PlayerIdField(required=False)
+    victim_name = serializers.CharField(required=False)
+    points = serializers.IntegerField(required=False, help_text="Points that were stolen.")
+    protection_until = UTCDateTimeField(required=False, help_text="The end of the victim's protection.")
+    grant_id = serializers.IntegerField(required=False)
+    amount = serializers.IntegerField(required=False, help_text="Tokens that were granted.")
+    reason = EnumField(
+        GrantReason.choices, component="HeistGrantReason", required=False, help_text="Why tokens were granted."
+    )
+    referred_id = PlayerIdField(required=False, help_text="The new player who signed up.")
+    referred_name = serializers.CharField(required=False)
+    shield_id = serializers.IntegerField(required=False)
+    expired_at = UTCDateTimeField(required=False, help_text="The end of the shield.")
+
+
+@extend_schema_serializer(component_name="HeistNotification")
+class NotificationSerializer(RowSerializer):
+    """A notification."""
+
+    id = serializers.IntegerField(source="pk")
+    type = EnumField(HeistNotificationType.choices, component="HeistNotificationType")
+    message = serializers.CharField(read_only=True, help_text="In your language.")
+    heist = serializers.IntegerField(source="heist_id", allow_null=True, help_text="The id of the heist it is about.")
+    metadata = NotificationMetadataSerializer(read_only=True)
+    read = serializers.BooleanField()
+    created_at = UTCDateTimeField()
+
+    def to_representation(self, notification: HeistNotification) -> dict[str, Any]:
+        message = notification_message(notification.type, notification.metadata, self.gettext)
+        return {
+            "id": notification.pk,
+            "type": notification.type,
+            "message": message or notification.message,
+            "heist": notification.heist_id,
+            "metadata": notification.metadata or {},
+            "read": notification.read,
+            "created_at": utc_isoformat(notification.created_at),
+        }
+
+
+@extend_schema_serializer(component_name="HeistNotificationsMarked")
+class MarkedSerializer(serializers.Serializer[Any]):
+    """How many notifications were marked."""
+
+    marked = serializers.IntegerField()
+    unread_count = serializers.IntegerField()
 
 
 def notifications_of(player_id: Any) -> HeistNotificationQuerySet:

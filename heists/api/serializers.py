@@ -15,11 +15,11 @@ from django.utils import translation
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
-from ..choices import FailureCode, GrantReason, HeistNotificationType, HeistRole, HeistStatus
+from ..choices import FailureCode, HeistRole, HeistStatus
 from ..economy import Economy, get_economy
 from ..errors import FeatureDisabled
-from ..messages import failure_message, notification_message, success_message
-from ..models import Heist, HeistNotification
+from ..messages import failure_message, success_message
+from ..models import Heist
 from ..queries import leaderboard
 from ..queries.preview import Reason, Target
 from ..rules import cooldown_ends_at
@@ -279,69 +279,6 @@ class PreviewSerializer(TargetSerializer):
         return super().to_representation(target) | {"reasons": reasons}
 
 
-class NotificationQuerySerializer(serializers.Serializer[Any]):
-    """Filters of the notifications."""
-
-    read = serializers.BooleanField(required=False, help_text="Only read notifications, or only unread ones.")
-    type = EnumField(
-        HeistNotificationType.choices,
-        component="HeistNotificationType",
-        required=False,
-        help_text="Only notifications of this type.",
-    )
-
-
-class NotificationMetadataSerializer(serializers.Serializer[Any]):
-    """Ids, names and numbers of a notification; which of them there are depends on its type."""
-
-    attacker_id = PlayerIdField(required=False)
-    attacker_name = serializers.CharField(required=False)
-    victim_id = PlayerIdField(required=False)
-    victim_name = serializers.CharField(required=False)
-    points = serializers.IntegerField(required=False, help_text="Points that were stolen.")
-    protection_until = UTCDateTimeField(required=False, help_text="The end of the victim's protection.")
-    grant_id = serializers.IntegerField(required=False)
-    amount = serializers.IntegerField(required=False, help_text="Tokens that were granted.")
-    reason = EnumField(
-        GrantReason.choices, component="HeistGrantReason", required=False, help_text="Why tokens were granted."
-    )
-    referred_id = PlayerIdField(required=False, help_text="The new player who signed up.")
-    referred_name = serializers.CharField(required=False)
-    shield_id = serializers.IntegerField(required=False)
-    expired_at = UTCDateTimeField(required=False, help_text="The end of the shield.")
-
-
-class NotificationSerializer(RowSerializer):
-    """A notification."""
-
-    id = serializers.IntegerField(source="pk")
-    type = EnumField(HeistNotificationType.choices, component="HeistNotificationType")
-    message = serializers.CharField(read_only=True, help_text="In your language.")
-    heist = serializers.IntegerField(source="heist_id", allow_null=True, help_text="The id of the heist it is about.")
-    metadata = NotificationMetadataSerializer(read_only=True)
-    read = serializers.BooleanField()
-    created_at = UTCDateTimeField()
-
-    def to_representation(self, notification: HeistNotification) -> dict[str, Any]:
-        message = notification_message(notification.type, notification.metadata, self.gettext)
-        return {
-            "id": notification.pk,
-            "type": notification.type,
-            "message": message or notification.message,
-            "heist": notification.heist_id,
-            "metadata": notification.metadata or {},
-            "read": notification.read,
-            "created_at": utc_isoformat(notification.created_at),
-        }
-
-
-class MarkedSerializer(serializers.Serializer[Any]):
-    """How many notifications were marked."""
-
-    marked = serializers.IntegerField()
-    unread_count = serializers.IntegerField()
-
-
 class LeaderboardQuerySerializer(serializers.Serializer[Any]):
     """Parameters of the leaderboard."""
 
@@ -401,9 +338,6 @@ for serializer, name in {
     TargetSerializer: "HeistTarget",
     ReasonSerializer: "HeistReason",
     PreviewSerializer: "HeistPreview",
-    NotificationSerializer: "HeistNotification",
-    NotificationMetadataSerializer: "HeistNotificationMetadata",
-    MarkedSerializer: "HeistNotificationsMarked",
     LeaderSerializer: "HeistLeader",
     LeaderboardSerializer: "HeistLeaderboard",
 }.items():

@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
-from heists.api.serializers import NotificationMetadataSerializer
+from heists.api.notifications import NotificationMetadataSerializer
 from heists.choices import GrantReason, HeistNotificationType
 from heists.models import HeistNotification, Shield
 from heists.services import buy_shield, execute_heist, expire_shields, grant_tokens

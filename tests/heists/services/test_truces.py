@@ -262,7 +262,8 @@ def test_a_heist_that_waited_over_the_months_end_is_judged_by_the_month_it_ends_
 def test_nobody_can_wish_for_an_account_that_is_missing_or_inactive(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alice, locked, lock = player(is_active=False), [], GamificationEconomy.lock
+    alice, lock = player(is_active=False), GamificationEconomy.lock
+    locked: list[Any] = []
 
     def noted_lock(self: Any, *ids: Any) -> None:
         locked.extend(ids)

@@ -19,6 +19,7 @@ from . import schema
 from .fields import EnumField, UTCDateTimeField, utc_isoformat
 from .polling import PolledView
 from .serializers import PREVIEW_CODES, PlayerSerializer, RowSerializer, TokenSerializer
+from .truces import TruceSerializer
 
 FIELD_TYPES = {"int": serializers.IntegerField, "bool": serializers.BooleanField, "str": serializers.CharField}
 TIME_ZONE_HELP = "The site's time zone, in which months begin."
@@ -96,6 +97,7 @@ class MeSerializer(RowSerializer):
     coins = serializers.IntegerField(allow_null=True, help_text="Null on a site without coins.")
     as_attacker = MeAttackerSerializer()
     as_victim = MeVictimSerializer()
+    truce = TruceSerializer(help_text="As `truce/` has it.")
     shield_shop = ShieldShopSerializer(allow_null=True, help_text="Null on a site without coins.")
     unread_count = serializers.IntegerField(help_text="My unread notifications.")
     month_ends_at = UTCDateTimeField(help_text="When the next calendar month of the site's time zone begins.")
@@ -132,6 +134,7 @@ class MeSerializer(RowSerializer):
                 "lost_this_month": state.lost_this_month,
                 "loss_left": state.loss_left,
             },
+            "truce": TruceSerializer(state.truce).data,
             "shield_shop": {"cost": state.rules.shield_cost, "days": state.rules.shield_days} if shop else None,
             "unread_count": state.unread_count,
             "month_ends_at": utc_isoformat(state.month_ends_at),

@@ -18,7 +18,7 @@ from .. import conf
 from ..choices import FailureCode
 from ..economy import Economy
 from ..errors import FeatureDisabled
-from ..models import Heist, HeistToken
+from ..models import Heist, HeistToken, Truce
 from ..rules import (
     Attacker,
     Failure,
@@ -36,8 +36,9 @@ from ..rules import (
     protection_ends_at,
 )
 from ..user_model import player_key
-from . import facts
+from . import facts, truces
 from .preview import Reason
+from .truces import TruceState
 
 # Whether the attacker has room for the gain depends on the victim.
 ATTACKER_CODES = frozenset(FailureCode.of_attacker()) - {FailureCode.BALANCE_FULL}
@@ -92,6 +93,12 @@ class Me:
     @property
     def month_ends_at(self) -> dt.datetime:
         return next_month(self.rules, self.now)
+
+    @property
+    def truce(self) -> TruceState:
+        """The truce that this player has or shall have, and when a wish takes effect."""
+        newest = max(self.victim.truces, key=lambda truce: truce.starts_at, default=None)
+        return truces.state(newest and Truce(**newest._asdict()), self.rules, self.now)
 
     @property
     def attacker_reason(self) -> Reason | None:

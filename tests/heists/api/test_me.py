@@ -17,7 +17,7 @@ from rest_framework.test import APIClient
 
 from gamification.economy import GamificationEconomy
 from gamification.models import PlayerProfile
-from heists.models import Heist, HeistNotification, HeistToken, Shield
+from heists.models import Heist, HeistNotification, HeistToken, Shield, Truce
 from heists.rules import RULE_FIELDS
 from heists.services import buy_shield, execute_heist
 from tests import oracle
@@ -28,6 +28,7 @@ from tests.heists.api.answers import URL, problem
 pytestmark = pytest.mark.django_db
 ME = f"{URL}me/"
 NOON = dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC)
+APRIL = dt.datetime(2026, 4, 1, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
 
 
@@ -94,6 +95,14 @@ def test_the_answer_has_everything_one_screen_needs(scene: Scene) -> None:
             "potential_points": 50,
             "lost_this_month": 50,
             "loss_left": 55,
+        },
+        "truce": {
+            "enabled": True,
+            "wanted": False,
+            "in_force": False,
+            "starts_at": None,
+            "ends_at": None,
+            "takes_effect_at": "2026-04-01T00:00:00Z",
         },
         "shield_shop": {"cost": 50, "days": 7},
         "unread_count": 3,
@@ -243,6 +252,11 @@ def zone(scene: Scene) -> None:
     scene.site.TIME_ZONE = "Asia/Tokyo"
 
 
+def wish(scene: Scene, **moments: dt.datetime) -> int:
+    Truce.objects.create(player=scene.me, **moments)
+    return 1
+
+
 def _done(changed: int) -> None:
     assert changed
 
@@ -311,7 +325,7 @@ CHANGES: dict[str, tuple[Callable[[Scene], None], set[str]]] = {
         lambda scene: _done(HeistNotification.objects.filter(user=scene.me, type="HEIST_VICTIM").update(read=True)),
         {"unread_count"},
     ),
-    "the time zone": (zone, {"rules.time_zone", "month_ends_at"}),
+    "the time zone": (zone, {"rules.time_zone", "month_ends_at", "truce.takes_effect_at"}),
     "the token cost": (setting(TOKEN_COST=2), {"rules.token_cost"}),
     "more than my tokens": (setting(TOKEN_COST=3), {"rules.token_cost", *ATTACKER}),
     "the tokens per referral": (setting(TOKENS_PER_REFERRAL=2), {"rules.tokens_per_referral"}),
@@ -327,7 +341,12 @@ CHANGES: dict[str, tuple[Callable[[Scene], None], set[str]]] = {
     "the pair cooldown": (setting(PAIR_COOLDOWN_HOURS=1), {"rules.pair_cooldown_hours"}),
     "the loss limit": (setting(MONTHLY_LOSS_PERCENT=11), {"rules.monthly_loss_percent", "as_victim.loss_left"}),
     "the newcomers": (setting(NEWCOMER_DAYS=3), {"rules.newcomer_days"}),
-    "truces": (setting(TRUCE_ENABLED=False), {"rules.truce_enabled"}),
+    "truces": (setting(TRUCE_ENABLED=False), {"rules.truce_enabled", "truce.enabled"}),
+    "a wish": (lambda scene: _done(wish(scene, starts_at=APRIL)), {"truce.wanted", "truce.starts_at"}),
+    "a truce": (
+        lambda scene: _done(wish(scene, starts_at=NOON, ends_at=APRIL)),
+        {"truce.in_force", "truce.starts_at", "truce.ends_at", *ATTACKER, *VICTIM},
+    ),
     "the shield's price": (setting(SHIELD_COST=51), {"rules.shield_cost", "shield_shop.cost"}),
     "the shield's days": (setting(SHIELD_DAYS=8), {"rules.shield_days", "shield_shop.days"}),
 }
@@ -389,6 +408,7 @@ def test_the_new_month_is_a_new_answer(scene: Scene) -> None:
     before, after = leaves(first.json()), leaves(second.json())
     assert {path for path in before if before[path] != after[path]} == {
         "month_ends_at",
+        "truce.takes_effect_at",
         "monthly_points",
         "as_victim.code",
         "as_victim.potential_points",
@@ -396,6 +416,15 @@ def test_the_new_month_is_a_new_answer(scene: Scene) -> None:
         "as_victim.loss_left",
     }
     assert (after["month_ends_at"], after["monthly_points"]) == ("2026-05-01T00:00:00Z", 0)
+
+
+def test_the_truce_is_the_one_of_truce(scene: Scene) -> None:
+    Truce.objects.create(player=scene.me, starts_at=NOON - 9 * HOUR, ends_at=NOON + 9 * HOUR)
+    Truce.objects.create(player=scene.me, starts_at=APRIL)
+
+    assert scene.client.get(ME).json()["truce"] == scene.client.get(f"{URL}truce/").json()
+    Truce.objects.filter(starts_at=APRIL).update(ends_at=APRIL)
+    assert scene.client.get(ME).json()["truce"] == scene.client.get(f"{URL}truce/").json()
 
 
 def test_nothing_changes_by_itself(scene: Scene) -> None:

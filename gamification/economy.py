@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from heists.economy import CLOCK_TOLERANCE, Economy, MonthlyBalance, PointEventRow, ShieldPayment, current_month
 from heists.errors import InsufficientCoins
-from heists.models import Heist
+from heists.models import Heist, Reversal
 
 from . import errors, services
 from .models import CoinEntry, CoinReason, MonthlyStanding, PlayerProfile, PointEvent
@@ -36,6 +36,8 @@ INSERT_EVENTS = """
            (%s, 'HEIST_LOSS', %s, %s, %s, (SELECT month FROM gamification_playerprofile WHERE user_id = %s))
 """
 REFERENCES_PER_QUERY = 1000
+# The references of heists' point events: "heist:12", and "reversal:12" where staff returned the points of heist 12.
+REFERENCE_KINDS = ("heist", "reversal")
 
 
 class GamificationEconomy(Economy):
@@ -58,8 +60,18 @@ class GamificationEconomy(Economy):
         month = current_month(heist.created_at)
         self._move(heist.victim_id, heist.victim_points_before, heist.victim_points_after, month)
         self._move(heist.attacker_id, heist.attacker_points_before, heist.attacker_points_after, month)
-        points, reference, connection = heist.points_stolen, f"heist:{heist.pk}", self._connection()
-        at = connection.ops.adapt_datetimefield_value(heist.created_at)
+        self._insert_events(heist, heist.points_stolen, f"heist:{heist.pk}", heist.created_at)
+
+    def give_back(self, reversal: Reversal) -> None:
+        heist, month = reversal.heist, current_month(reversal.created_at)
+        self._move(heist.attacker_id, reversal.attacker_points_before, reversal.attacker_points_after, month)
+        self._move(heist.victim_id, reversal.victim_points_before, reversal.victim_points_after, month)
+        self._insert_events(heist, -reversal.points_returned, f"reversal:{heist.pk}", reversal.created_at)
+
+    def _insert_events(self, heist: Heist, points: int, reference: str, created_at: dt.datetime) -> None:
+        """Insert the attacker's gain of these points and the victim's loss; both are negated for a reversal."""
+        connection = self._connection()
+        at = connection.ops.adapt_datetimefield_value(created_at)
         gain = (heist.attacker_id, points, reference, at, heist.attacker_id)
         loss = (heist.victim_id, -points, reference, at, heist.victim_id)
         with connection.cursor() as cursor:
@@ -86,20 +98,20 @@ class GamificationEconomy(Economy):
 
     def point_events(self, heist_ids: Iterable[int]) -> Iterable[PointEventRow]:
         ids = iter(heist_ids)
-        while references := [f"heist:{pk}" for pk in islice(ids, REFERENCES_PER_QUERY)]:
+        while chunk := list(islice(ids, REFERENCES_PER_QUERY)):
+            references = [f"{kind}:{pk}" for pk in chunk for kind in REFERENCE_KINDS]
             events = PointEvent.objects.using(services.written_to()).filter(
                 type__in=["HEIST_GAIN", "HEIST_LOSS"], reference__in=references
             )
             # The condition of the partial index, so that the database can use it.
             rows = events.exclude(reference="").values_list("reference", "user_id", "points")
             for reference, user_id, points in rows:
-                yield PointEventRow(int(reference.removeprefix("heist:")), user_id, points)
+                yield PointEventRow(_heist_id(reference), user_id, points)
 
     def all_point_events(self) -> Iterable[PointEventRow]:
         events = PointEvent.objects.using(services.written_to()).filter(type__in=["HEIST_GAIN", "HEIST_LOSS"])
         for reference, user_id, points in events.values_list("reference", "user_id", "points").iterator():
-            heist_id = reference.removeprefix("heist:")
-            yield PointEventRow(int(heist_id) if heist_id.isdecimal() else 0, user_id, points)
+            yield PointEventRow(_heist_id(reference), user_id, points)
 
     def shield_payments(self, shield_ids: Iterable[int]) -> Iterable[ShieldPayment]:
         ids = iter(shield_ids)
@@ -158,3 +170,9 @@ def _leaderboard(month: dt.date, *, may_be_ahead: bool) -> QuerySet[Any]:
     of_month = {"player_profile__month__gte" if may_be_ahead else "player_profile__month": month}
     ranked = get_user_model().objects.filter(player_profile__monthly_points__gt=0, **of_month)
     return ranked.annotate(monthly_points=F("player_profile__monthly_points")).order_by("-monthly_points", "pk")
+
+
+def _heist_id(reference: str) -> int:
+    """Return the id of the heist that a point event's reference names; 0 for none."""
+    kind, _colon, heist_id = reference.partition(":")
+    return int(heist_id) if kind in REFERENCE_KINDS and heist_id.isdecimal() else 0

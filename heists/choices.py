@@ -144,6 +144,8 @@ class HeistNotificationType(models.TextChoices):
 
     SHIELD_EXPIRED = "SHIELD_EXPIRED", _("Your shield expired")
 
+    HEIST_REVERSED = "HEIST_REVERSED", _("A heist was reversed")
+
 
 class GrantReason(models.TextChoices):
     """Why tokens were granted (docs/specification.md, "Data")."""
@@ -159,6 +161,14 @@ class GrantReason(models.TextChoices):
 
     REFUND = "REFUND", _("Refund")
     """Tokens given back after a complaint; the heist they paid for stays as it is."""
+
+    CORRECTION = "CORRECTION", _("Correction")
+    """A grant that was a mistake, taken back: the only reason with a negative amount. Services alone write it."""
+
+    @classmethod
+    def of_callers(cls) -> tuple[GrantReason, ...]:
+        """Return the reasons that a caller may grant for."""
+        return tuple(reason for reason in cls if reason != cls.CORRECTION)
 
 
 class ShieldState(models.TextChoices):

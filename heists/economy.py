@@ -18,13 +18,13 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext_noop
 
 from . import conf, user_model
-from .errors import NoCoins
+from .errors import NoCoins, NoReversals
 from .messages import fill
 from .rules import CLOCK_TOLERANCE as CLOCK_TOLERANCE
 from .rules import month_of
 
 if TYPE_CHECKING:
-    from .models import Heist
+    from .models import Heist, Reversal
 
 # The primary key of a user: an integer, a UUID or text.
 PlayerId = Hashable
@@ -33,7 +33,7 @@ UNNAMED_PLAYER = gettext_noop("Player %(id)s")
 
 
 class PointEventRow(NamedTuple):
-    """One point event that the host wrote for a heist, as `audit_heists` compares it with the heist."""
+    """One point event that the host wrote for a heist or its reversal, as `audit_heists` compares it with the heist."""
 
     heist_id: int
     player_id: PlayerId
@@ -70,6 +70,7 @@ class Economy:
     """How heists reads, locks and moves the balances of a host's players.
 
     Write `players`, `lock` and `transfer`. For a shield shop, also set `has_coins` and write `coins` and `spend_coins`.
+    So that staff can return the points of a heist, also write `give_back`.
     """
 
     has_coins = False
@@ -111,6 +112,20 @@ class Economy:
         """
         raise NotImplementedError
 
+    @property
+    def can_give_back(self) -> bool:
+        """Whether `give_back` is written. Without it, the admin offers no reversals."""
+        return type(self).give_back is not Economy.give_back
+
+    def give_back(self, reversal: Reversal) -> None:
+        """Move `reversal.points_returned` monthly points back from the attacker of `reversal.heist` to the victim.
+
+        The opposite of `transfer`, and called like it: the reversal is saved, its `*_points_before` are the locked
+        balances, and its `*_points_after` the new ones. Write one point event for each player: HEIST_GAIN with minus
+        the points for the attacker, HEIST_LOSS with the points for the victim. An exception rolls everything back.
+        """
+        raise NoReversals
+
     def coins(self, player_id: PlayerId) -> int:
         """Return how many coins this player has."""
         raise NoCoins
@@ -123,11 +138,14 @@ class Economy:
         raise NoCoins
 
     def point_events(self, heist_ids: Iterable[int]) -> Iterable[PointEventRow] | None:
-        """Return the point events of these heists, for the audit; None where the host keeps none."""
+        """Return the point events of these heists and of their reversals, for the audit and the heist's page.
+
+        None where the host keeps none.
+        """
         return None
 
     def all_point_events(self) -> Iterable[PointEventRow] | None:
-        """Return the point events of all heists, for the audit; None where the host cannot list them.
+        """Return the point events of all heists and reversals, for the audit; None where the host cannot list them.
 
         It is also read once when the tables of heists are created, so that a heist never gets the id of one that an
         earlier installation wrote events for. An event that names no heist has the id 0. A large site returns an

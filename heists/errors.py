@@ -56,10 +56,94 @@ class IdempotencyKeyReused(HeistError):
 
 
 class InvalidGrant(HeistError):
-    """The amount, source or note of a grant is out of range; `code_detail` names which."""
+    """The amount, source, reason or note of a grant is out of range; `code_detail` names which."""
 
     code = "invalid_grant"
     message = _("These tokens can't be granted.")
+
+
+class UnknownGrant(HeistError):
+    """There is no such grant; it was deleted with its player."""
+
+    code = "unknown_grant"
+    message = _("There is no such grant any more.")
+
+
+class NotCorrectable(HeistError):
+    """The grant is itself a correction."""
+
+    code = "not_correctable"
+    message = _("A correction can't be taken back.")
+
+
+class AlreadyTakenBack(HeistError):
+    """The grant was taken back before (`tokens`, `at`, `by`)."""
+
+    code = "already_taken_back"
+    message = _("This grant was taken back before.")
+
+
+class UnknownHeist(HeistError):
+    """There is no such heist; it was deleted with one of its players."""
+
+    code = "unknown_heist"
+    message = _("There is no such heist any more.")
+
+
+class NoReversals(HeistError):
+    """The host's economy can't give points back: it has no `give_back`."""
+
+    code = "no_reversals"
+    message = _("On this site, points can't be returned.")
+
+
+class InvalidReversal(HeistError):
+    """The reason or the note is empty or out of range; `code_detail` names which."""
+
+    code = "invalid_reversal"
+    message = _("These points can't be returned with this text.")
+
+
+class NotASuccess(HeistError):
+    """The heist moved no points."""
+
+    code = "not_a_success"
+    message = _("This heist moved no points.")
+
+
+class AlreadyReversed(HeistError):
+    """The heist's points were returned before (`points`, `at`, `by`)."""
+
+    code = "already_reversed"
+    message = _("The points of this heist were returned before.")
+
+
+class AnotherMonth(HeistError):
+    """The month of the heist is over (`ended_at`): its points count no more."""
+
+    code = "another_month"
+    message = _("This heist was in an earlier month, whose points are final.")
+
+
+class NothingLeft(HeistError):
+    """There is nothing to return or to take back (`required`, `available`)."""
+
+    code = "nothing_left"
+    message = _("The player has nothing left to give back.")
+
+
+class BalanceFull(HeistError):
+    """The victim would have more points than the maximum (`maximum`)."""
+
+    code = "balance_full"
+    message = _("The player has so many points that these can't be added.")
+
+
+class AmountChanged(HeistError):
+    """The amount is another one than the caller saw (`expected`, `available`). Nothing was changed."""
+
+    code = "amount_changed"
+    message = _("The numbers have changed meanwhile.")
 
 
 class NoCoins(HeistError):

@@ -47,11 +47,16 @@ NOTIFICATIONS: dict[str, str] = {
         "Your shield blocked a heist by %(attacker_name)s. It is used up now."
     ),
     HeistNotificationType.SHIELD_EXPIRED: gettext_noop("Your shield expired without being used."),
+    HeistNotificationType.HEIST_REVERSED: gettext_noop(
+        "The team reversed a heist: %(victim_name)s got back %(points)s points that %(attacker_name)s had stolen."
+    ),
     GrantReason.REFERRAL: gettext_noop("You earned a Heist Token! %(referred_name)s joined using your referral code."),
     GrantReason.PROMOTION: gettext_noop("You received heist tokens in a promotion: %(amount)s."),
     GrantReason.STAFF: gettext_noop("The team gave you heist tokens: %(amount)s."),
     GrantReason.REFUND: gettext_noop("You got heist tokens back: %(amount)s."),
 }
+# What the team writes to both players of a reversed heist.
+NOTE_FROM_STAFF = gettext_noop("%(sentence)s The team writes: %(note)s")
 BLOCKED = gettext_noop("%(victim_name)s had a shield. Your heist was blocked and your token is spent.")
 
 Translate = Callable[[str], str]
@@ -91,9 +96,12 @@ def notification_message(
     metadata = metadata or {}
     key = metadata.get("reason", "") if type == HeistNotificationType.TOKEN_EARNED else type
     try:
-        return fill(NOTIFICATIONS[key], metadata, gettext)
+        sentence = fill(NOTIFICATIONS[key], metadata, gettext)
     except KeyError:
         return None
+    if type == HeistNotificationType.HEIST_REVERSED and metadata.get("note"):
+        return fill(NOTE_FROM_STAFF, {"sentence": sentence, "note": metadata["note"]}, gettext)
+    return sentence
 
 
 def success_message(status: str, *, victim_name: str, points: int) -> str:

@@ -6,6 +6,10 @@ from django.dispatch import Signal
 heist_attempted = Signal()
 # After each grant of tokens. Sender: TokenGrant. Argument: grant.
 tokens_granted = Signal()
+# After staff took a grant back. Sender: TokenGrant. Argument: correction.
+grant_taken_back = Signal()
+# After staff returned the points of a heist. Sender: Reversal. Argument: reversal.
+heist_reversed = Signal()
 # After a purchase. Sender: Shield. Argument: shield.
 shield_bought = Signal()
 # After each transaction that wrote notifications. Sender: HeistNotification. Argument: notifications, a list of all of

@@ -21,6 +21,7 @@ from .errors import UnknownPlayer
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 # Characters of the digest in the name of a player who has none.
 DIGEST_LENGTH = 8
+STAFF_NAME_MAX_LENGTH = 255
 
 
 def key_field() -> Field[Any, Any]:
@@ -69,6 +70,11 @@ def username(user: Any) -> str:
     if callable(get_username := getattr(user, "get_username", None)):
         return str(get_username())
     return str(getattr(user, getattr(user, "USERNAME_FIELD", ""), "") or "")
+
+
+def staff_name(user: Any) -> str:
+    """Return the name that a row keeps of a member of staff, for when the account is deleted; empty for nobody."""
+    return "" if user is None else (username(user) or str(user))[:STAFF_NAME_MAX_LENGTH]
 
 
 def may_be_address(name: str) -> bool:

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from .. import conf
 from ..economy import get_economy
-from . import constraints, cooldowns, deleted, heists, shields, side_effects, tokens, truces
+from . import constraints, cooldowns, deleted, heists, reversals, shields, side_effects, tokens, truces
 from .base import AuditData, Check, Difference, Skipped
 
 __all__ = ["CHECKS", "AuditData", "Check", "Difference", "Skipped", "open_snapshot"]
@@ -28,6 +28,7 @@ CHECKS: tuple[Check, ...] = (
     *deleted.CHECKS,
     *shields.CHECKS,
     *truces.CHECKS,
+    *reversals.CHECKS,
     *side_effects.CHECKS,
 )
 

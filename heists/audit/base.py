@@ -12,7 +12,7 @@ from django.db.models import Case, Q, QuerySet, Value, When
 
 from ..choices import HeistStatus
 from ..economy import Economy
-from ..models import AttemptLog, DeletedLoss, Heist, HeistNotification, HeistToken, RuleSet, Shield, Truce
+from ..models import AttemptLog, DeletedLoss, Heist, HeistNotification, HeistToken, Reversal, RuleSet, Shield, Truce
 from ..rules import CLOCK_TOLERANCE, Rules
 
 # Rows read at once, and ids in one statement: memory does not grow, and SQLite takes up to 32,766 parameters.
@@ -68,6 +68,10 @@ class AuditData:
     @property
     def successes(self) -> QuerySet[Heist]:
         return self.heists.filter(status=HeistStatus.SUCCESS)
+
+    @property
+    def reversals(self) -> QuerySet[Reversal]:
+        return self.rows(Reversal)
 
     @property
     def attempt_log(self) -> QuerySet[AttemptLog]:

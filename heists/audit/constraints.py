@@ -7,13 +7,14 @@ from typing import Any
 
 from django.db.models import CheckConstraint, Count, Field, Min, Model, Q, UniqueConstraint
 
-from ..models import Heist, HeistNotification, HeistToken, OutboxEmail, RuleSet, Shield, TokenGrant, Truce
+from ..models import Heist, HeistNotification, HeistToken, OutboxEmail, Reversal, RuleSet, Shield, TokenGrant, Truce
 from .base import AuditData, Broken, Check
 
 MODELS: tuple[type[Model], ...] = (
     HeistToken,
     TokenGrant,
     Heist,
+    Reversal,
     HeistNotification,
     Shield,
     OutboxEmail,

@@ -38,7 +38,11 @@ def _wrong(data: AuditData, kept: list[tuple[Any, DeletedLoss]]) -> Iterator[dic
     there = set(data.heists.filter(pk__in=ids).values_list("pk", flat=True))
     victims = dict(data.attempt_log.filter(pk__in=ids).values_list("pk", "victim_id"))
     events = data.economy.point_events(ids)
-    moved = None if events is None else {(event.heist_id, event.player_id): -event.points for event in events}
+    moved: dict[tuple[int, Any], int] = {}
+    for event in events or ():
+        # The event of a reversal is a gain of the victim.
+        if event.points < 0:
+            moved[event.heist_id, event.player_id] = -event.points
     notified = _notified(data, {player for player, _loss in kept})
     for player, loss in kept:
         found = None
@@ -46,7 +50,7 @@ def _wrong(data: AuditData, kept: list[tuple[Any, DeletedLoss]]) -> Iterator[dic
             found = "the heist"
         elif victims.get(loss.heist_id) != player:
             found = "no deleted heist against the player"
-        elif moved is not None and (points := moved.get((loss.heist_id, player))) != loss.points:
+        elif events is not None and (points := moved.get((loss.heist_id, player))) != loss.points:
             found = f"a point event of {points} points"
         elif loss.at > data.notifications_kept_since and not _is_among(loss, notified.get(player, ())):
             found = "no notification of the points at the time"

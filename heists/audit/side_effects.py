@@ -6,28 +6,33 @@ from collections import Counter
 from itertools import islice
 from typing import Any
 
-from django.db.models import CharField, Count, Exists, F, Max, OuterRef, Q, Value
+from django.db.models import Case, CharField, Count, Exists, F, Max, OuterRef, Q, Value, When
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Coalesce
 
-from ..choices import EmailState, HeistNotificationType, HeistStatus
+from ..choices import EmailState, GrantReason, HeistNotificationType, HeistStatus
 from ..models import OutboxEmail, TokenGrant
 from .base import CHUNK_ROWS, AuditData, Broken, Skipped, check, in_chunks, unless
 
 
 @check("transfer_events", ids={"heist": "heist", "player": "player"}, numbers=("status", "expected", "found"))
 def transfer_events(data: AuditData) -> Broken:
-    """A success has one point event for each side, of exactly the points stolen; a heist of another status has none."""
-    for chunk in data.heists_in_chunks("attacker_id", "victim_id", "points_stolen", "status"):
+    """A success has one point event for each side, of exactly the points stolen, and one the other way for each side of
+    exactly the points returned, where it was reversed; a heist of another status has none."""
+    fields = ("attacker_id", "victim_id", "points_stolen", "status", "reversal__points_returned")
+    for chunk in data.heists_in_chunks(*fields):
         events = data.economy.point_events([row[0] for row in chunk])
         if events is None:
             raise Skipped("the economy keeps no point events")
         found = Counter((event.heist_id, event.player_id, event.points) for event in events)
         expected: Counter[Any] = Counter()
-        for heist, attacker, victim, points, status in chunk:
+        for heist, attacker, victim, points, status, returned in chunk:
             if status == HeistStatus.SUCCESS:
                 expected[heist, attacker, points] += 1
                 expected[heist, victim, -points] += 1
+            if returned is not None:
+                expected[heist, attacker, -returned] += 1
+                expected[heist, victim, returned] += 1
         if found == expected:
             continue
         statuses = {row[0]: row[4] for row in chunk}
@@ -89,7 +94,7 @@ def months(data: AuditData) -> Broken:
 
 @check("notification_missing", ids={"heist": "pk", "player": "player"}, numbers=("type", "created_at"))
 def notifications_exist(data: AuditData) -> Broken:
-    """Both sides of a success, and the owner of a shield that blocked, have a notification."""
+    """Both sides of a success and of a reversal, and the owner of a shield that blocked, have a notification."""
     expected = (
         (HeistNotificationType.HEIST_SUCCESS, HeistStatus.SUCCESS, "attacker"),
         (HeistNotificationType.HEIST_VICTIM, HeistStatus.SUCCESS, "victim"),
@@ -100,6 +105,12 @@ def notifications_exist(data: AuditData) -> Broken:
         yield data.heists.filter(~Exists(theirs), status=status, created_at__gt=data.notifications_kept_since).annotate(
             player=F(side), type=Value(str(type))
         )
+    type = HeistNotificationType.HEIST_REVERSED
+    for side in ("attacker", "victim"):
+        theirs = data.notifications.filter(heist=OuterRef("heist"), user=OuterRef(f"heist__{side}"), type=type)
+        rows = data.reversals.filter(~Exists(theirs), created_at__gt=data.notifications_kept_since)
+        for heist, player, created_at in rows.values_list("heist_id", f"heist__{side}", "created_at"):
+            yield {"pk": heist, "player": player, "type": str(type), "created_at": created_at}
 
 
 @check("notification_twice", ids={"heist": "heist_id", "player": "user_id"}, numbers=("type", "times"))
@@ -124,6 +135,8 @@ def notifications_match(data: AuditData) -> Broken:
             heist__status=HeistStatus.FAILED_SHIELD,
             user=F("heist__victim"),
         )
+        | Q(type=HeistNotificationType.HEIST_REVERSED, heist__reversal__isnull=False, user=F("heist__attacker"))
+        | Q(type=HeistNotificationType.HEIST_REVERSED, heist__reversal__isnull=False, user=F("heist__victim"))
     )
     yield unless(right, data.notifications.exclude(heist=None))
 
@@ -131,15 +144,17 @@ def notifications_match(data: AuditData) -> Broken:
 @check(
     "notification_points",
     ids={"notification": "pk", "heist": "heist_id"},
-    numbers=("points", "heist__points_stolen"),
+    numbers=("points", "moved"),
 )
 def notification_points(data: AuditData) -> Broken:
-    """A notification of a success has the points that moved."""
+    """A notification of a success has the points that moved, one of a reversal those that were returned."""
+    returned = Q(type=HeistNotificationType.HEIST_REVERSED)
+    moved = Case(When(returned, then="heist__reversal__points_returned"), default="heist__points_stolen")
     yield (
         data.notifications.filter(heist__status=HeistStatus.SUCCESS)
         .annotate(
             points=Coalesce(Cast(KT("metadata__points"), CharField()), Value("none")),
-            moved=Cast("heist__points_stolen", CharField()),
+            moved=Coalesce(Cast(moved, CharField()), Value("none")),
         )
         .exclude(points=F("moved"))
     )
@@ -149,11 +164,12 @@ def notification_points(data: AuditData) -> Broken:
     "grant_notification_missing", ids={"grant": "pk", "player": "player_id"}, numbers=("amount", "reason", "created_at")
 )
 def grant_notifications(data: AuditData) -> Broken:
-    """Every grant of tokens has a notification to its player."""
+    """Every grant of tokens has a notification to its player, corrections aside."""
     ids = Cast(KT("metadata__grant_id"), CharField())
     theirs = data.notifications.filter(type=HeistNotificationType.TOKEN_EARNED, user=OuterRef("player"))
     yield (
         data.rows(TokenGrant)
+        .exclude(reason=GrantReason.CORRECTION)
         .annotate(key=Cast("pk", CharField()))
         .filter(
             ~Exists(theirs.annotate(grant=ids).filter(grant=OuterRef("key"))),

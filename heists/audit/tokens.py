@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import Exists, F, IntegerField, Max, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
+from ..choices import GrantReason
 from ..models import RuleSet, TokenGrant
 from .base import TOLERANCE, AuditData, Broken, check
 
@@ -80,8 +81,9 @@ def last_spent(data: AuditData) -> Broken:
 
 @check("token_last_earned", ids={"player": "user_id"}, numbers=("last_earned_at", "newest"))
 def last_earned(data: AuditData) -> Broken:
-    """last_earned_at is the time of the last grant."""
-    rows = data.tokens.annotate(newest=_newest(data.rows(TokenGrant), "player"))
+    """last_earned_at is the time of the last grant, corrections aside."""
+    grants = data.rows(TokenGrant).exclude(reason=GrantReason.CORRECTION)
+    rows = data.tokens.annotate(newest=_newest(grants, "player"))
     yield rows.filter(
         Q(newest__lt=F("last_earned_at") - TOLERANCE)
         | Q(newest__gt=F("last_earned_at") + TOLERANCE)

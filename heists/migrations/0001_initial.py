@@ -159,7 +159,7 @@ class Migration(migrations.Migration):
                         verbose_name="player",
                     ),
                 ),
-                ("amount", models.PositiveIntegerField(verbose_name="amount")),
+                ("amount", models.IntegerField(verbose_name="amount")),
                 (
                     "reason",
                     models.CharField(
@@ -168,8 +168,9 @@ class Migration(migrations.Migration):
                             ("PROMOTION", "Promotion"),
                             ("STAFF", "Staff"),
                             ("REFUND", "Refund"),
+                            ("CORRECTION", "Correction"),
                         ],
-                        max_length=9,
+                        max_length=10,
                         verbose_name="reason",
                     ),
                 ),
@@ -184,6 +185,12 @@ class Migration(migrations.Migration):
                         related_name="+",
                         to=settings.AUTH_USER_MODEL,
                         verbose_name="granted by",
+                    ),
+                ),
+                (
+                    "granted_by_name",
+                    models.CharField(
+                        blank=True, db_default="", default="", max_length=255, verbose_name="name of granted by"
                     ),
                 ),
                 (
@@ -205,9 +212,16 @@ class Migration(migrations.Migration):
                     models.Index(fields=["created_at"], name="heists_grant_created"),
                 ],
                 "constraints": [
-                    models.CheckConstraint(condition=models.Q(("amount__gt", 0)), name="heists_grant_amount_positive"),
                     models.CheckConstraint(
-                        condition=models.Q(("reason__in", ["REFERRAL", "PROMOTION", "STAFF", "REFUND"])),
+                        condition=models.Q(
+                            models.Q(("amount__lt", 0), ("reason", "CORRECTION")),
+                            models.Q(models.Q(("reason", "CORRECTION"), _negated=True), ("amount__gt", 0)),
+                            _connector="OR",
+                        ),
+                        name="heists_grant_only_correction_takes",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("reason__in", ["REFERRAL", "PROMOTION", "STAFF", "REFUND", "CORRECTION"])),
                         name="heists_grant_reason_known",
                     ),
                 ],
@@ -332,6 +346,7 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "heist",
                 "verbose_name_plural": "heists",
+                "permissions": [("reverse_heist", "Can return the points of heists")],
                 "indexes": [
                     models.Index(fields=["attacker", "created_at"], name="heists_heist_attacker_created"),
                     models.Index(fields=["victim", "created_at"], name="heists_heist_victim_created"),
@@ -464,6 +479,96 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="Reversal",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "heist",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="reversal",
+                        to="heists.heist",
+                        verbose_name="heist",
+                    ),
+                ),
+                ("points_returned", models.BigIntegerField(verbose_name="points returned")),
+                ("attacker_points_before", models.BigIntegerField(verbose_name="attacker's points before")),
+                ("attacker_points_after", models.BigIntegerField(verbose_name="attacker's points after")),
+                ("victim_points_before", models.BigIntegerField(verbose_name="victim's points before")),
+                ("victim_points_after", models.BigIntegerField(verbose_name="victim's points after")),
+                ("token_returned", models.BooleanField(db_default=False, default=False, verbose_name="token returned")),
+                ("reason", models.CharField(max_length=255, verbose_name="reason")),
+                (
+                    "note",
+                    models.CharField(
+                        blank=True, db_default="", default="", max_length=255, verbose_name="note for the players"
+                    ),
+                ),
+                (
+                    "reversed_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="reversed by",
+                    ),
+                ),
+                (
+                    "reversed_by_name",
+                    models.CharField(
+                        blank=True, db_default="", default="", max_length=255, verbose_name="name of reversed by"
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(),
+                        default=django.utils.timezone.now,
+                        editable=False,
+                        verbose_name="time",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "reversal",
+                "verbose_name_plural": "reversals",
+                "indexes": [models.Index(fields=["created_at"], name="heists_reversal_created")],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("points_returned__gte", 1)), name="heists_reversal_returns_points"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("attacker_points_after__gte", 0),
+                            ("attacker_points_before__gte", 0),
+                            ("victim_points_after__gte", 0),
+                            ("victim_points_before__gte", 0),
+                        ),
+                        name="heists_reversal_never_negative",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "attacker_points_after",
+                                django.db.models.expressions.CombinedExpression(
+                                    models.F("attacker_points_before"), "-", models.F("points_returned")
+                                ),
+                            ),
+                            (
+                                "victim_points_after",
+                                django.db.models.expressions.CombinedExpression(
+                                    models.F("victim_points_before"), "+", models.F("points_returned")
+                                ),
+                            ),
+                        ),
+                        name="heists_reversal_balanced",
+                    ),
+                ],
+            },
+        ),
+        migrations.CreateModel(
             name="HeistNotification",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
@@ -497,6 +602,7 @@ class Migration(migrations.Migration):
                             ("TOKEN_EARNED", "You earned a token"),
                             ("SHIELD_ACTIVATED", "Your shield blocked an attack"),
                             ("SHIELD_EXPIRED", "Your shield expired"),
+                            ("HEIST_REVERSED", "A heist was reversed"),
                         ],
                         max_length=16,
                         verbose_name="type",
@@ -539,7 +645,14 @@ class Migration(migrations.Migration):
                         condition=models.Q(
                             (
                                 "type__in",
-                                ["HEIST_SUCCESS", "HEIST_VICTIM", "TOKEN_EARNED", "SHIELD_ACTIVATED", "SHIELD_EXPIRED"],
+                                [
+                                    "HEIST_SUCCESS",
+                                    "HEIST_VICTIM",
+                                    "TOKEN_EARNED",
+                                    "SHIELD_ACTIVATED",
+                                    "SHIELD_EXPIRED",
+                                    "HEIST_REVERSED",
+                                ],
                             )
                         ),
                         name="heists_notification_type_known",

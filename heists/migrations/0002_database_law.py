@@ -16,6 +16,8 @@ ON_DELETE = [
     ("TokenGrant", "granted_by", "SET NULL"),
     ("Heist", "attacker", "CASCADE"),
     ("Heist", "victim", "CASCADE"),
+    ("Reversal", "heist", "CASCADE"),
+    ("Reversal", "reversed_by", "SET NULL"),
     ("HeistNotification", "user", "CASCADE"),
     ("HeistNotification", "heist", "SET NULL"),
     ("Shield", "player", "CASCADE"),
@@ -25,8 +27,8 @@ ON_DELETE = [
     ("EmailPreference", "player", "CASCADE"),
 ]
 ATTACKER_TOKEN_KEY = "heists_heist_attacker_token_fk"  # noqa: S105 - a constraint, not a secret
-# (table, the columns that are never edited). `granted_by_id` is not among them: deleting the account sets it to null.
-# Nor is `ip_address`: retention removes it.
+# (table, the columns that are never edited). `ip_address` is not among them: retention removes it. Nor are those of
+# `ONLY_TO_NULL`.
 APPEND_ONLY = [
     (
         "heists_heist",
@@ -50,7 +52,24 @@ APPEND_ONLY = [
             "created_at",
         ],
     ),
-    ("heists_tokengrant", ["player_id", "amount", "reason", "source", "note", "created_at"]),
+    ("heists_tokengrant", ["player_id", "amount", "reason", "source", "note", "granted_by_name", "created_at"]),
+    (
+        "heists_reversal",
+        [
+            "id",
+            "heist_id",
+            "points_returned",
+            "attacker_points_before",
+            "attacker_points_after",
+            "victim_points_before",
+            "victim_points_after",
+            "token_returned",
+            "reason",
+            "note",
+            "reversed_by_name",
+            "created_at",
+        ],
+    ),
     (
         "heists_ruleset",
         [
@@ -72,6 +91,8 @@ APPEND_ONLY = [
         ],
     ),
 ]
+# The account of who did it: deleting it sets the column to null, and nothing else changes it.
+ONLY_TO_NULL = {"heists_tokengrant": "granted_by_id", "heists_reversal": "reversed_by_id"}
 
 
 def set_on_delete(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor, *, undo: bool = False) -> None:
@@ -124,6 +145,8 @@ def reject_edits(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> No
     for table, columns in APPEND_ONLY:
         differs = "IS DISTINCT FROM" if vendor == "postgresql" else "IS NOT"
         condition = " OR ".join(f"OLD.{column} {differs} NEW.{column}" for column in columns)
+        if who := ONLY_TO_NULL.get(table):
+            condition += f" OR (OLD.{who} {differs} NEW.{who} AND NEW.{who} IS NOT NULL)"
         if vendor == "postgresql":
             schema_editor.execute(
                 f"CREATE TRIGGER {table}_append_only BEFORE UPDATE ON {table} FOR EACH ROW WHEN ({condition}) "

@@ -1,7 +1,7 @@
 """What the database guarantees, on PostgreSQL and SQLite alike (docs/specification.md, "Data"; docs/law.md).
 
 1. A token balance is never negative and is always `total_earned - total_spent`.
-2. `total_earned` is the sum of the player's grants; the same source is granted once.
+2. `total_earned` is the sum of the player's grants; the same source is granted once. Only a correction is negative.
 3. Every attempt is one heist. An outcome (SUCCESS, FAILED_SHIELD) spends the token. A rejection spends and moves
    nothing.
 4. A transfer is balanced: the victim loses and the attacker gains exactly `points_stolen`; only a SUCCESS steals.
@@ -12,6 +12,7 @@
 9. Every heist refers to the rules it was judged by, and rule sets are never edited.
 10. A heist is never edited, except for its address, and is deleted only together with one of its players. (SQLite does
    not reject the deletion; `audit_heists` reports it.)
+10. A success is reversed once at most. A reversal is balanced, returns at least one point, and is never edited.
 
 Constraints and triggers reject everything else, from any writer.
 """
@@ -21,6 +22,7 @@ from .base import AppendOnlyError
 from .emails import EmailPreference, EmailPreferenceQuerySet, OutboxEmail, OutboxEmailQuerySet
 from .heists import AttemptLog, Heist, HeistQuerySet
 from .notifications import HeistNotification, HeistNotificationQuerySet
+from .reversals import Reversal
 from .rules import RuleSet, RuleSetQuerySet
 from .shields import Shield, ShieldQuerySet
 from .tokens import DeletedLoss, HeistToken, TokenGrant
@@ -44,6 +46,7 @@ __all__ = [
     "HeistToken",
     "OutboxEmail",
     "OutboxEmailQuerySet",
+    "Reversal",
     "RuleSet",
     "RuleSetQuerySet",
     "Shield",

@@ -35,6 +35,12 @@ class HeistQuerySet(AppendOnlyQuerySet["Heist"]):
         """Return what a player may read: their own attempts, and the outcomes against them but no rejections."""
         return self.filter(Q(attacker=player_id) | Q(victim=player_id, token_spent=True))
 
+    def with_reversal(self) -> HeistQuerySet:
+        """Read what players may know of each heist's reversal in the same statement; see `known_reversal`."""
+        private = (field.name for field in self.model.reversal.related.related_model._meta.concrete_fields)
+        public = {"id", "heist", "points_returned", "created_at"}
+        return self.select_related("reversal").defer(*(f"reversal__{name}" for name in private if name not in public))
+
     def newest_first(self) -> HeistQuerySet:
         return self.order_by("-created_at", "-pk")
 
@@ -107,6 +113,7 @@ class Heist(AppendOnlyModel):
     class Meta:
         verbose_name = _("heist")
         verbose_name_plural = _("heists")
+        permissions = [("reverse_heist", _("Can return the points of heists"))]
         indexes = [
             # API: my history as attacker, newest first; admin: a player's heists.
             models.Index(fields=["attacker", "created_at"], name="heists_heist_attacker_created"),
@@ -193,6 +200,11 @@ class Heist(AppendOnlyModel):
             self.points_stolen,
         )
         return text % {**names, "points": number_format(self.points_stolen, force_grouping=True)}
+
+    @property
+    def known_reversal(self) -> Any:
+        """The heist's `Reversal`, as far as it was read with the heist (`with_reversal`); None for none."""
+        return self._state.fields_cache.get("reversal")
 
     @property
     def is_outcome(self) -> bool:

@@ -15,9 +15,13 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from ..choices import GrantReason
+from ..user_model import STAFF_NAME_MAX_LENGTH
 from .base import AppendOnlyModel, AppendOnlyQuerySet, player_name
 
 GRANT_TEXT_MAX_LENGTH = 255
+# The beginnings of the sources that services make up; callers can't use them.
+CORRECTION_SOURCE, REFUND_SOURCE = "correction:", "refund:"
+RESERVED_SOURCES = (CORRECTION_SOURCE, REFUND_SOURCE)
 
 
 class DeletedLoss(NamedTuple):
@@ -91,8 +95,14 @@ class HeistToken(models.Model):
         return DeletedLoss(heist, points, time)
 
 
+class TokenGrantQuerySet(AppendOnlyQuerySet["TokenGrant"]):
+    def correction_of(self, grant: TokenGrant) -> TokenGrant | None:
+        """Return the correction that took this grant back, with who did it; None where there is none."""
+        return self.select_related("granted_by").filter(source=f"{CORRECTION_SOURCE}{grant.pk}").first()
+
+
 class TokenGrant(AppendOnlyModel):
-    """One gain of tokens. The unique source makes a repeated hook, file or command harmless."""
+    """One gain of tokens, or the correction of one. The unique source makes a repeated hook or command harmless."""
 
     player = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -101,7 +111,8 @@ class TokenGrant(AppendOnlyModel):
         db_index=False,
         verbose_name=_("player"),
     )
-    amount = models.PositiveIntegerField(_("amount"))
+    # Negative for a correction, and only there.
+    amount = models.IntegerField(_("amount"))
     reason = models.CharField(_("reason"), max_length=max(map(len, GrantReason.values)), choices=GrantReason)
     source = models.CharField(_("source"), max_length=GRANT_TEXT_MAX_LENGTH, unique=True)
     note = models.CharField(_("note"), max_length=GRANT_TEXT_MAX_LENGTH, blank=True, default="", db_default="")
@@ -113,9 +124,13 @@ class TokenGrant(AppendOnlyModel):
         related_name="+",
         verbose_name=_("granted by"),
     )
+    # Stays when the account of `granted_by` is deleted.
+    granted_by_name = models.CharField(
+        _("name of granted by"), max_length=STAFF_NAME_MAX_LENGTH, blank=True, default="", db_default=""
+    )
     created_at = models.DateTimeField(_("created"), default=timezone.now, db_default=Now(), editable=False)
 
-    objects = AppendOnlyQuerySet.as_manager()
+    objects = TokenGrantQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("token grant")
@@ -128,7 +143,11 @@ class TokenGrant(AppendOnlyModel):
             models.Index(fields=["created_at"], name="heists_grant_created"),
         ]
         constraints = [
-            models.CheckConstraint(condition=Q(amount__gt=0), name="heists_grant_amount_positive"),
+            models.CheckConstraint(
+                condition=Q(reason=GrantReason.CORRECTION, amount__lt=0)
+                | (~Q(reason=GrantReason.CORRECTION) & Q(amount__gt=0)),
+                name="heists_grant_only_correction_takes",
+            ),
             models.CheckConstraint(condition=Q(reason__in=GrantReason.values), name="heists_grant_reason_known"),
         ]
 

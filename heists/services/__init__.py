@@ -5,8 +5,9 @@ from .heists import execute_heist
 from .notifications import mark_all_read, mark_read
 from .preferences import set_email_preference
 from .retention import prune
+from .reversals import reverse_heist
 from .shields import buy_shield, expire_shields
-from .tokens import add_tokens, grant_tokens
+from .tokens import add_tokens, grant_tokens, take_back
 from .truces import wish_truce
 
 __all__ = [
@@ -20,7 +21,9 @@ __all__ = [
     "mark_all_read",
     "mark_read",
     "prune",
+    "reverse_heist",
     "send_again",
     "set_email_preference",
+    "take_back",
     "wish_truce",
 ]

@@ -150,11 +150,11 @@ def _read(
         )
     values = dict(zip(header, (cell.strip() for cell in cells), strict=True))
     given = values.get("reason", "").upper() or reason.value
-    if given not in GrantReason.values:
+    if given not in GrantReason.of_callers():
         return InvalidLine(
             number,
             _("%(reason)r is not a reason. Reasons: %(known)s.")
-            % {"reason": given, "known": ", ".join(GrantReason.values)},
+            % {"reason": given, "known": ", ".join(GrantReason.of_callers())},
         )
     try:
         # int() accepts "1_000" too.

@@ -3,40 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.db import connections, router, transaction
+from django.db import router, transaction
 from django.utils import timezone
 
 from .. import user_model
 from ..choices import GrantReason, HeistStatus
 from ..economy import Economy, get_economy
-from ..errors import NoCoins
-from ..models import Heist, HeistToken, RuleSet
+from ..models import Heist, HeistToken
 from ..queries import facts
 from ..rules import CLOCK_TOLERANCE, RULE_FIELDS, Rules
 from ..services import execute_heist, grant_tokens
 from ..services.after_migrate import seed_event_types
 from .locks import OtherTransaction, can_lock
-
-if TYPE_CHECKING:
-    from django.test import TransactionTestCase as Base
-else:
-    Base = object
+from .steps import EconomySteps
 
 
-class EconomyConformance(Base):
+class EconomyConformance(EconomySteps):
     """The tests. Mix them into a TransactionTestCase and implement `make_player`."""
-
-    def make_player(self, points: int, coins: int = 0) -> Any:
-        """Return a new active user with these monthly points (and coins, where the economy has coins)."""
-        raise NotImplementedError
-
-    def make_player_without_balance(self) -> Any:
-        """Return a user who has no balance row yet; None where every user has one from the start."""
-        return None
 
     def setUp(self) -> None:
         super().setUp()
@@ -193,6 +179,39 @@ class EconomyConformance(Base):
 
         self.assertEqual(self._points(attacker, victim), {attacker.pk: 100, victim.pk: 30})
 
+    # give_back()
+
+    def test_give_back_returns_exactly_the_points(self) -> None:
+        attacker, victim = self.make_player(100), self.make_player(1000)
+        if (heist := self._given_back(attacker, victim, 50, 30)) is None:
+            return
+
+        self.assertEqual(self._points(attacker, victim), {attacker.pk: 120, victim.pk: 980})
+        if (events := self.economy.point_events([heist.pk])) is not None:
+            self.assertEqual(
+                sorted((str(event.player_id), event.points) for event in events if event.heist_id == heist.pk),
+                sorted([(str(pk), n) for pk, ns in ((attacker.pk, (50, -30)), (victim.pk, (-50, 30))) for n in ns]),
+                "two events of the heist, and two of its reversal, which are the other way",
+            )
+
+    def test_give_back_is_rolled_back_with_the_reversal(self) -> None:
+        attacker, victim = self.make_player(100), self.make_player(1000)
+
+        if self._given_back(attacker, victim, 50, 30, undo=True) is None:
+            return
+
+        self.assertEqual(self._points(attacker, victim), {attacker.pk: 150, victim.pk: 950})
+
+    def test_give_back_raises_when_the_balance_is_too_low(self) -> None:
+        attacker, victim = self.make_player(0), self.make_player(1000)
+        if not self.economy.can_give_back:
+            return
+
+        with self.assertRaises(Exception, msg="compare with the balance, or add a CHECK constraint"):  # noqa: B017
+            self._given_back(attacker, victim, 50, 60, attacker_points=100)
+
+        self.assertEqual(self._points(attacker, victim), {attacker.pk: 50, victim.pk: 950})
+
     # coins
 
     def test_spend_coins_takes_the_coins(self) -> None:
@@ -266,78 +285,3 @@ class EconomyConformance(Base):
         self.assertEqual(again.status, HeistStatus.FAILED_INSUFFICIENT_TOKENS)
         self.assertEqual(self._points(attacker, victim), {attacker.pk: 150, victim.pk: 950})
         self.assertEqual(HeistToken.objects.get(user=attacker).balance, 0)
-
-    # The cast and the steps of the tests
-
-    def _points(self, *players: Any) -> dict[Any, Any]:
-        rows = self.economy.players().using(self.using).filter(pk__in=[player.pk for player in players])
-        return {row.pk: row.monthly_points for row in rows}
-
-    def _inactive(self, player: Any) -> Any:
-        if user_model.has_active_field():
-            get_user_model()._default_manager.filter(pk=player.pk).update(is_active=False)
-        return player
-
-    def _without_balance(self) -> Any:
-        # Where every user has a balance from the start, a new player is one with nothing on it.
-        return self.make_player_without_balance() or self.make_player(0)
-
-    def _player_with_coins(self, coins: int) -> Any:
-        """Return a player with this many coins; None where the economy has no coins and raises NoCoins."""
-        if not self.economy.has_coins:
-            player = self.make_player(0)
-            with self.assertRaises(NoCoins):
-                self.economy.coins(player.pk)
-            with self.assertRaises(NoCoins):
-                self.economy.spend_coins(player.pk, coins, reference="conformance")
-            return None
-        player = self.make_player(0, coins=coins)
-        self.assertEqual(self.economy.coins(player.pk), coins)
-        return player
-
-    def _with_address_as_name(self, player: Any) -> Any:
-        if field := user_model.username_field():
-            setattr(player, field.attname, "somebody@example.com")
-        return player
-
-    def _saved_heist(self, attacker: Any, victim: Any, points: int, victim_points: int | None = None) -> Heist:
-        """Insert a heist as `execute_heist` does, with the current balances. Moves nothing."""
-        before = self._points(attacker, victim)
-        loser = before[victim.pk] if victim_points is None else victim_points
-        token, _created = HeistToken.objects.using(self.using).get_or_create(user=attacker)
-        heist: Heist = Heist.objects.using(self.using).create(
-            attacker=attacker,
-            attacker_token=token,
-            victim=victim,
-            rule_set=RuleSet.objects.using(self.using).in_force(Rules()),
-            status=HeistStatus.SUCCESS,
-            token_spent=True,
-            points_stolen=points,
-            victim_points_before=loser,
-            victim_points_after=loser - points,
-            attacker_points_before=before[attacker.pk],
-            attacker_points_after=before[attacker.pk] + points,
-        )
-        return heist
-
-    def _move(self, attacker: Any, victim: Any, points: int, victim_points: int | None = None) -> Heist:
-        self.economy.lock(attacker.pk, victim.pk)
-        heist = self._saved_heist(attacker, victim, points, victim_points)
-        self.economy.transfer(heist)
-        return heist
-
-    def _transfer(self, attacker: Any, victim: Any, points: int, victim_points: int | None = None) -> Heist:
-        with transaction.atomic(using=self.using):
-            return self._move(attacker, victim, points, victim_points)
-
-    def _two_in_order(self) -> tuple[Any, Any]:
-        """Return the primary keys of two new players, in the order of the database."""
-        pks = [self.make_player(100).pk for _ in range(2)]
-        first, second = get_user_model()._default_manager.filter(pk__in=pks).order_by("pk").values_list("pk", flat=True)
-        return first, second
-
-    def _has_row_locks(self, *player_ids: Any) -> bool:
-        """Call lock(), and return whether this database has row locks that a test can observe."""
-        with transaction.atomic(using=self.using):
-            self.economy.lock(*player_ids)
-        return connections[self.using].vendor == "postgresql"

@@ -16,7 +16,6 @@ ELSEWHERE = {
     "heists/user_model.py": "test_economy.py",
     "heists/admin/filters.py": "admin/test_lists.py",
     "heists/admin/formats.py": "admin/test_names.py",
-    "heists/admin/grants.py": "admin/test_lists.py",
     "heists/admin/paginator.py": "admin/test_lists.py",
     "heists/admin/shields.py": "admin/test_lists.py",
     "heists/admin/users.py": "admin/test_links.py",

@@ -90,7 +90,9 @@ def test_no_sentence_fails_with_a_faulty_catalogue() -> None:
     moment = dt.datetime(2026, 3, 4, 17, 30, tzinfo=dt.UTC)
     said = [failure_message(code, moment) for code in FailureCode]
     said += [notification_message(type, {**VALUES, "reason": "REFERRAL"}) or "" for type in HeistNotificationType]
-    said += [notification_message("TOKEN_EARNED", {**VALUES, "reason": reason}) or "" for reason in GrantReason]
+    said += [
+        notification_message("TOKEN_EARNED", {**VALUES, "reason": reason}) or "" for reason in GrantReason.of_callers()
+    ]
     said += [success_message(status, victim_name="bob", points=5) for status in HeistStatus]
 
     assert all(said)

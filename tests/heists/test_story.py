@@ -12,6 +12,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from heists.choices import HeistNotificationType, HeistStatus
+from heists.services import reverse_heist
 from tests.conftest import HeistSettings
 from tests.factories import PASSWORD
 
@@ -75,6 +76,12 @@ def test_every_status_and_every_notification_happens(
     assert {"SUCCESS", "FAILED_COOLDOWN", "FAILED_TARGET_PROTECTED"} <= seen
     assert bob.inbox() >= {"HEIST_VICTIM"}
 
+    # Dave robs Alice, and staff return her points.
+    seen.add(dave.robs(alice))
+    reverse_heist(heist_id=dave.reads("")["results"][0]["id"], reversed_by=None, reason="a bug")
+    lost = alice.reads("")["results"][0]
+    assert lost["reversed"]["points"] == lost["points_stolen"] > 0
+
     # Two days later no player is protected, but Bob has too few points.
     later = timezone.now() + dt.timedelta(days=2, minutes=1)
     monkeypatch.setattr(timezone, "now", lambda: later)
@@ -93,8 +100,8 @@ def test_every_status_and_every_notification_happens(
     # Every status and every type has occurred, each for the right players.
     for person in (alice, bob, carol, dave):
         notified |= person.inbox()
-    assert alice.inbox() == {"TOKEN_EARNED", "HEIST_SUCCESS"}
-    assert dave.inbox() == {"TOKEN_EARNED", "SHIELD_ACTIVATED"}
+    assert alice.inbox() == {"TOKEN_EARNED", "HEIST_SUCCESS", "HEIST_VICTIM", "HEIST_REVERSED"}
+    assert dave.inbox() == {"TOKEN_EARNED", "SHIELD_ACTIVATED", "HEIST_SUCCESS", "HEIST_REVERSED"}
     assert carol.inbox() == {"TOKEN_EARNED", "SHIELD_EXPIRED"}
     assert seen == set(HeistStatus.values)
     assert notified == set(HeistNotificationType.values)

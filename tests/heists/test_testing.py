@@ -15,7 +15,7 @@ from django.test import TransactionTestCase
 
 from gamification.economy import GamificationEconomy
 from gamification.models import PlayerProfile, PointEvent
-from heists.economy import PointEventRow
+from heists.economy import Economy, PointEventRow
 from heists.testing import EconomyConformance
 from tests.conftest import HeistSettings
 from tests.factories import UserFactory, player
@@ -99,6 +99,18 @@ class AllEvents(GamificationEconomy):
         return [PointEventRow(int(reference[6:]), user_id, points) for reference, user_id, points in events]
 
 
+class Forgetful(GamificationEconomy):
+    def give_back(self, reversal: Any) -> None:
+        reversal.attacker_points_after = reversal.attacker_points_before
+        super().give_back(reversal)
+
+
+class WithoutReversalEvents(GamificationEconomy):
+    def _insert_events(self, heist: Any, points: int, reference: str, created_at: Any) -> None:
+        if not reference.startswith("reversal:"):
+            super()._insert_events(heist, points, reference, created_at)
+
+
 class OnCredit(GamificationEconomy):
     def spend_coins(self, player_id: Any, amount: int, *, reference: str) -> None:
         coins = PlayerProfile.objects.get(user=player_id).coins
@@ -148,6 +160,9 @@ BROKEN = [
     (Blind, "transfer_raises_when_the_balance_is_too_low"),
     (OneSided, "transfer_writes_one_point_event_for_each_player"),
     (AllEvents, "transfer_writes_one_point_event_for_each_player"),
+    (Forgetful, "give_back_returns_exactly_the_points"),
+    (WithoutReversalEvents, "give_back_returns_exactly_the_points"),
+    (Blind, "give_back_raises_when_the_balance_is_too_low"),
     (OnCredit, "spend_coins_raises_when_there_are_too_few"),
     (NamesOfTheirOwn, "names_returns_the_name_of_each_player"),
     (NamesOfSome, "names_returns_the_name_of_each_player"),
@@ -175,6 +190,10 @@ class Suite(EconomyConformance, TransactionTestCase):
         return UserFactory.create(password=NO_PASSWORD)
 
 
+class WithoutReversals(GamificationEconomy):
+    give_back = Economy.give_back
+
+
 def run(heist_settings: HeistSettings, economy: type[GamificationEconomy], test: str) -> unittest.TestResult:
     heist_settings(ECONOMY=f"{economy.__module__}.{economy.__qualname__}")
     result = unittest.TestResult()
@@ -190,3 +209,10 @@ def test_a_broken_economy_fails_its_test(
 
     assert len(broken.failures + broken.errors) == 1
     assert (kept.failures, kept.errors, kept.skipped) == ([], [], [])
+
+
+@pytest.mark.parametrize("test", ["returns_exactly_the_points", "is_rolled_back_with_the_reversal"])
+def test_an_economy_without_reversals_passes(heist_settings: HeistSettings, test: str) -> None:
+    result = run(heist_settings, WithoutReversals, f"give_back_{test}")
+
+    assert (result.failures, result.errors, result.skipped) == ([], [], [])

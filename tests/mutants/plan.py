@@ -48,7 +48,7 @@ class Stage(NamedTuple):
 AUDIT = tuple(
     f"tests/heists/audit/test_{name}.py"
     for name in [
-        *("base", "tokens", "heists", "losses", "deleted", "cooldowns", "shields", "side_effects"),
+        *("base", "tokens", "heists", "losses", "deleted", "cooldowns", "shields", "reversals", "side_effects"),
         *("constraints", "audit"),
     ]
 )
@@ -97,6 +97,10 @@ TESTS: dict[str, tuple[Stage, ...]] = {
     "heists/services/tokens.py": (
         Stage("sqlite", ("tests/heists/services/test_tokens*.py", *COMMON)),
         Stage("sqlite", ("tests/heists/management/test_grant_tokens.py", "tests/heists/admin/test_tokens.py")),
+    ),
+    "heists/services/reversals.py": (
+        Stage("sqlite", ("tests/heists/services/test_reversals.py", "tests/heists/services/test_nesting.py")),
+        Stage("sqlite", ("tests/heists/admin/test_reversals.py",)),
     ),
     "heists/services/token_csv.py": (
         Stage("sqlite", ("tests/heists/services/test_token_csv.py", "tests/heists/management/test_grant_tokens.py")),
@@ -155,7 +159,7 @@ TESTS: dict[str, tuple[Stage, ...]] = {
     ),
     **{
         f"heists/audit/{name}.py": (Stage("sqlite", (f"tests/heists/audit/test_{name}*.py",)), Stage("sqlite", AUDIT))
-        for name in ("tokens", "deleted", "cooldowns", "shields", "side_effects")
+        for name in ("tokens", "deleted", "cooldowns", "shields", "reversals", "side_effects")
     },
     "heists/audit/heists.py": (
         Stage("sqlite", ("tests/heists/audit/test_heists.py", "tests/heists/audit/test_losses.py")),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from django.db import connection
 
 from gamification.economy import GamificationEconomy
 from heists.queries import facts
-from heists.services import heists
+from heists.services import heists, reversals, tokens
 from tests.concurrency import TIMEOUT_SECONDS, CallThread
 
 
@@ -49,6 +49,19 @@ SUCCESS = [point for point in POINTS if point != "after the shield is used"]
 BLOCKED = [point for point in POINTS if point != "after the points moved"]
 REJECTED = ["before the first look", "after the first look", "after the heist is written", "after the commit"]
 
+# The moments of a reversal that gives the token back.
+REVERSAL_POINTS = {
+    "before the first look": Point(reversals, "_plan", "before"),
+    "after the first look": Point(reversals, "_plan", "after"),
+    "before the lock": Point(GamificationEconomy, "lock", "before"),
+    "after the lock": Point(GamificationEconomy, "lock", "after"),
+    "after the second look": Point(reversals, "_plan", "after", 2),
+    "after the reversal is written": Point(reversals, "_insert_reversal", "after"),
+    "after the points went back": Point(GamificationEconomy, "give_back", "after"),
+    "after the token is returned": Point(tokens, "record_grant", "after"),
+    "before the commit": Point(reversals, "_notify", "after"),
+}
+
 
 class ConcurrentCall(CallThread):
     """A call in a thread of its own that another call can wait for."""
@@ -73,9 +86,11 @@ def connection_parameters() -> dict[str, Any]:
 
 
 @contextmanager
-def concurrent_at(point: str, call: Callable[[], Any]) -> Iterator[ConcurrentCall]:
+def concurrent_at(
+    point: str, call: Callable[[], Any], points: Mapping[str, Point] = POINTS
+) -> Iterator[ConcurrentCall]:
     """Start `call` in another thread when this thread reaches `point`; fail where it never does."""
-    owner, function, side, nth = POINTS[point]
+    owner, function, side, nth = points[point]
     original = getattr(owner, function)
     this_thread, concurrent = threading.current_thread(), ConcurrentCall(call)
     calls = 0

@@ -34,10 +34,12 @@ class Command(BaseCommand):
             choices=[token_csv.BY_NAME, token_csv.BY_KEY],
             help="how players are named; without it, a text that is the name of one and the key of another is rejected",
         )
-        parser.add_argument("--reason", default=GrantReason.PROMOTION, choices=GrantReason.values)
+        reasons = [reason.value for reason in GrantReason.of_callers()]
+        parser.add_argument("--reason", default=GrantReason.PROMOTION, choices=reasons)
         parser.add_argument(
             "--source",
-            help="a key of your choice; the same key is granted once, so the command can be repeated",
+            help="a key of your choice; the same key is granted once, so the command can be repeated; without one, the "
+            "command makes up a new key each time and prints it",
         )
         parser.add_argument("--note", default="", help="why, for the audit")
         parser.add_argument("--dry-run", action="store_true", help="print what would be granted, and grant nothing")
@@ -51,8 +53,14 @@ class Command(BaseCommand):
                 raise CommandError("In a file, source and note are columns of the file.")
             lines = self._lines_of(options["csv"], GrantReason(options["reason"]), options["by"])
         else:
-            lines = [self._line_of(options)]
+            line = self._line_of(options)
+            lines = [line]
         self._grant(lines, dry_run=options["dry_run"])
+        if one and options["source"] is None and not options["dry_run"]:
+            self.stdout.write(
+                f"Its source is {line.source}: give it as --source where you repeat this command. Without it, the "
+                "same command grants again."
+            )
 
     def _line_of(self, options: dict[str, Any]) -> Line:
         source = f"command:{uuid.uuid4()}" if options["source"] is None else options["source"]

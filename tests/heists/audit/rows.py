@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 
 from heists import audit
-from heists.models import Heist, HeistNotification, HeistToken, RuleSet, Shield, TokenGrant, Truce
+from heists.models import Heist, HeistNotification, HeistToken, Reversal, RuleSet, Shield, TokenGrant, Truce
 from heists.rules import Rules
 
 TABLES: tuple[str, ...] = (
@@ -19,6 +19,7 @@ TABLES: tuple[str, ...] = (
     "heists_tokengrant",
     "heists_heistnotification",
     "heists_shield",
+    "heists_reversal",
 )
 TABLES += ("heists_outboxemail", "heists_ruleset", "heists_truce")
 SECOND, MICRO = dt.timedelta(seconds=1), dt.timedelta(microseconds=1)
@@ -104,11 +105,24 @@ def tokens(owner: User, **fields: Any) -> HeistToken:
     return HeistToken.objects.create(user=owner, **fields)
 
 
-def grant(owner: User, amount: int = 1, at: dt.datetime = NOW) -> TokenGrant:
-    number = TokenGrant.objects.count()
-    return TokenGrant.objects.create(
-        player=owner, amount=amount, reason="STAFF", source=f"test:{number}", created_at=at
-    )
+def grant(owner: User, amount: int = 1, at: dt.datetime = NOW, **fields: Any) -> TokenGrant:
+    values = {"reason": "STAFF", "source": f"test:{TokenGrant.objects.count()}"} | fields
+    return TokenGrant.objects.create(player=owner, amount=amount, created_at=at, **values)
+
+
+def reversal(of: Heist, at: dt.datetime | None = None, *, points: int = 50, had: int = 50, **fields: Any) -> Reversal:
+    """Write a reversal: all the 50 points of a success, or what `fields` make of it."""
+    values = {
+        "heist": of,
+        "created_at": at or of.created_at + HOUR,
+        "points_returned": points,
+        "attacker_points_before": had,
+        "attacker_points_after": had - points,
+        "victim_points_before": 950,
+        "victim_points_after": 950 + points,
+        "reason": "a bug",
+    }
+    return Reversal.objects.create(**(values | fields))
 
 
 def shield(owner: User, at: dt.datetime = NOW, days: int = 7, **fields: Any) -> Shield:

@@ -18,9 +18,9 @@ from django.utils import timezone
 
 from gamification.models import CoinEntry, CoinReason
 from heists import audit
-from heists.models import Heist, HeistNotification, OutboxEmail, Shield, Truce
+from heists.models import Heist, HeistNotification, OutboxEmail, Reversal, Shield, TokenGrant, Truce
 from heists.rules import RULE_FIELDS
-from heists.services import execute_heist
+from heists.services import execute_heist, reverse_heist, take_back
 from tests.factories import player
 
 # What is corrupted, by the check that has to name it. The names in braces are attributes of `world`.
@@ -30,7 +30,7 @@ CORRUPTIONS: dict[str, str] = {
         "UPDATE heists_heisttoken SET balance = -1, total_spent = total_earned + 1 {of_alice}"
     ),
     "heists_token_balance_adds_up": "UPDATE heists_heisttoken SET balance = balance + 1 {of_alice}",
-    "heists_grant_amount_positive": "UPDATE heists_tokengrant SET amount = 0 WHERE player_id = {alice}",
+    "heists_grant_only_correction_takes": "UPDATE heists_tokengrant SET amount = 0 WHERE player_id = {alice}",
     "heists_grant_reason_known": "UPDATE heists_tokengrant SET reason = 'THEFT' WHERE player_id = {alice}",
     "heists_heist_status_known": "UPDATE heists_heist SET status = 'WON' WHERE id = {success}",
     "heists_heist_failure_code_known": "UPDATE heists_heist SET failure_code = 'luck' WHERE id = {cooldown}",
@@ -40,6 +40,9 @@ CORRUPTIONS: dict[str, str] = {
     "heists_heist_outcome_spends_token": "UPDATE heists_heist SET token_spent = {true} WHERE id = {cooldown}",
     "heists_heist_not_oneself": "UPDATE heists_heist SET victim_id = attacker_id WHERE id = {success}",
     "heists_heist_idempotency_key": "UPDATE heists_heist SET idempotency_key = 'k' WHERE attacker_id = {alice}",
+    "heists_reversal_returns_points": "UPDATE heists_reversal SET points_returned = 0",
+    "heists_reversal_never_negative": "UPDATE heists_reversal SET attacker_points_after = -1",
+    "heists_reversal_balanced": "UPDATE heists_reversal SET victim_points_after = victim_points_after + 1",
     "heists_notification_type_known": "UPDATE heists_heistnotification SET type = 'GOSSIP' WHERE id = {note}",
     "heists_notification_sent_has_time": (
         "UPDATE heists_heistnotification SET email_sent = {true}, email_sent_at = NULL WHERE id = {note}"
@@ -110,10 +113,17 @@ CORRUPTIONS: dict[str, str] = {
         ' \'[{{"heist": {success}, "points": 50, "at": "2026-01-01T00:00:00Z"}}]\' WHERE user_id = {bob}'
     ),
     "loss_not_kept": "UPDATE heists_heistnotification SET heist_id = NULL WHERE id = {note}",
+    # reversals and corrections
+    "reversal_heist": "UPDATE heists_reversal SET heist_id = {blocked}",
+    "reversal_month": "UPDATE heists_reversal SET created_at = '2096-01-01 00:00:00+00:00'",
+    "reversal_amount": "UPDATE heists_reversal SET points_returned = points_returned - 1",
+    "reversal_token": "UPDATE heists_reversal SET token_returned = FALSE",
+    "correction_grant": "UPDATE heists_tokengrant SET player_id = {alice} WHERE reason = 'CORRECTION'",
     # side effects
     "transfer_events": "DELETE FROM {events} WHERE reference = 'heist:{success}' AND points < 0",
     "event_without_heist": "UPDATE {events} SET reference = 'heist:99999' WHERE reference = 'heist:{success}'",
     "balance_ledger": "UPDATE gamification_playerprofile SET monthly_points = monthly_points + 1 {of_alice}",
+    "month_ledger": "UPDATE gamification_playerprofile SET monthly_points = monthly_points + 1 {of_alice}",
     "notification_missing": "UPDATE heists_heistnotification SET heist_id = NULL WHERE id = {note}",
     "notification_twice": "UPDATE heists_heistnotification SET type = 'HEIST_VICTIM', user_id = {bob}",
     "notification_stray": "UPDATE heists_heistnotification SET heist_id = {cooldown} WHERE id = {note}",
@@ -134,6 +144,7 @@ BUILT_IN = {
     "heists_shield_used_by_unique": "UPDATE heists_shield SET used_by_id = {blocked}, used_at = bought_at",
     "heists_outboxemail_notification_unique": "UPDATE heists_outboxemail SET notification_id = {note}",
     "heists_truce_one_a_start": "UPDATE heists_truce SET player_id = {frank}, starts_at = '{month}'",
+    "heists_reversal_heist_unique": ("INSERT INTO heists_reversal ({reversal}) SELECT {reversal} FROM heists_reversal"),
     "heists_ruleset_unique": (
         "INSERT INTO heists_ruleset ({numbers}, created_at) SELECT {numbers}, created_at FROM heists_ruleset"
     ),
@@ -174,6 +185,9 @@ def world(db: Any, settings: Any) -> SimpleNamespace:
     success, blocked = rob(alice, bob, idempotency_key="a"), rob(carol, dora)
     cooldown, oneself = rob(alice, dora), rob(frank, frank)
     rob(poor, bob), rob(frank, bob), rob(frank, poor)
+    reversed = rob(player("gus", tokens=1), player("hal", points=1000))
+    reverse_heist(heist_id=reversed.pk, reversed_by=None, reason="a bug", note="Sorry.", return_token=True)
+    take_back(grant=TokenGrant.objects.get(player=player("ivy", tokens=2)), by=None, reason="the wrong player")
     seen = set(Heist.objects.values_list("failure_code", flat=True))
     assert {
         None,
@@ -204,6 +218,7 @@ def world(db: Any, settings: Any) -> SimpleNamespace:
         events="gamification_pointevent",
         true="TRUE",
         numbers=", ".join(RULE_FIELDS),
+        reversal=", ".join(str(field.column) for field in Reversal._meta.concrete_fields if not field.primary_key),
     )
 
 
@@ -229,7 +244,7 @@ def test_correct_rows_have_no_difference(world: SimpleNamespace) -> None:
 
     call_command("audit_heists", stdout=out)
 
-    assert out.getvalue() == f"7 heists, {len(audit.CHECKS)} checks, 0 skipped: no difference.\n"
+    assert out.getvalue() == f"8 heists, {len(audit.CHECKS)} checks, 0 skipped: no difference.\n"
 
 
 def test_an_empty_site_has_no_difference(db: None) -> None:
@@ -297,8 +312,8 @@ def test_at_most_limit_of_a_kind_are_printed_but_all_are_counted(corrupted: Any)
 
     lines = out.getvalue().splitlines()
     assert len([line for line in lines if line.startswith("token_last_earned: player")]) == 1
-    assert "token_last_earned: 3 more" in lines
-    assert lines[-1].endswith(": 4 differences.")
+    assert "token_last_earned: 5 more" in lines
+    assert lines[-1].endswith(": 6 differences.")
 
 
 def test_the_audit_finds_nothing_after_either_side_deletes_the_account(world: SimpleNamespace) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.core.signing import Signer
 from django.template.utils import get_app_template_dirs
-from django.utils import translation
+from django.utils import timezone, translation
 from pytest_django import Settings
 
 from heists.choices import GrantReason, HeistNotificationType
@@ -30,6 +30,7 @@ DETAILS: dict[str, dict[str, Any]] = {
     "TOKEN_EARNED": {"reason": GrantReason.REFERRAL, "amount": 1, "referred_name": "dave"},
     "SHIELD_ACTIVATED": {"attacker_name": "alice"},
     "SHIELD_EXPIRED": {},
+    "HEIST_REVERSED": {"attacker_name": "alice", "victim_name": "bob", "points": 50, "note": "Sorry."},
 }
 
 
@@ -63,14 +64,21 @@ def test_every_type_has_a_subject_a_text_and_a_page(email_to: EmailTo, type: Hei
     assert "{%" not in html
 
 
-def test_the_end_of_protection_is_in_the_sites_time_zone(email_to: EmailTo, settings: Settings) -> None:
+def test_the_end_of_protection_is_in_the_sites_time_zone(
+    email_to: EmailTo, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings.TIME_ZONE = "Europe/Berlin"
+    monkeypatch.setattr(timezone, "now", lambda: UNTIL - dt.timedelta(microseconds=1))
     email = email_to(player("bob", email="bob@example.com"), "HEIST_VICTIM", **DETAILS["HEIST_VICTIM"])
 
     text, html = parts(composed(email))
 
     assert "March 4, 2026, 6:30 p.m." in text
     assert "March 4, 2026, 6:30 p.m." in html
+
+    # A late email does not promise what is over.
+    monkeypatch.setattr(timezone, "now", lambda: UNTIL)
+    assert not any("Nobody can rob you" in part for part in parts(composed(email)))
 
 
 def test_names_add_no_headers_and_no_markup(email_to: EmailTo) -> None:

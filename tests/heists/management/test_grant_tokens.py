@@ -34,7 +34,13 @@ def test_one_player_is_found_by_name_or_key_and_notified() -> None:
     output = run("alice", "3", reason="STAFF", note="won the raffle")
     run(str(alice.pk), "2")
 
-    assert output == "Granted 3 tokens to 1 player in 1 grant; granted before: 0; bad lines: 0.\n"
+    source = TokenGrant.objects.get(amount=3).source
+    assert source.startswith("command:")
+    assert output == (
+        "Granted 3 tokens to 1 player in 1 grant; granted before: 0; bad lines: 0.\n"
+        f"Its source is {source}: give it as --source where you repeat this command. Without it, the same command"
+        " grants again.\n"
+    )
     assert tokens_of(alice).balance == 5
     assert TokenGrant.objects.get(amount=3).reason == GrantReason.STAFF
     assert HeistNotification.objects.filter(user=alice).count() == 2

@@ -11,8 +11,8 @@ from django.core import serializers
 from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 
-from heists.models import AppendOnlyError, AttemptLog, Heist
-from heists.services import execute_heist
+from heists.models import AppendOnlyError, AttemptLog, Heist, Reversal
+from heists.services import execute_heist, reverse_heist
 from tests.factories import player
 
 COLUMNS = [field.column for field in Heist._meta.concrete_fields if field.name != "ip_address"]
@@ -45,6 +45,50 @@ def test_no_column_of_a_heist_can_be_edited_by_sql(column: str) -> None:
 
     with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
         run(f"UPDATE heists_heist SET {column} = {value} WHERE id = %s", heist.pk)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("column", [field.column for field in Reversal._meta.concrete_fields])
+def test_no_column_of_a_reversal_can_be_edited_by_sql(column: str) -> None:
+    heist, staff, other = success(), player(), player()
+    reverse_heist(heist_id=heist.pk, reversed_by=staff, reason="a bug")
+    value = {"id": "id + 1", "reversed_by_id": str(other.pk)}.get(column, "NULL")
+
+    with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
+        run(f"UPDATE heists_reversal SET {column} = {value}")
+
+    # As the deletion of the account does.
+    assert run("UPDATE heists_reversal SET reversed_by_id = NULL") == 1
+
+
+@pytest.mark.django_db
+def test_the_orm_edits_and_deletes_no_reversal() -> None:
+    reversal = reverse_heist(heist_id=success().pk, reversed_by=None, reason="a bug")
+
+    edits: tuple[Callable[[], object], ...] = (
+        reversal.save,
+        reversal.delete,
+        Reversal.objects.all().delete,
+        lambda: Reversal.objects.update(reason="another"),
+    )
+    for edit in edits:
+        with pytest.raises(AppendOnlyError), transaction.atomic():
+            edit()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.postgresql
+@pytest.mark.parametrize("side", ["attacker", "victim"])
+def test_a_player_deleted_by_sql_takes_the_reversal_along(side: str) -> None:
+    heist, staff = success(), player()
+    reverse_heist(heist_id=heist.pk, reversed_by=staff, reason="a bug")
+
+    run("DELETE FROM auth_user WHERE id = %s", staff.pk)
+    assert Reversal.objects.get().reversed_by_id is None
+    run("DELETE FROM gamification_playerprofile; DELETE FROM gamification_pointevent")
+    run("DELETE FROM auth_user WHERE id = %s", getattr(heist, f"{side}_id"))
+
+    assert not Reversal.objects.exists()
 
 
 @pytest.mark.django_db

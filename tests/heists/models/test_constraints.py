@@ -117,7 +117,7 @@ def test_a_grant_is_positive_known_and_once_per_source() -> None:
     alice = player("alice", tokens=1)
     insert = "INSERT INTO heists_tokengrant (player_id, amount, reason, source) VALUES (%s, %s, %s, %s)"
 
-    assert "amount" in rejected_by(insert, alice.pk, 0, "STAFF", "a")
+    assert "only_correction_takes" in rejected_by(insert, alice.pk, 0, "STAFF", "a")
     assert "reason_known" in rejected_by(insert, alice.pk, 1, "KINDNESS", "b")
     assert "source" in rejected_by(insert, alice.pk, 1, "STAFF", f"test:{alice.pk}")
 
@@ -127,6 +127,8 @@ def test_a_grant_is_positive_known_and_once_per_source() -> None:
     [
         "UPDATE heists_tokengrant SET amount = amount + 1",
         "UPDATE heists_tokengrant SET source = 'elsewhere'",
+        "UPDATE heists_tokengrant SET granted_by_name = 'another'",
+        "UPDATE heists_tokengrant SET granted_by_id = player_id",
         "UPDATE heists_ruleset SET token_cost = token_cost + 1",
     ],
 )

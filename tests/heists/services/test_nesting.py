@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from heists import services
 from heists.choices import GrantReason
-from heists.models import EmailPreference, Heist, HeistToken, RuleSet, Shield, TokenGrant, Truce
+from heists.models import EmailPreference, Heist, HeistToken, Reversal, RuleSet, Shield, TokenGrant, Truce
 from tests.factories import player
 
 CALLS: dict[str, Callable[[Any, Any], Any]] = {
@@ -26,6 +26,12 @@ CALLS: dict[str, Callable[[Any, Any], Any]] = {
     "a grant": lambda rich, poor: services.grant_tokens(
         player=rich, amount=1, reason=GrantReason.PROMOTION, source="nested"
     ),
+    "a reversal": lambda rich, poor: services.reverse_heist(
+        heist_id=Heist.objects.order_by("pk")[0].pk, reversed_by=None, reason="a bug"
+    ),
+    "a correction": lambda rich, poor: services.take_back(
+        grant=TokenGrant.objects.get(player=rich), by=None, reason="a bug"
+    ),
     "a truce": lambda rich, poor: services.wish_truce(player_id=rich.pk, wanted=True),
     "no truce": lambda rich, poor: services.wish_truce(player_id=rich.pk, wanted=False),
     "an email preference": lambda rich, poor: services.set_email_preference(player_id=rich.pk, muted=True),
@@ -39,7 +45,7 @@ def test_it_raises_before_anything_is_written(call: Any, enabled: Any, settings:
     rich, poor = player(points=1000, tokens=2, coins=500), player(points=1000)
     services.execute_heist(attacker_id=poor.pk, victim_id=rich.pk, idempotency_key="key")
     settings.HEISTS = {**settings.HEISTS, "ENABLED": enabled, "STEAL_PERCENTAGE": 7}
-    models = (Heist, HeistToken, RuleSet, Shield, TokenGrant, Truce, EmailPreference)
+    models = (Heist, HeistToken, Reversal, RuleSet, Shield, TokenGrant, Truce, EmailPreference)
     before = [model.objects.count() for model in models]
 
     with transaction.atomic(), pytest.raises(RuntimeError):

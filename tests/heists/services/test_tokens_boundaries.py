@@ -50,6 +50,7 @@ def test_the_row_of_a_grant_has_every_column(frozen: None) -> None:
         "source": "ticket:7",
         "note": "an outage",
         "granted_by_id": staff.pk,
+        "granted_by_name": "staff",
         "created_at": NOW,
     }
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 from ..choices import EmailState, HeistRole, HeistStatus
 from ..models import Heist, HeistToken, OutboxEmail, Shield
 from ..rules import DAY
-from . import leaderboard
+from . import leaderboard, returns
 from .cached import cached
 from .rollups import GRACE, OPEN_TIMEOUT, Rollup
 
@@ -31,7 +31,7 @@ FAILED_EMAILS_DAYS = 30
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """One day of the site's time zone: attempts by status, and the points that moved."""
+    """One day of the site's time zone: attempts by status, and the points that moved and were not returned."""
 
     date: dt.date
     counts: dict[str, int]
@@ -106,6 +106,10 @@ def period(days: int, now: dt.datetime) -> Period:
         date = max(date, first.isoformat())
         counts, moved = by_date.get(date, ({}, 0))
         by_date[date] = ({**counts, status: counts.get(status, 0) + count}, moved + points)
+    for date, points in returns.by_day(zone, rollup.start).items():
+        date = max(date, first.isoformat())
+        counts, moved = by_date.get(date, ({}, 0))
+        by_date[date] = (counts, moved - points)
     dates = [first + number * DAY for number in range(days)]
     tops = {role: leaderboard.best(rollup, role, PLACES) for role in HeistRole}
     people = get_user_model()._default_manager.in_bulk({key for top in tops.values() for key, _h, _p in top})

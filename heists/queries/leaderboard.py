@@ -14,6 +14,7 @@ from django.db.models import Count, Sum
 from ..choices import HeistRole, HeistStatus
 from ..models import Heist
 from ..rules import day_start, month_after, month_of
+from . import returns
 from .rollups import Rollup
 
 # The most places that a client may ask for.
@@ -24,7 +25,7 @@ MAX_CANDIDATES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The counts and sums over all of one player's heists."""
+    """The counts and sums over all of one player's heists. Points are those that staff did not return."""
 
     attempts: int
     rejected: int
@@ -42,7 +43,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Leader:
-    """One place on the leaderboard."""
+    """One place on the leaderboard. Points are those that staff did not return."""
 
     rank: int
     player: Any
@@ -72,7 +73,8 @@ def totals(player_id: Any) -> Totals:
 
 
 def _by_status(heists: Any) -> dict[str, tuple[int, int]]:
-    rows = heists.order_by().values_list("status").annotate(heists=Count("pk"), points=Sum("points_stolen"))
+    kept = Sum("points_stolen") - Sum("reversal__points_returned", default=0)
+    rows = heists.order_by().values_list("status").annotate(heists=Count("pk"), points=kept)
     return {status: (count, points) for status, count, points in rows}
 
 
@@ -83,7 +85,7 @@ def first_month(now: dt.datetime) -> dt.date:
 
 
 def leaders(*, now: dt.datetime, limit: int, month: dt.date | None = None) -> list[Leader]:
-    """Return a calendar month's best attackers by points stolen; ties by heists, then by primary key.
+    """Return a calendar month's best attackers by points stolen and kept; ties by heists, then by primary key.
 
     `month` is its first day; by default the current month. Where the sums are slow, the ranking is a minute old at
     most.
@@ -101,13 +103,19 @@ def leaders(*, now: dt.datetime, limit: int, month: dt.date | None = None) -> li
 def best(rollup: Rollup, role: HeistRole, places: int) -> list[tuple[Any, int, int]]:
     """Return the players with the most points of successes as (key, heists, points), in this role.
 
-    The ranking is exact. It is computed from the cached sums of the closed days where they decide it, and else from the
-    heists of the whole period.
+    Points are those stolen less those returned; players of whom nothing is left are not on the list. The ranking is
+    exact. It is computed from the cached sums of the closed days where they decide it, and else from the heists of the
+    whole period.
     """
 
     def compute(since: dt.datetime, until: dt.datetime | None) -> list[list[Any]]:
-        ranked = _from_closed(rollup, role, places)
-        return ranked if ranked is not None else _ranks(role, rollup.start, rollup.end, limit=places)
+        returned = returns.by_player(role, rollup.start, rollup.end)
+        ranked = _from_closed(rollup, role, places, returned)
+        if ranked is None:
+            # Each player with returned points may fall behind one of these, and nobody rises by it.
+            ranked = _ranks(role, rollup.start, rollup.end, limit=places + len(returned))
+        kept = [[key, heists, points - returned.get(key, 0)] for key, heists, points in ranked]
+        return [row for row in kept if row[2] > 0]
 
     to_key = get_user_model()._meta.pk.to_python
     players = [(to_key(key), heists, points) for key, heists, points in rollup.open(f"best-{role}-{places}", compute)]
@@ -119,20 +127,20 @@ def closed_best(rollup: Rollup, role: HeistRole) -> list[list[Any]]:
     return rollup.closed(f"closed-{role}", partial(_ranks, role, limit=MAX_CANDIDATES))
 
 
-def _from_closed(rollup: Rollup, role: HeistRole, places: int) -> list[list[Any]] | None:
+def _from_closed(rollup: Rollup, role: HeistRole, places: int, returned: dict[str, int]) -> list[list[Any]] | None:
     """Return the best players by closed and open sums; None where the candidates may leave one of them out.
 
     No player adds more than `most` points in the open rest. So a player whose closed sum is more than `most` below the
-    last place of the closed days stays below that place.
+    last place of the closed days, less what was returned, stays below that place.
     """
     closed = closed_best(rollup, role)
     if len(closed) < places:
         return None
     opened = _ranks(role, rollup.until, rollup.end, limit=1)
     most = opened[0][2] if opened else 0
-    last_place = closed[places - 1][2]
+    last_place = sorted((points - returned.get(key, 0) for key, _heists, points in closed), reverse=True)[places - 1]
     left_out = closed[-1][2] if len(closed) == MAX_CANDIDATES else 0
-    if left_out + most >= last_place and most:
+    if left_out + most >= last_place and (most or returned):
         return None
     totals = {key: [key, heists, points] for key, heists, points in closed if points + most >= last_place}
     rest = _ranks(role, rollup.until, rollup.end, only=list(totals)) if most else []

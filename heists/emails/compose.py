@@ -5,6 +5,7 @@ The texts are in `templates/heists/email/`, three files a type. A host overrides
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from email.policy import Policy
 from email.utils import parseaddr
@@ -15,7 +16,7 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, URLResolver, get_resolver, get_urlconf, reverse
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.dateparse import parse_datetime
 
 from .. import conf
@@ -38,7 +39,7 @@ def compose(email: OutboxEmail, *, to: str, economy: Economy) -> EmailMultiAlter
             "sentence": notification_message(notification.type, metadata) or notification.message,
             "notification": notification,
             "details": metadata,
-            "protection_until": parse_datetime(str(metadata.get("protection_until", ""))),
+            "protection_until": _ahead(parse_datetime(str(metadata.get("protection_until", "")))),
             "site_url": conf.site_url(),
             "unsubscribe_url": link,
             "language": translation.get_language(),
@@ -52,6 +53,11 @@ def compose(email: OutboxEmail, *, to: str, economy: Economy) -> EmailMultiAlter
     message = EmailMultiAlternatives(subject, text, conf.email_from(), [to], headers=_headers(email, link))
     message.attach_alternative(html, "text/html")
     return message
+
+
+def _ahead(moment: dt.datetime | None) -> dt.datetime | None:
+    """Return a moment; None where it has passed, so that a late email does not promise what is over."""
+    return moment if moment is not None and moment > timezone.now() else None
 
 
 def unsubscribe_link(notification: HeistNotification) -> str:

@@ -39,14 +39,14 @@ LOOKUPS = {"status": "status", "created_after": "created_at__gte", "created_befo
 
 
 def heists_of_attacker() -> HeistQuerySet:
-    """Return heists that their attacker may read, with both players."""
-    return Heist.objects.select_related("attacker", "victim")
+    """Return heists that their attacker may read, with both players and the reversal."""
+    return Heist.objects.with_reversal().select_related("attacker", "victim")
 
 
 def heists_of_victim() -> HeistQuerySet:
-    """Return heists that their victim may read, with both players."""
+    """Return heists that their victim may read, with both players and the reversal."""
     # The same condition as that of the index heists_heist_victim_outcomes.
-    return Heist.objects.filter(token_spent=True).select_related("attacker", "victim")
+    return Heist.objects.with_reversal().filter(token_spent=True).select_related("attacker", "victim")
 
 
 class HistoryPagination(CompiledPagination):
@@ -154,7 +154,7 @@ class HeistView(PlayerView):
         responses={200: HeistSerializer} | schema.problems("not_found"),
     )
     def get(self, request: Request, *args: Any, heist_id: str, **kwargs: Any) -> Response:
-        heists = Heist.objects.visible_to(self.player_id).select_related("attacker", "victim")
+        heists = Heist.objects.visible_to(self.player_id).with_reversal().select_related("attacker", "victim")
         heist = heists.filter(pk=self.row_id(heist_id)).first()
         if heist is None:
             raise Http404

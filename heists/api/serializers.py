@@ -87,6 +87,13 @@ class HeistQuerySerializer(serializers.Serializer[Any]):
     created_before = UTCDateTimeField(required=False, help_text="Only heists before this time.")
 
 
+class ReversedSerializer(serializers.Serializer[Any]):
+    """What the team returned of a heist."""
+
+    points = serializers.IntegerField(help_text="Points that went back to the victim.")
+    at = UTCDateTimeField()
+
+
 class HeistSerializer(RowSerializer):
     """A heist. Each side reads only its own points."""
 
@@ -104,6 +111,10 @@ class HeistSerializer(RowSerializer):
     my_points_before = serializers.IntegerField(read_only=True)
     my_points_after = serializers.IntegerField(read_only=True)
     created_at = UTCDateTimeField()
+    reversed = ReversedSerializer(
+        allow_null=True,
+        help_text="Set where the team returned points; `points_stolen` and my points stay as they were.",
+    )
 
     def players_of(self, heist: Heist) -> tuple[Any, ...]:
         return heist.attacker, heist.victim
@@ -111,6 +122,7 @@ class HeistSerializer(RowSerializer):
     def to_representation(self, heist: Heist) -> dict[str, Any]:
         code = heist.failure_code
         is_attacker = heist.attacker_id == self.context["player_id"]
+        reversal = heist.known_reversal
         return {
             "id": heist.pk,
             "role": HeistRole.ATTACKER.value if is_attacker else HeistRole.VICTIM.value,
@@ -124,6 +136,7 @@ class HeistSerializer(RowSerializer):
             "my_points_before": heist.attacker_points_before if is_attacker else heist.victim_points_before,
             "my_points_after": heist.attacker_points_after if is_attacker else heist.victim_points_after,
             "created_at": utc_isoformat(heist.created_at),
+            "reversed": reversal and {"points": reversal.points_returned, "at": utc_isoformat(reversal.created_at)},
         }
 
 
@@ -329,6 +342,7 @@ class LeaderboardSerializer(serializers.Serializer[Any]):
 for serializer, name in {
     PlayerSerializer: "HeistPlayer",
     HeistRequestSerializer: "HeistAttempt",
+    ReversedSerializer: "HeistReversed",
     HeistSerializer: "Heist",
     NewHeistSerializer: "NewHeist",
     TokenSerializer: "HeistToken",

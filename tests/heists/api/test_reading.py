@@ -11,9 +11,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
+from heists.api.fields import utc_isoformat
 from heists.api.pagination import KeysetPagination
 from heists.models import Heist, HeistToken
-from heists.services import execute_heist
+from heists.services import execute_heist, reverse_heist
+from tests.conftest import HeistSettings
 from tests.factories import player, rewrite
 from tests.heists.api.answers import URL, problem
 
@@ -53,6 +55,59 @@ def test_each_side_reads_its_own_points(signed_in: Any) -> None:
 
     assert (mine["role"], mine["my_points_before"], mine["my_points_after"]) == ("attacker", 7, 57)
     assert (theirs["role"], theirs["my_points_before"], theirs["my_points_after"]) == ("victim", 1000, 950)
+
+
+def test_a_reversed_heist_says_so_to_both_sides(signed_in: Any) -> None:
+    robber, victim = player(points=7, tokens=1), player(points=1000)
+    heist = execute_heist(attacker_id=robber.pk, victim_id=victim.pk)
+    before = signed_in(robber).get(URL).json()["results"]
+    reversal = reverse_heist(heist_id=heist.pk, reversed_by=None, reason="a secret", note="Sorry.")
+
+    at = utc_isoformat(reversal.created_at)
+    for user in (robber, victim):
+        client = signed_in(user)
+        [listed] = client.get(URL).json()["results"]
+        assert listed["reversed"] == {"points": 50, "at": at}
+        assert client.get(f"{URL}{heist.pk}/").json() == listed
+        assert "a secret" not in str(listed)
+    assert before[0]["reversed"] is None
+    assert (listed["points_stolen"], listed["my_points_after"]) == (50, 950)
+
+
+def test_a_repeated_request_gets_the_first_answer_also_after_a_reversal(signed_in: Any) -> None:
+    robber, victim = player(tokens=1), player(points=1000)
+    client = signed_in(robber)
+
+    def post() -> Any:
+        response = client.post(URL, {"victim": victim.pk}, headers={"idempotency-key": "k"})
+        assert response.status_code == 201
+        return response.json()
+
+    first = post()
+    reverse_heist(heist_id=first["id"], reversed_by=None, reason="a bug")
+
+    assert post() == first
+    assert first["reversed"] is None
+
+
+def test_returned_points_do_not_count(signed_in: Any, heist_settings: HeistSettings) -> None:
+    heist_settings(COOLDOWN_HOURS=0, TARGET_COOLDOWN_HOURS=0)
+    me, other = player(tokens=2), player("other", points=1000)
+    first = execute_heist(attacker_id=me.pk, victim_id=other.pk)
+    second = execute_heist(attacker_id=me.pk, victim_id=other.pk)
+    assert (first.points_stolen, second.points_stolen) == (50, 47)
+    reverse_heist(heist_id=first.pk, reversed_by=None, reason="a bug")
+
+    mine, theirs = (signed_in(user).get(f"{URL}stats/").json() for user in (me, other))
+    [leader] = signed_in(me).get(f"{URL}leaderboard/").json()["results"]
+
+    assert (mine["as_attacker"]["points_gained"], mine["as_attacker"]["successful"], mine["net_points"]) == (47, 2, 47)
+    assert (theirs["as_victim"]["points_lost"], theirs["as_victim"]["times_robbed"], theirs["net_points"]) == (
+        47,
+        2,
+        -47,
+    )
+    assert (leader["points_stolen"], leader["heists"]) == (47, 2)
 
 
 @pytest.mark.parametrize(
@@ -278,7 +333,7 @@ def test_statement_counts(signed_in: Any) -> None:
     assert counted["token"] == 1
     assert counted["detail"] == 2  # one is the look-up of the id above
     assert counted["stats"] == 2
-    # The newest closed heist, the closed days' sums, the sums of today's players, the names.
-    assert counted["leaderboard"] == 4
+    # The newest closed heist, what was returned, the closed days' sums, the sums of today's players, the names.
+    assert counted["leaderboard"] == 5
     assert counted["history"] == 2
     assert counted["half the history"] == 1

@@ -9,6 +9,7 @@ from .emails import EmailPreferenceAdmin, OutboxEmailAdmin
 from .grants import TokenGrantAdmin
 from .heists import HeistAdmin
 from .notifications import HeistNotificationAdmin
+from .reversals import ReversalAdmin
 from .rules import RuleSetAdmin
 from .shields import ShieldAdmin
 from .tokens import HeistTokenAdmin
@@ -23,6 +24,7 @@ __all__ = [
     "HeistNotificationAdmin",
     "HeistTokenAdmin",
     "OutboxEmailAdmin",
+    "ReversalAdmin",
     "RuleSetAdmin",
     "ShieldAdmin",
     "TokenGrantAdmin",

@@ -13,13 +13,14 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.text import capfirst
 
-from ..models import EmailPreference, Heist, HeistNotification, HeistToken, OutboxEmail, Shield, TokenGrant
+from ..models import EmailPreference, Heist, HeistNotification, HeistToken, OutboxEmail, Reversal, Shield, TokenGrant
 from . import links
 from .formats import number
 
 # The models whose rows are deleted with users, and the lookups of those users.
 ROWS: dict[type[Model], tuple[str, ...]] = {
     Heist: ("attacker", "victim"),
+    Reversal: ("heist__attacker", "heist__victim"),
     HeistToken: ("user",),
     TokenGrant: ("player",),
     Shield: ("player",),

@@ -15,8 +15,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from ..choices import EmailState, HeistStatus
-from ..models import Heist, HeistToken, OutboxEmail
-from ..queries import dashboard
+from ..models import Heist, HeistToken, OutboxEmail, Reversal
+from ..queries import dashboard, returns
 from . import charts, links
 from .formats import number, when
 
@@ -81,6 +81,7 @@ def _tiles(site: Any, request: HttpRequest, period: dashboard.Period, now: dt.da
         {"label": _("Attempts"), "value": number(period.attempts)},
         {"label": _("Success rate"), "value": rate},
         {"label": _("Points moved"), "value": number(period.points)},
+        _returned(site, request, now),
         {"label": _("Live shields"), "value": number(dashboard.live_shields(now))},
         {
             "label": _("Emails waiting"),
@@ -95,6 +96,18 @@ def _tiles(site: Any, request: HttpRequest, period: dashboard.Period, now: dt.da
             "more": _("in 30 days"),
         },
     ]
+
+
+def _returned(site: Any, request: HttpRequest, now: dt.datetime) -> dict[str, Any]:
+    """Return the tile of the points that staff returned this month."""
+    returned = returns.this_month(now)
+    heists = ngettext("of %(count)s heist", "of %(count)s heists", returned.heists)
+    return {
+        "label": _("Points returned this month"),
+        "value": number(returned.points),
+        "url": links.list_url(site, Reversal) if links.may_view(site, request, Reversal) else None,
+        "more": heists % {"count": number(returned.heists)},
+    }
 
 
 def _heist_columns(site: Any, period: dashboard.Period) -> list[charts.Bar]:

@@ -6,19 +6,23 @@ import logging
 from typing import Any, NamedTuple
 
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db import router
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.utils.html import escape, format_html
+from django.utils.text import capfirst
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from ..choices import HeistNotificationType
+from ..choices import EmailState, HeistNotificationType
 from ..economy import get_economy
 from ..emails.compose import compose, unsubscribe_link
 from ..models import EmailPreference, OutboxEmail
 from ..services import send_again
 from .filters import DateRangeFilter, PeriodFilter, choice_filter
+from .formats import number
 from .readonly import ReadOnlyAdmin
 
 logger = logging.getLogger("heists")
@@ -97,14 +101,47 @@ class OutboxEmailAdmin(ReadOnlyAdmin):
         return self.has_view_permission(request) and bool(user.has_perm("heists.send_again"))
 
     @admin.action(description=_("Send again"), permissions=["send_again"])
-    def send_again(self, request: HttpRequest, queryset: QuerySet[OutboxEmail]) -> None:
-        """Put the selected emails back into the outbox, also those that were sent, and log each."""
+    def send_again(self, request: HttpRequest, queryset: QuerySet[OutboxEmail]) -> HttpResponse | None:
+        """Ask on a page of its own, with the count; then put the selected emails, also sent ones, into the outbox."""
         queryset = queryset.using(router.db_for_write(OutboxEmail))
         emails = list(queryset.order_by("pk")[: MAX_EMAILS + 1])
         if len(emails) > MAX_EMAILS:
             text = gettext("Select at most %(most)s emails.") % {"most": MAX_EMAILS}
             self.message_user(request, text, messages.ERROR)
-            return
+            return None
+        if "confirmed" not in request.POST:
+            return self._ask(request, emails)
+        self._send_again(request, emails)
+        return None
+
+    def _ask(self, request: HttpRequest, emails: list[OutboxEmail]) -> HttpResponse:
+        count = len(emails)
+        text = ngettext("%(count)s email is sent again.", "%(count)s emails are sent again.", count)
+        sent = sum(email.state == EmailState.SENT for email in emails)
+        again = ngettext(
+            "%(count)s of them was sent before: its player gets it twice.",
+            "%(count)s of them were sent before: their players get them twice.",
+            sent,
+        )
+        yes = ngettext("Yes, send %(count)s email again", "Yes, send %(count)s emails again", count)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": gettext("Send again"),
+            "opts": self.opts,
+            "media": self.media,
+            "crumbs": [(request.get_full_path(), capfirst(self.opts.verbose_name_plural))],
+            "sentences": [text % {"count": number(count)}, *([again % {"count": number(sent)}] if sent else [])],
+            "hidden": [
+                ("action", "send_again"),
+                ("confirmed", "yes"),
+                *((ACTION_CHECKBOX_NAME, email.pk) for email in emails),
+            ],
+            "submit": yes % {"count": number(count)},
+            "cancel_url": request.get_full_path(),
+        }
+        return TemplateResponse(request, "admin/heists/confirm.html", context)
+
+    def _send_again(self, request: HttpRequest, emails: list[OutboxEmail]) -> None:
         queued = [email for email in emails if send_again(email)]
         for email in queued:
             self.log_change(request, email, "Put back into the outbox.")

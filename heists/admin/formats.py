@@ -17,6 +17,11 @@ def number(value: int | None) -> str:
     return "-" if value is None else number_format(value, force_grouping=True)
 
 
+def signed(points: int) -> str:
+    """Return a number with its sign."""
+    return f"+{number(points)}" if points > 0 else number(points)
+
+
 def when(value: dt.datetime | None) -> str:
     """Return a time in the reader's time zone, with the zone's abbreviation; "-" for none."""
     if value is None:
@@ -31,6 +36,11 @@ def player_name(player: Any) -> str:
     """Return the name by which staff know a player: the username, else the user's text."""
     named = getattr(player, "get_username", None)
     return str(named() if named else player)
+
+
+def staff_name(user: Any, kept_name: str) -> str | None:
+    """Return the name of who did something; the name that the row kept where the account was deleted."""
+    return player_name(user) if user is not None else kept_name or None
 
 
 def column(field: Field[Any, Any]) -> str | Callable[[Any], str]:

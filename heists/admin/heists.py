@@ -12,12 +12,13 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from ..choices import HeistRole
+from ..db.atomic import outside_atomic_requests
 from ..economy import get_economy
 from ..models import Heist, HeistNotification, HeistToken, Truce
 from ..queries import evidence
-from . import dashboard, export, links
+from . import dashboard, export, links, reversals
 from .filters import DateRangeFilter, PeriodFilter, TokenSpentFilter, choice_filter
-from .formats import number, player_name, when
+from .formats import number, player_name, signed, staff_name, when
 from .readonly import ReadOnlyAdmin
 
 
@@ -33,7 +34,7 @@ class HeistAdmin(ReadOnlyAdmin):
     list_display = ("time", "attacker_name", "victim_name", "points", "outcome", "failure_code", "address")
     list_filter = (choice_filter("status", _("status")), PeriodFilter, DateRangeFilter, TokenSpentFilter)
     list_select_related = ("attacker", "victim")
-    page_select_related = ("attacker", "victim", "rule_set")
+    page_select_related = ("attacker", "victim", "rule_set", "reversal__reversed_by")
     fieldsets = (
         (
             _("What happened"),
@@ -71,6 +72,11 @@ class HeistAdmin(ReadOnlyAdmin):
         return [
             path("dashboard/", site.admin_view(self.dashboard_view), name="heists_dashboard"),
             path("export/", site.admin_view(self.export_view), name="heists_heist_export"),
+            path(
+                "<path:object_id>/return-points/",
+                outside_atomic_requests(site.admin_view(self.reverse_view)),
+                name="heists_heist_reverse",
+            ),
             *super().get_urls(),
         ]
 
@@ -81,6 +87,10 @@ class HeistAdmin(ReadOnlyAdmin):
     def export_view(self, request: HttpRequest) -> HttpResponseBase:
         """Stream the filtered list as CSV."""
         return export.view(self, request)
+
+    def reverse_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Return the points of a heist."""
+        return reversals.view(self, request, object_id)
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
@@ -118,6 +128,8 @@ class HeistAdmin(ReadOnlyAdmin):
             ],
             "may_view_notifications": links.may_view(site, request, HeistNotification),
             "events": _point_events(heist),
+            "reversal": _reversal(heist),
+            "reverse_url": reversals.url(self, request, heist),
             "timeline": [self._timeline_row(row, heist) for row in (*found.earlier, heist, *found.later)],
         }
 
@@ -143,7 +155,7 @@ class HeistAdmin(ReadOnlyAdmin):
             "link": links.user_link(site, request, user),
             "before": number(before),
             "after": number(after),
-            "change": _signed(after - before),
+            "change": signed(after - before),
             "heists_url": links.list_url(site, Heist, player=user.pk),
             "token": links.row_link(site, request, token, number(token.balance)) if token else number(0),
             "grant_url": links.grant_url(site, request, [user.pk]),
@@ -181,16 +193,23 @@ def _share(heist: Heist) -> dict[str, Any]:
     }
 
 
+def _reversal(heist: Heist) -> dict[str, Any] | None:
+    """Return what the page says about a heist's reversal; None where there is none."""
+    if (reversal := heist.known_reversal) is None:
+        return None
+    return {
+        "row": reversal,
+        "time": when(reversal.created_at),
+        "points": number(reversal.points_returned),
+        "staff": staff_name(reversal.reversed_by, reversal.reversed_by_name) or "-",
+        "tokens": number(heist.rule_set.token_cost) if reversal.token_returned else None,
+    }
+
+
 def _point_events(heist: Heist) -> list[dict[str, Any]] | None:
     """Return the host's point events of a heist; None where the host keeps none."""
     events = get_economy().point_events([heist.pk])
     if events is None:
         return None
     names: dict[Any, str] = {player.pk: player_name(player) for player in (heist.attacker, heist.victim)}
-    return [
-        {"player": names.get(event.player_id, event.player_id), "points": _signed(event.points)} for event in events
-    ]
-
-
-def _signed(points: int) -> str:
-    return f"+{number(points)}" if points > 0 else number(points)
+    return [{"player": names.get(event.player_id, event.player_id), "points": signed(event.points)} for event in events]

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from heists.choices import GrantReason
-from heists.models import TokenGrant
+from heists.models import Reversal, TokenGrant
 from heists.services import execute_heist
-from tests.factories import PASSWORD, player, tokens_of
+from tests.factories import PASSWORD, player, points_of, tokens_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -67,6 +67,33 @@ def test_tokens_are_granted_once_with_a_reason(staff_page: Any, heist: Any) -> N
     grant = TokenGrant.objects.get(reason=GrantReason.STAFF)
     assert (grant.amount, grant.note, str(grant.granted_by)) == (2, "robbed during the outage", "agent")
     assert tokens_of(heist.victim).balance == 2
+
+
+def test_points_are_returned_once_and_a_grant_is_taken_back(staff_page: Any, heist: Any) -> None:
+    staff_page.goto("/admin/heists/heist/?q=bob&status=SUCCESS")
+    staff_page.click("#result_list tbody tr:first-child th a")
+    staff_page.click("text=Return the points")
+    assert "50 points go back from alice to bob." in staff_page.inner_text("#content")
+    staff_page.fill("#id_reason", "two accounts of one person")
+    staff_page.fill("#id_note", "Please play with one account.")
+    staff_page.check("#id_return_token")
+    staff_page.dblclick("text=Yes, return 50 points")
+    staff_page.wait_for_url(f"**/heist/{heist.pk}/change/")
+
+    text = staff_page.inner_text("#content")
+    assert "two accounts of one person" in text
+    assert text.count("The team reversed a heist: bob got back 50 points that alice had stolen.") == 2
+    assert Reversal.objects.count() == 1
+    assert (points_of(heist.victim), tokens_of(heist.attacker).balance) == (1000, 2)
+
+    refund = TokenGrant.objects.get(reason=GrantReason.REFUND)
+    staff_page.goto(f"/admin/heists/tokengrant/{refund.pk}/change/")
+    staff_page.click("text=Take back")
+    staff_page.fill("#id_reason", "a second thought")
+    staff_page.click("text=Yes, take back 1 token")
+    staff_page.wait_for_url(f"**/tokengrant/{refund.pk}/change/")
+    assert "1 token was taken back from alice." in staff_page.inner_text(".messagelist")
+    assert tokens_of(heist.attacker).balance == 1
 
 
 def test_tokens_are_granted_from_the_list_by_action(staff_page: Any, heist: Any) -> None:

@@ -14,17 +14,18 @@ from heists.models import (
     HeistNotification,
     HeistToken,
     OutboxEmail,
+    Reversal,
     RuleSet,
     Shield,
     TokenGrant,
 )
-from heists.services import buy_shield, execute_heist, set_email_preference
+from heists.services import buy_shield, execute_heist, reverse_heist, set_email_preference
 from tests.factories import PASSWORD, player
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 WIDTHS = (1440, 1280, 390)
-MODELS = (Heist, HeistToken, TokenGrant, Shield, HeistNotification, OutboxEmail, EmailPreference, RuleSet)
+MODELS = (Heist, HeistToken, TokenGrant, Shield, HeistNotification, OutboxEmail, EmailPreference, RuleSet, Reversal)
 
 
 @pytest.fixture
@@ -35,6 +36,8 @@ def addresses(page: Any) -> list[str]:
     bob, cid = player("bob", points=1000, email="bob@example.org"), player("cid", coins=500)
     execute_heist(attacker_id=alice.pk, victim_id=bob.pk, ip_address="192.0.2.7")
     execute_heist(attacker_id=alice.pk, victim_id=bob.pk, ip_address="2001:db8::1234:5678:9abc:def0")
+    wrong = execute_heist(attacker_id=player("dan", tokens=1).pk, victim_id=player("eve", points=1000).pk)
+    reverse_heist(heist_id=wrong.pk, reversed_by=None, reason="two accounts of one person", note="Sorry.")
     buy_shield(player_id=cid.pk)
     set_email_preference(player_id=bob.pk, mute=[HeistNotificationType.HEIST_VICTIM])
     page.goto("/admin/")
@@ -48,6 +51,9 @@ def addresses(page: Any) -> list[str]:
         found += [table, f"{table}{model.objects.order_by('pk').values_list('pk', flat=True)[0]}/change/"]
     found += [f"/admin/heists/heist/dashboard/?days={days}" for days in (7, 90)]
     found += ["/admin/heists/heist/?q=alice&role=attacker&from=2020-01-01", "/admin/heists/heist/?q=nosuch"]
+    robbed, granted = Heist.objects.order_by("pk")[0], TokenGrant.objects.order_by("pk")[0]
+    found += [f"/admin/heists/heist/{wrong.pk}/change/", f"/admin/heists/heist/{robbed.pk}/return-points/"]
+    found += [f"/admin/heists/tokengrant/{granted.pk}/take-back/"]
     return [*found, f"/admin/heists/heisttoken/grant/?player={alice.pk}"]
 
 

@@ -30,8 +30,28 @@ def email(state: EmailState) -> OutboxEmail:
 
 
 def send_again(client: Client, *emails: OutboxEmail) -> str:
+    """Choose the action, and confirm it on its page where there is one; return the last page."""
+    data: dict[str, Any] = {"action": "send_again", "_selected_action": [row.pk for row in emails], "index": "0"}
+    page = client.post(reverse(LIST), data, follow=True)
+    if "hidden" in page.context:
+        data = {}
+        for name, value in page.context["hidden"]:
+            data.setdefault(name, []).append(value)
+        page = client.post(reverse(LIST), data, follow=True)
+    return page.content.decode()
+
+
+def test_it_asks_first_how_many_emails_are_sent_again(client: Client, boss: Any) -> None:
+    emails = [email(EmailState.SENT), email(EmailState.SENT)]
     data = {"action": "send_again", "_selected_action": [row.pk for row in emails], "index": "0"}
-    return client.post(reverse(LIST), data, follow=True).content.decode()
+
+    page = client.post(reverse(LIST) + "?state=SENT", data).content.decode()
+
+    assert "2 emails are sent again." in page
+    assert "2 of them were sent before: their players get them twice." in page
+    assert 'value="Yes, send 2 emails again"' in page
+    assert f'href="{reverse(LIST)}?state=SENT" class="closelink"' in page
+    assert OutboxEmail.objects.filter(state=EmailState.WAITING).count() == 0
 
 
 def test_emails_go_back_into_the_outbox_except_one_that_is_being_sent(client: Client, boss: Any) -> None:

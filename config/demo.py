@@ -32,7 +32,7 @@ def main(host: str, port: str) -> None:
     print(f"  docs   http://{address}:{port}/api/docs/")
     print(f"  admin  http://{address}:{port}/admin/")
     if users.filter(username="alice").exists():
-        print("\n  player alice, staff member staff; the password of both is heist-demo")
+        print("\n  player alice, staff members staff and support; the password of each is heist-demo")
     if not os.environ.get("EMAIL_URL"):
         print(f"\n  emails become files in {settings.VAR_DIR / 'mail'}, sent by")
         print("    DEBUG=true .venv/bin/python manage.py send_heist_emails")

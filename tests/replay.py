@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from zoneinfo import ZoneInfo
 
 from django.db.models import Sum
@@ -14,7 +14,7 @@ from django.db.models import Sum
 from gamification.models import CoinEntry, MonthlyStanding, PlayerProfile, PointEvent
 from heists import rules
 from heists.choices import FailureCode
-from heists.models import Heist, TokenGrant, Truce
+from heists.models import Heist, Reversal, TokenGrant, Truce
 
 
 def assert_replay_agrees() -> None:
@@ -45,10 +45,23 @@ def _replay_heists() -> None:
     for player, starts_at, ends_at in Truce.objects.values_list("player", "starts_at", "ends_at"):
         truces[player].append(rules.Truce(starts_at, ends_at))
     spent: Counter[int] = Counter()
+    reversals = deque(Reversal.objects.select_related("heist__rule_set").order_by("created_at", "pk"))
+
+    def reverse_until(now: dt.datetime) -> None:
+        """Move the balances as the reversals up to `now` did."""
+        while reversals and reversals[0].created_at <= now:
+            row = reversals.popleft()
+            month = row.created_at.astimezone(ZoneInfo(row.heist.rule_set.time_zone)).date().replace(day=1)
+            of_attacker, of_victim = (row.heist.attacker_id, month), (row.heist.victim_id, month)
+            assert balance[of_attacker] == row.attacker_points_before, row
+            assert balance[of_victim] == row.victim_points_before, row
+            balance[of_attacker], balance[of_victim] = row.attacker_points_after, row.victim_points_after
+
     for heist in Heist.objects.select_related("rule_set", "victim").order_by("created_at", "pk"):
         in_force, now, attacker, victim = heist.rule_set.rules, heist.created_at, heist.attacker_id, heist.victim_id
         month = now.astimezone(ZoneInfo(in_force.time_zone)).date().replace(day=1)
         of_attacker, of_victim = (attacker, month), (victim, month)
+        reverse_until(now)
         assert balance.setdefault(of_attacker, heist.attacker_points_before) == heist.attacker_points_before, heist
         assert balance.setdefault(of_victim, heist.victim_points_before) == heist.victim_points_before, heist
         tokens = sum([amount for at, amount in granted[attacker] if at <= now]) - spent[attacker]
@@ -78,6 +91,7 @@ def _replay_heists() -> None:
             assert heist.points_stolen == rules.amount(in_force, seen, now), heist
             losses[victim].append(rules.Loss(heist.points_stolen, now))
             balance[of_attacker], balance[of_victim] = heist.attacker_points_after, heist.victim_points_after
+    reverse_until(dt.datetime.max.replace(tzinfo=dt.UTC))
     at_end = Counter[tuple[int, dt.date]]()
     for player, month, points in [
         *PlayerProfile.objects.values_list("user", "month", "monthly_points"),

@@ -8,6 +8,8 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX, make_password
+from django.contrib.auth.models import Group, Permission
+from django.db.models import Q
 
 from heists.economy import current_month
 from heists.models import HeistToken
@@ -27,6 +29,9 @@ from .players import Player
 from .rows import COLUMNS
 
 SIGNUP_POINTS = 100
+SUPPORT_GROUP = "Support"
+# Besides viewing everything of heists.
+SUPPORT_MAY = ("reverse_heist", "grant_tokens", "send_again")
 
 
 def insert_players(players: Sequence[Player], bulk: Bulk) -> None:
@@ -36,7 +41,7 @@ def insert_players(players: Sequence[Player], bulk: Bulk) -> None:
         player.key = key
     fields = "id password is_superuser username first_name last_name email is_staff is_active date_joined".split()
     rows = (
-        (p.key, _password_hash(p), p.is_staff, p.name, "", "", p.email, p.is_staff, p.active, p.joined_at)
+        (p.key, _password_hash(p), p.is_superuser, p.name, "", "", p.email, p.is_staff, p.active, p.joined_at)
         for p in players
     )
     bulk.insert(user_model, fields, rows)
@@ -44,6 +49,14 @@ def insert_players(players: Sequence[Player], bulk: Bulk) -> None:
     purchase = CoinReason.PURCHASE.value
     coins = ((p.key, p.starting_coins, purchase, "", p.joined_at) for p in players if p.starting_coins)
     bulk.insert(CoinEntry, COLUMNS[CoinEntry], coins)
+
+
+def insert_support_group(members: Sequence[Player]) -> None:
+    """Create the group of staff who help players, with its permissions, and add these accounts to it."""
+    group, _created = Group.objects.get_or_create(name=SUPPORT_GROUP)
+    of_heists = Permission.objects.filter(content_type__app_label="heists")
+    group.permissions.set(of_heists.filter(Q(codename__startswith="view_") | Q(codename__in=SUPPORT_MAY)))
+    group.user_set.set([member.key for member in members])
 
 
 def insert_balances(players: Sequence[Player], bulk: Bulk) -> None:

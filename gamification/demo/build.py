@@ -17,9 +17,9 @@ from heists import conf
 from heists.models import EmailPreference, Heist, HeistNotification, RuleSet
 from heists.services.after_migrate import seed_event_types
 
-from .accounts import insert_balances, insert_players
+from .accounts import insert_balances, insert_players, insert_support_group
 from .bulk import Bulk
-from .players import CAST, EMAIL_OFF, PASSWORD, SIGN_IN, STAFF, Player, invent_players
+from .players import CAST, EMAIL_OFF, PASSWORD, SIGN_IN, STAFF, SUPPORT, Player, invent_players
 from .rows import Rows
 from .scenario import ATTACKS
 from .simulation import Simulation
@@ -105,14 +105,18 @@ def _build(
     seed_event_types()
     players = invent_players(player_count, rules=rules, start=start, random=random)
     cast = {player.name: player for player in players[: len(CAST)]}
-    staff = None
+    staff: list[Player] = []
     if settings.DEBUG:
-        staff = Player(STAFF, start, password=PASSWORD, is_staff=True)
+        boss = Player(STAFF, start, password=PASSWORD, is_staff=True, is_superuser=True)
+        staff = [boss, Player(SUPPORT, start, password=PASSWORD, is_staff=True)]
         cast[SIGN_IN].password = PASSWORD
-    accounts = [*players, staff] if staff else players
+    accounts = [*players, *staff]
     _check_names(accounts)
     insert_players(accounts, bulk)
-    rows = Rows(bulk, rule_set=RuleSet.objects.in_force(rules), now=now, staff=staff, random=random)
+    insert_support_group(staff[1:])
+    rows = Rows(
+        bulk, rule_set=RuleSet.objects.in_force(rules), now=now, staff=staff[-1] if staff else None, random=random
+    )
     simulation = Simulation(players, rules=rules, rows=rows, heists=heists, start=start, now=now, random=random)
     for _attempt in simulation.run():
         if rows.pending() >= BATCH_HEISTS:

@@ -11,7 +11,7 @@ from heists.economy import current_month
 from heists.rules import Loss, Outcome, Rules
 
 PASSWORD = "heist-demo"  # noqa: S105 - public, and set only while DEBUG is on
-SIGN_IN, STAFF = "alice", "staff"
+SIGN_IN, STAFF, SUPPORT = "alice", "staff", "support"
 
 # Each name, and the state at the end of the simulation.
 CAST = {
@@ -59,6 +59,7 @@ class Player:
     # Empty: the account has no usable password.
     password: str = ""
     is_staff: bool = False
+    is_superuser: bool = False
     active: bool = True
     referrer: Player | None = None
     # Earned at sign-up, and again when a month begins while the account is open.

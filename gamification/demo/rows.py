@@ -16,7 +16,7 @@ from django.utils import translation
 from heists import conf
 from heists.choices import EmailState, GrantReason, HeistNotificationType, HeistStatus
 from heists.messages import failure_message, notification_message
-from heists.models import Heist, HeistNotification, OutboxEmail, RuleSet, Shield, TokenGrant
+from heists.models import Heist, HeistNotification, OutboxEmail, Reversal, RuleSet, Shield, TokenGrant
 from heists.rules import Failure
 
 from ..models import CoinEntry, CoinReason, MonthlyStanding, PointEvent
@@ -37,7 +37,11 @@ COLUMNS: dict[type[Model], list[str]] = {
         " attacker_points_after attacker_tokens token_spent status failure_code failure_reason retry_at ip_address"
         " idempotency_key rule_set created_at"
     ).split(),
-    TokenGrant: "id player amount reason source note granted_by created_at".split(),
+    Reversal: (
+        "heist points_returned attacker_points_before attacker_points_after victim_points_before victim_points_after"
+        " token_returned reason note reversed_by reversed_by_name created_at"
+    ).split(),
+    TokenGrant: "id player amount reason source note granted_by granted_by_name created_at".split(),
     Shield: "id player cost bought_at expires_at used_at used_by expired_at".split(),
     HeistNotification: "id user heist type message metadata read email_sent email_sent_at created_at".split(),
     OutboxEmail: "notification state due_at attempts last_error created_at".split(),
@@ -58,7 +62,8 @@ class Rows:
         self.written: Counter[type[Model]] = Counter()
         self._bulk = bulk
         self._rule_set, self._now, self._random = rule_set, now, random
-        self._staff_id = staff.key if staff else None
+        # Who granted and returned: the key and the name.
+        self._staff: tuple[int | None, str] = (staff.key, staff.name) if staff else (None, "")
         self._emails = conf.email_enabled()
         self._rows: dict[type[Model], list[tuple[Any, ...]]] = {model: [] for model in COLUMNS}
         self._ids = {model: count(bulk.next_id(model)) for model in (Heist, TokenGrant, Shield, HeistNotification)}
@@ -133,16 +138,46 @@ class Rows:
 
     def add_grant(
         self, player: Player, amount: int, reason: GrantReason, at: dt.datetime, source: str = "", **referred: Any
-    ) -> None:
-        """Add a token grant and its notification."""
+    ) -> int:
+        """Add a token grant and its notification, and return its id."""
         grant_id = next(self._ids[TokenGrant])
-        granted_by = self._staff_id if reason in (GrantReason.STAFF, GrantReason.REFUND) else None
+        granted_by = self._staff if reason in (GrantReason.STAFF, GrantReason.REFUND) else (None, "")
         note = "after a complaint" if reason == GrantReason.REFUND else ""
         self._rows[TokenGrant].append(
-            (grant_id, player.key, amount, reason.value, source or f"demo:{grant_id}", note, granted_by, at)
+            (grant_id, player.key, amount, reason.value, source or f"demo:{grant_id}", note, *granted_by, at)
         )
         details = {"grant_id": grant_id, "reason": reason.value, "amount": amount, **referred}
         self.add_notification(HeistNotificationType.TOKEN_EARNED, player, at, **details)
+        return grant_id
+
+    def add_correction(self, grant_id: int, player: Player, amount: int, at: dt.datetime) -> None:
+        """Add the correction of a grant, which nobody is notified of."""
+        correction, source = GrantReason.CORRECTION.value, f"correction:{grant_id}"
+        row = (next(self._ids[TokenGrant]), player.key, -amount, correction, source, "the wrong player")
+        self._rows[TokenGrant].append((*row, *self._staff, at))
+
+    def add_reversal(
+        self, heist_id: int, attacker: Player, victim: Player, points: int, *, token_returned: bool, at: dt.datetime
+    ) -> None:
+        """Add the reversal of a heist, with its point events and notifications."""
+        balances = (attacker.points, attacker.points - points, victim.points, victim.points + points)
+        reason, note = "two accounts of one person", "Please play with one account."
+        self._rows[Reversal].append((heist_id, points, *balances, token_returned, reason, note, *self._staff, at))
+        reference = f"reversal:{heist_id}"
+        self._rows[PointEvent] += [
+            (attacker.key, "HEIST_GAIN", -points, reference, at, attacker.month),
+            (victim.key, "HEIST_LOSS", points, reference, at, victim.month),
+        ]
+        details = {
+            "attacker_id": attacker.key,
+            "attacker_name": attacker.name,
+            "victim_id": victim.key,
+            "victim_name": victim.name,
+            "points": points,
+            "note": note,
+        }
+        for player in (attacker, victim):
+            self.add_notification(HeistNotificationType.HEIST_REVERSED, player, at, heist_id, **details)
 
     def open_shield(self, player: Player, at: dt.datetime, expires_at: dt.datetime) -> LiveShield:
         """Add the coins that a shield costs. `close_shield` adds its own row."""

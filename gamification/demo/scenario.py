@@ -27,13 +27,22 @@ class Purchase(NamedTuple):
     player: str
 
 
-EVENTS: list[Attack | Grant | Purchase] = [
+class Return(NamedTuple):
+    """Staff return the points of the player's last success against the victim."""
+
+    hours_before_end: float
+    player: str
+    victim: str
+
+
+EVENTS: list[Attack | Grant | Purchase | Return] = [
     Attack(20 * 24, "grace", "bob"),
     Attack(12 * 24, "alice", "oscar"),
     Purchase(10 * 24, "victor"),  # expires unused
     Grant(9 * 24, "alice", 1, GrantReason.REFUND),
     Attack(5 * 24, "alice", "heidi"),
     Attack(4 * 24, "victor", "alice"),
+    Return(4 * 24 - 0.1, "victor", "alice"),
     Purchase(48, "dave"),
     Grant(40, "alice", 2, GrantReason.STAFF),
     Purchase(30, "heidi"),

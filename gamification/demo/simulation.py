@@ -6,7 +6,7 @@ import datetime as dt
 from collections import deque
 from collections.abc import Iterator, Sequence
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from heists.choices import FailureCode, GrantReason, HeistNotificationType
 from heists.economy import current_month
@@ -22,12 +22,13 @@ from heists.rules import (
     failures,
     losses_since,
     month_after,
+    next_month,
     outcomes_since,
 )
 
 from .players import CAST, LiveShield, Player
 from .rows import Rows
-from .scenario import ATTACKS, EVENTS, Attack, Grant, Purchase
+from .scenario import ATTACKS, EVENTS, Attack, Grant, Purchase, Return
 
 # What an attacker tries, in percent of the attempts; the rules decide how it ends.
 INTENT_PERCENT = {
@@ -48,6 +49,29 @@ MAX_RECENT_PLAYERS = 64
 GRANT_REASONS = [GrantReason.PROMOTION] * 8 + [GrantReason.STAFF, GrantReason.REFUND]
 # `expire_shields` runs a moment after a shield ran out.
 EXPIRY_DELAY = dt.timedelta(milliseconds=1)
+# Of the successes of random players, one in so many is reversed; of the grants by staff, one in so many is taken back.
+SUCCESSES_PER_REVERSAL, GRANTS_PER_CORRECTION = 40, 5
+# Staff decide about a complaint after this time.
+COMPLAINT_DELAY = dt.timedelta(hours=3)
+
+
+class Success(NamedTuple):
+    """A success whose points staff may return."""
+
+    heist_id: int
+    attacker: Player
+    victim: Player
+    points: int
+    at: dt.datetime
+
+
+class Mistake(NamedTuple):
+    """A grant that staff take back."""
+
+    grant_id: int
+    player: Player
+    tokens: int
+    at: dt.datetime
 
 
 class Simulation:
@@ -84,6 +108,10 @@ class Simulation:
         # In the order in which they expire; used ones stay until then.
         self._shields: deque[LiveShield] = deque()
         self._month_ends_at = start
+        # What staff decide later, in the order of time.
+        self._complaints: deque[Success | Mistake] = deque()
+        self._successes = self._staff_grants = 0
+        self._last_success: dict[tuple[str, str], Success] = {}
 
     def run(self) -> Iterator[None]:
         """Add all rows to `rows`, and yield after each attempt of random players, so that the caller may write them."""
@@ -101,8 +129,7 @@ class Simulation:
             at = self._start + dt.timedelta(milliseconds=offset_ms)
             while events and self._event_time(events[0]) <= at:
                 self._play(events.popleft())
-            self._begin_months(at)
-            self._expire_shields(at)
+            self._catch_up(at)
             buyer = self._random_player(at)
             if buyer.attackable and self._random.random() < SHIELDS_PER_ATTEMPT:
                 self._buy_shield(buyer, at)
@@ -110,19 +137,17 @@ class Simulation:
             yield
         for event in events:
             self._play(event)
-        self._begin_months(self._now)
-        self._expire_shields(self._now)
+        self._catch_up(self._now)
         for shield in self._shields:
             if shield.player.shield is shield:
                 self._rows.close_shield(shield)
 
-    def _event_time(self, event: Attack | Grant | Purchase) -> dt.datetime:
+    def _event_time(self, event: Attack | Grant | Purchase | Return) -> dt.datetime:
         return self._now - dt.timedelta(hours=event.hours_before_end)
 
-    def _play(self, event: Attack | Grant | Purchase) -> None:
+    def _play(self, event: Attack | Grant | Purchase | Return) -> None:
         at, player = self._event_time(event), self._cast[event.player]
-        self._begin_months(at)
-        self._expire_shields(at)
+        self._catch_up(at)
         match event:
             case Attack():
                 if player.attacks:
@@ -132,6 +157,9 @@ class Simulation:
                 self._grant(player, event.tokens, event.reason, at)
             case Purchase():
                 self._buy_shield(player, at)
+            case Return():
+                if success := self._last_success.get((event.player, event.victim)):
+                    self._reverse(success, at)
 
     def _begin_months(self, at: dt.datetime) -> None:
         """Begin all months up to that of `at`, for all players."""
@@ -233,10 +261,49 @@ class Simulation:
         victim.losses = (*(loss for loss in victim.losses if loss.at >= since), Loss(points, at))
         if victim.attackable:
             self._recent_victims.append(victim)
+        self._note(Success(heist_id, attacker, victim, points, at))
         details["points"] = points
         self._rows.add_notification(HeistNotificationType.HEIST_SUCCESS, attacker, at, heist_id, **details)
         details["protection_until"] = at + rules.protection
         self._rows.add_notification(HeistNotificationType.HEIST_VICTIM, victim, at, heist_id, **details)
+
+    def _note(self, success: Success) -> None:
+        """Keep what may be reversed later: by the scenario, or after a complaint."""
+        if not success.victim.attackable:
+            self._last_success[success.attacker.name, success.victim.name] = success
+        elif success.attacker.attackable:
+            self._successes += 1
+            if self._successes % SUCCESSES_PER_REVERSAL == 3:
+                self._complaints.append(success)
+
+    def _catch_up(self, at: dt.datetime) -> None:
+        """Decide the complaints, begin the months and expire the shields that are due at `at`."""
+        while self._complaints and (due := self._complaints[0].at + COMPLAINT_DELAY) <= at:
+            self._begin_months(due)
+            complaint = self._complaints.popleft()
+            if isinstance(complaint, Success):
+                self._reverse(complaint, due)
+            else:
+                self._correct(complaint, due)
+        self._begin_months(at)
+        self._expire_shields(at)
+
+    def _reverse(self, success: Success, at: dt.datetime) -> None:
+        attacker, victim = success.attacker, success.victim
+        points = min(success.points, attacker.points)
+        if points < 1 or at >= next_month(self._rules, success.at):
+            return
+        tokens = self._rules.token_cost
+        self._rows.add_reversal(success.heist_id, attacker, victim, points, token_returned=tokens > 0, at=at)
+        attacker.points -= points
+        victim.points += points
+        if tokens:
+            self._grant(attacker, tokens, GrantReason.REFUND, at, f"refund:{success.heist_id}")
+
+    def _correct(self, mistake: Mistake, at: dt.datetime) -> None:
+        if tokens := min(mistake.tokens, mistake.player.tokens):
+            self._rows.add_correction(mistake.grant_id, mistake.player, tokens, at)
+            mistake.player.tokens -= tokens
 
     def _ensure_tokens(self, player: Player, at: dt.datetime) -> None:
         if player.tokens < self._rules.token_cost:
@@ -246,7 +313,11 @@ class Simulation:
     def _grant(
         self, player: Player, tokens: int, reason: GrantReason, at: dt.datetime, source: str = "", **referred: Any
     ) -> None:
-        self._rows.add_grant(player, tokens, reason, at, source, **referred)
+        grant_id = self._rows.add_grant(player, tokens, reason, at, source, **referred)
+        if reason == GrantReason.STAFF and player.attackable:
+            self._staff_grants += 1
+            if self._staff_grants % GRANTS_PER_CORRECTION == 1:
+                self._complaints.append(Mistake(grant_id, player, tokens, at))
         player.tokens += tokens
         player.last_earned_at = at
 

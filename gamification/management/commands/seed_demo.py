@@ -40,7 +40,8 @@ class Command(BaseCommand):
         except build.DemoError as error:
             raise CommandError(str(error)) from error
         sign_in = (
-            f"Sign in as {players.SIGN_IN}, or as staff member {players.STAFF}, with the password {players.PASSWORD}."
+            f"Sign in as {players.SIGN_IN}, or as {players.STAFF} or {players.SUPPORT} in the admin, with the password "
+            f"{players.PASSWORD}."
             if settings.DEBUG
             else "None of them has a password: known passwords are set only while DEBUG is on."
         )

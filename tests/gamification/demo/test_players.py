@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.test import Client
+from django.urls import reverse
 
 from gamification.demo.build import seed_demo
 from gamification.demo.players import CAST, PASSWORD, invent_players
 from gamification.models import PlayerProfile
 from heists.conf import rules
 from heists.economy import get_economy
-from heists.models import HeistNotification, HeistToken
+from heists.models import HeistNotification, HeistToken, Reversal
 from heists.queries import facts
 
 
@@ -68,11 +70,12 @@ def test_the_cast_ends_in_the_states_that_cast_names(now: dt.datetime, seed: int
 def test_known_passwords_are_set_while_debug_is_on(now: dt.datetime, settings: Any) -> None:
     settings.DEBUG = True
     seed_demo(now=now)
-    alice, staff = (get_user_model().objects.get(username=name) for name in ("alice", "staff"))
+    alice, staff, support = (get_user_model().objects.get(username=name) for name in ("alice", "staff", "support"))
 
     assert alice.check_password(PASSWORD) and not alice.is_staff
     assert staff.check_password(PASSWORD) and staff.is_superuser
-    others = get_user_model().objects.exclude(pk__in=[alice.pk, staff.pk])
+    assert support.check_password(PASSWORD) and support.is_staff and not support.is_superuser
+    others = get_user_model().objects.exclude(pk__in=[alice.pk, staff.pk, support.pk])
     assert not any(user.has_usable_password() for user in others)
 
 
@@ -83,3 +86,20 @@ def test_no_password_is_set_while_debug_is_off(now: dt.datetime, settings: Any) 
 
     assert not any(user.has_usable_password() for user in get_user_model().objects.all())
     assert not get_user_model().objects.filter(is_staff=True).exists()
+
+
+@pytest.mark.django_db
+def test_support_views_everything_and_puts_things_right(now: dt.datetime, settings: Any, client: Client) -> None:
+    settings.DEBUG = True
+    seed_demo(now=now)
+    support = get_user_model().objects.get(username="support")
+    client.force_login(support)
+
+    assert {group.name for group in support.groups.all()} == {"Support"}
+    for model in ("heist", "heisttoken", "tokengrant", "reversal", "shield", "heistnotification", "outboxemail"):
+        assert client.get(reverse(f"admin:heists_{model}_changelist")).status_code == 200, model
+    for permission in ("reverse_heist", "grant_tokens", "send_again"):
+        assert support.has_perm(f"heists.{permission}"), permission
+    assert not support.has_perm("auth.change_user")
+    assert {row.reversed_by_name for row in Reversal.objects.all()} == {"support"}
+    assert client.get("/admin/auth/user/").status_code == 403

@@ -134,7 +134,10 @@ def test_while_debug_is_on_it_prints_how_to_sign_in(capsys: pytest.CaptureFixtur
 
     call_command("seed_demo", **SMALLEST)
 
-    assert "Sign in as alice, or as staff member staff, with the password heist-demo." in capsys.readouterr().out
+    assert (
+        "Sign in as alice, or as staff or support in the admin, with the password heist-demo."
+        in capsys.readouterr().out
+    )
 
 
 def test_on_a_terminal_a_progress_bar_is_on_stderr(

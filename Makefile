@@ -22,7 +22,7 @@ export HOME := $(CURDIR)/var/home
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve quick test test-sqlite test-postgres lint format docs bench chaos mutants matrix wheel messages clean
+.PHONY: help run serve quick test test-sqlite test-postgres lint format docs bench chaos mutants matrix hosts wheel messages clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -107,7 +107,10 @@ mutants: .venv/dev ## change the core one line at a time and count the changes t
 	$(BIN)/python -m tests.mutants --count $(or $(MUTANTS),600) --seed $(or $(SEED),1) $(if $(MODULES),--modules $(MODULES)) $(if $(ONLY),--only $(ONLY))
 
 matrix: .venv/dev ## run every test on every supported pair of Python and Django that is installed
-	$(BIN)/nox
+	$(BIN)/nox --session tests
+
+hosts: .venv/dev ## run the tests on other sites with the newest supported Python and Django; skipped where that Python is missing
+	$(BIN)/nox --session hosts
 
 wheel: .venv/dev ## build the app as a wheel, into dist/, and check it
 	$(BIN)/python -m build --no-isolation --outdir dist .

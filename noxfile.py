@@ -1,4 +1,4 @@
-"""Every supported pair of Python and Django, on both databases: `make matrix`."""
+"""Every supported pair of Python and Django, on both databases: `make matrix`. The newest of them: `make hosts`."""
 
 import os
 import shutil
@@ -38,3 +38,12 @@ def tests(session: nox.Session, django: str) -> None:
     for database in ("sqlite", "postgres"):
         parallel = ["-n", "logical", "--maxprocesses", "4", "--dist", "loadgroup"]
         session.run("python", "-m", "pytest", *parallel, f"--database={database}", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("python", [interpreter(PAIRS[-1][0])], ids=["newest"])
+def hosts(session: nox.Session) -> None:
+    """Run the tests on other sites, on PostgreSQL, with the newest Python and Django."""
+    session.install("-r", "requirements-dev.txt", f"Django~={PAIRS[-1][1]}.0")
+    parallel = ["-n", "logical", "--maxprocesses", "4", "--dist", "loadgroup"]
+    session.run("python", "-m", "pytest", *parallel, "--database=postgres", "tests/hosts", *session.posargs)

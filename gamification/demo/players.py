@@ -8,7 +8,7 @@ from random import Random
 from typing import NamedTuple
 
 from heists.economy import current_month
-from heists.rules import Loss, Outcome, Rules
+from heists.rules import Loss, Outcome, Rules, Truce
 
 PASSWORD = "heist-demo"  # noqa: S105 - public, and set only while DEBUG is on
 SIGN_IN, STAFF, SUPPORT = "alice", "staff", "support"
@@ -82,6 +82,7 @@ class Player:
     last_spent_at: dt.datetime | None = None
     outcomes: tuple[Outcome, ...] = ()
     losses: tuple[Loss, ...] = ()
+    truces: tuple[Truce, ...] = ()
     loss_limit_until: dt.datetime | None = None
     shield: LiveShield | None = None
 

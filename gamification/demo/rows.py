@@ -16,7 +16,7 @@ from django.utils import translation
 from heists import conf
 from heists.choices import EmailState, GrantReason, HeistNotificationType, HeistStatus
 from heists.messages import failure_message, notification_message
-from heists.models import Heist, HeistNotification, OutboxEmail, Reversal, RuleSet, Shield, TokenGrant
+from heists.models import Heist, HeistNotification, OutboxEmail, Reversal, RuleSet, Shield, TokenGrant, Truce
 from heists.rules import Failure
 
 from ..models import CoinEntry, CoinReason, MonthlyStanding, PointEvent
@@ -43,6 +43,7 @@ COLUMNS: dict[type[Model], list[str]] = {
     ).split(),
     TokenGrant: "id player amount reason source note granted_by granted_by_name created_at".split(),
     Shield: "id player cost bought_at expires_at used_at used_by expired_at".split(),
+    Truce: "player starts_at ends_at created_at".split(),
     HeistNotification: "id user heist type message metadata read email_sent email_sent_at created_at".split(),
     OutboxEmail: "notification state due_at attempts last_error created_at".split(),
     PointEvent: "user type points reference created_at month".split(),
@@ -199,6 +200,10 @@ class Rows:
         self._rows[Shield].append(
             (shield.id, shield.player.key, cost, shield.bought_at, shield.expires_at, used_at, used_by, expired_at)
         )
+
+    def add_truce(self, player: Player, starts_at: dt.datetime, ends_at: dt.datetime | None, at: dt.datetime) -> None:
+        """Add a truce that the player asked for at `at`."""
+        self._rows[Truce].append((player.key, starts_at, ends_at, at))
 
     def add_notification(
         self, type: HeistNotificationType, player: Player, at: dt.datetime, heist_id: int | None = None, **details: Any

@@ -16,6 +16,7 @@ from heists.rules import (
     Loss,
     Outcome,
     Rules,
+    Truce,
     Victim,
     amount,
     day_start,
@@ -43,6 +44,8 @@ INTENT_PERCENT = {
 }
 INTENTS = [intent for intent, percent in INTENT_PERCENT.items() for _ in range(percent)]
 SHIELDS_PER_ATTEMPT = 0.09
+# Of the random players, those with a truce.
+TRUCE_SHARE = 0.15
 # How many random players are looked at before the search for a suitable one ends.
 MAX_LOOKS = 40
 MAX_RECENT_PLAYERS = 64
@@ -121,6 +124,7 @@ class Simulation:
                 source = f"referral:{player.key}"
                 self._grant(player.referrer, tokens, GrantReason.REFERRAL, player.joined_at, source, **referred)
         events = deque(sorted(EVENTS, key=lambda event: -event.hours_before_end))
+        self._add_truces()
         duration_ms = (self._now - self._start) // dt.timedelta(milliseconds=1)
         attempts = self._heists - ATTACKS
         for number in range(attempts):
@@ -141,6 +145,19 @@ class Simulation:
         for shield in self._shields:
             if shield.player.shield is shield:
                 self._rows.close_shield(shield)
+
+    def _add_truces(self) -> None:
+        """Give some random players a truce of one month, or one that they still want."""
+        for player in self._random_players if self._rules.truce_enabled else ():
+            if self._random.random() >= TRUCE_SHARE:
+                continue
+            wished_at = self._start + self._random.random() * (self._now - self._start)
+            starts_at = next_month(self._rules, wished_at)
+            ends_at = next_month(self._rules, starts_at)
+            # The end was set in the truce's last month, which has to be over or running.
+            truce = Truce(starts_at, ends_at if starts_at <= self._now and self._random.random() < 0.7 else None)
+            player.truces = (truce,)
+            self._rows.add_truce(player, *truce, wished_at)
 
     def _event_time(self, event: Attack | Grant | Purchase | Return) -> dt.datetime:
         return self._now - dt.timedelta(hours=event.hours_before_end)
@@ -220,12 +237,15 @@ class Simulation:
 
     def _attempt(self, attacker: Player, victim: Player, at: dt.datetime) -> None:
         rules = self._rules
-        attacker_facts = Attacker(attacker.key, attacker.tokens, attacker.last_spent_at, attacker.outcomes)
+        attacker_facts = Attacker(
+            attacker.key, attacker.tokens, attacker.last_spent_at, attacker.outcomes, truces=attacker.truces
+        )
         victim_facts = Victim(
             victim.key,
             victim.active,
             victim.points,
             victim.losses,
+            victim.truces,
             joined_at=victim.joined_at,
             last_spent_at=victim.last_spent_at,
         )

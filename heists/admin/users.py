@@ -10,7 +10,7 @@ from django.utils.html import format_html_join
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
-from ..models import Heist, HeistNotification, HeistToken, OutboxEmail, Shield, TokenGrant
+from ..models import Heist, HeistNotification, HeistToken, OutboxEmail, Shield, TokenGrant, Truce
 from . import cascade
 from .links import list_url, may_view
 
@@ -21,7 +21,7 @@ else:
 
 
 class HeistLinksMixin(ModelAdmin):
-    """Adds links to a player's heists, tokens, shields, notifications and emails to the host's user admin.
+    """Adds links to a player's heists, tokens, shields, truces, notifications and emails to the host's user admin.
 
     `class PlayerAdmin(HeistLinksMixin, UserAdmin): ...` is all that is needed. The page that deletes a user then counts
     the rows of heists instead of listing each.
@@ -31,7 +31,7 @@ class HeistLinksMixin(ModelAdmin):
         fieldsets = super().get_fieldsets(request, obj)
         if obj is None:
             return fieldsets
-        models = (Heist, HeistToken, TokenGrant, Shield, HeistNotification, OutboxEmail)
+        models = (Heist, HeistToken, TokenGrant, Shield, Truce, HeistNotification, OutboxEmail)
         found = format_html_join(
             " · ",
             '<a href="{}">{}</a>',

@@ -10,7 +10,7 @@ from django.core.management import call_command
 
 from gamification.demo.build import MIN_HEISTS, MIN_PLAYERS, Built, seed_demo
 from heists.choices import EmailState, FailureCode, GrantReason, HeistNotificationType, HeistStatus
-from heists.models import EmailPreference, Heist, HeistNotification, OutboxEmail, Shield, TokenGrant
+from heists.models import EmailPreference, Heist, HeistNotification, OutboxEmail, Shield, TokenGrant, Truce
 from tests.conftest import HeistSettings
 from tests.replay import assert_replay_agrees
 
@@ -40,11 +40,12 @@ def test_every_code_reason_and_email_state_is_there(now: dt.datetime) -> None:
 
     # Off by default, or beyond any points of the demo.
     rare = {FailureCode.DAILY_LIMIT, FailureCode.PAIR_COOLDOWN, FailureCode.LOSS_LIMIT, FailureCode.BALANCE_FULL}
-    rare |= {FailureCode.NEWCOMER, *FailureCode.truces()}
+    rare |= {FailureCode.NEWCOMER}
     assert values(Heist, "failure_code") >= {None, *FailureCode.values} - rare
     assert values(TokenGrant, "reason") == set(GrantReason.values)
     assert values(OutboxEmail, "state") == set(EmailState.values)
     assert Shield.objects.live(now).exists()
+    assert Truce.objects.filter(ends_at__lte=now).exists() and Truce.objects.filter(ends_at=None).exists()
     assert EmailPreference.objects.get().player.username == "frank"
 
 

@@ -21,6 +21,7 @@ from heists.admin import (
     RuleSetAdmin,
     ShieldAdmin,
     TokenGrantAdmin,
+    TruceAdmin,
 )
 from heists.choices import HeistNotificationType
 from heists.models import (
@@ -32,8 +33,9 @@ from heists.models import (
     RuleSet,
     Shield,
     TokenGrant,
+    Truce,
 )
-from heists.services import buy_shield, execute_heist, set_email_preference
+from heists.services import buy_shield, execute_heist, set_email_preference, wish_truce
 from tests import ROOT
 from tests.factories import player
 
@@ -48,6 +50,7 @@ ADMINS = {
     RuleSet: RuleSetAdmin,
     Shield: ShieldAdmin,
     TokenGrant: TokenGrantAdmin,
+    Truce: TruceAdmin,
 }
 
 
@@ -80,7 +83,7 @@ def test_a_users_page_links_to_the_users_rows(client: Client, boss: Any) -> None
 
     page = client.get(reverse("admin:auth_user_change", args=[alice.pk])).content.decode()
 
-    for name in ("heist", "heisttoken", "tokengrant", "shield", "heistnotification", "outboxemail"):
+    for name in ("heist", "heisttoken", "tokengrant", "shield", "truce", "heistnotification", "outboxemail"):
         address = f"{reverse(f'admin:heists_{name}_changelist')}?player={alice.pk}"
         assert address in page
         assert client.get(address).status_code == 200
@@ -121,6 +124,7 @@ def one_of_each() -> None:
     alice, bob = player("alice", tokens=1, email="alice@example.org"), player("bob", points=1000, coins=500)
     buy_shield(player_id=bob.pk)
     execute_heist(attacker_id=alice.pk, victim_id=bob.pk, ip_address="192.0.2.7")
+    wish_truce(player_id=bob.pk, wanted=True)
     set_email_preference(player_id=bob.pk, mute=[HeistNotificationType.HEIST_VICTIM])
 
 

@@ -41,8 +41,9 @@ SPEND = """
 """
 POINTS = "UPDATE gamification_playerprofile SET monthly_points = %s WHERE user_id = %s"
 EVENTS = """
-    INSERT INTO gamification_pointevent (user_id, type, points, reference, created_at)
-    VALUES (%s, 'HEIST_GAIN', %s, %s, %s), (%s, 'HEIST_LOSS', %s, %s, %s)
+    INSERT INTO gamification_pointevent (user_id, type, points, reference, created_at, month)
+    VALUES (%s, 'HEIST_GAIN', %s, %s, %s, (SELECT month FROM gamification_playerprofile WHERE user_id = %s)),
+           (%s, 'HEIST_LOSS', %s, %s, %s, (SELECT month FROM gamification_playerprofile WHERE user_id = %s))
 """
 NOTIFICATIONS = """
     INSERT INTO heists_heistnotification (user_id, heist_id, type, message, metadata, read, email_sent, created_at)
@@ -150,7 +151,8 @@ def rob(
         cursor.execute(POINTS, (after_victim, victim))
         cursor.execute(POINTS, (after_attacker, attacker))
         reference = f"heist:{heist[0]}"
-        cursor.execute(EVENTS, (attacker, amount, reference, now, victim, -amount, reference, now))
+        gain, loss = (attacker, amount, reference, now, attacker), (victim, -amount, reference, now, victim)
+        cursor.execute(EVENTS, (*gain, *loss))
         metadata = {
             "attacker_id": attacker,
             "attacker_name": robber,

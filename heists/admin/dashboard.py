@@ -19,6 +19,7 @@ from ..models import Heist, HeistToken, OutboxEmail, Reversal
 from ..queries import dashboard, returns
 from . import charts, links
 from .formats import number, when
+from .names import name_players
 
 if TYPE_CHECKING:
     from .readonly import ReadOnlyAdmin
@@ -38,6 +39,9 @@ def view(model_admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
     days = int(given) if given in map(str, dashboard.PERIODS_DAYS) else 30
     period = dashboard.period(days, now)
     tokens = _token_columns()
+    rejected, attacked = dashboard.players_with_many_rejections(now), dashboard.players_attacked_often(now)
+    ranks, warnings = (*period.attackers, *period.victims), (*rejected, *attacked)
+    name_players([*(rank.player for rank in ranks), *(warning.player for warning in warnings)])
     context = {
         **site.each_context(request),
         "title": _("Heists dashboard"),
@@ -60,8 +64,8 @@ def view(model_admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
         "attackers": _ranks(site, period.attackers),
         "victims": _ranks(site, period.victims),
         "tokens_url": links.list_url(site, HeistToken) if links.may_view(site, request, HeistToken) else None,
-        "many_rejections": _warnings(site, dashboard.players_with_many_rejections(now)),
-        "attacked_often": _warnings(site, dashboard.players_attacked_often(now)),
+        "many_rejections": _warnings(site, rejected),
+        "attacked_often": _warnings(site, attacked),
         "rejections_an_hour": dashboard.REJECTIONS_PER_HOUR,
         "attacks_a_day": dashboard.ATTACKS_PER_DAY,
     }

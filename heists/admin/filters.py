@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from ..choices import HeistRole, HeistStatus
 from ..rules import DAY
 from . import search
-from .formats import player_name
+from .names import player_name
 
 # Before and after these years, converting the time zone overflows.
 FIRST_DATE, LAST_DATE = dt.date(1900, 1, 1), dt.date(9000, 12, 31)

@@ -1,4 +1,4 @@
-"""Formats times, numbers and players for all pages of the admin."""
+"""Formats times, numbers and members of staff for all pages of the admin."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from django.contrib import admin
 from django.db.models import DateTimeField, Field, IntegerField
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
+
+from .. import user_model
 
 
 def number(value: int | None) -> str:
@@ -32,15 +34,11 @@ def when(value: dt.datetime | None) -> str:
     return " ".join(part.replace(" ", "\u00a0") for part in parts)
 
 
-def player_name(player: Any) -> str:
-    """Return the name by which staff know a player: the username, else the user's text."""
-    named = getattr(player, "get_username", None)
-    return str(named() if named else player)
-
-
 def staff_name(user: Any, kept_name: str) -> str | None:
     """Return the name of who did something; the name that the row kept where the account was deleted."""
-    return player_name(user) if user is not None else kept_name or None
+    if user is None:
+        return kept_name or None
+    return user_model.username(user) or str(user)
 
 
 def column(field: Field[Any, Any]) -> str | Callable[[Any], str]:

@@ -26,7 +26,8 @@ from ..services import take_back
 from ..services.tokens import amount_to_take_back
 from . import links
 from .filters import DateRangeFilter, PeriodFilter
-from .formats import number, player_name, staff_name, when
+from .formats import number, staff_name, when
+from .names import player_name
 from .readonly import ReadOnlyAdmin
 
 

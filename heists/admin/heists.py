@@ -18,7 +18,8 @@ from ..models import Heist, HeistNotification, HeistToken, Truce
 from ..queries import evidence
 from . import dashboard, export, links, reversals
 from .filters import DateRangeFilter, PeriodFilter, TokenSpentFilter, choice_filter
-from .formats import number, player_name, signed, staff_name, when
+from .formats import number, signed, staff_name, when
+from .names import player_name
 from .readonly import ReadOnlyAdmin
 
 
@@ -97,13 +98,20 @@ class HeistAdmin(ReadOnlyAdmin):
     ) -> HttpResponse:
         return super().render_change_form(request, context | self._evidence(request, kwargs["obj"]), *args, **kwargs)
 
+    def players_of_page(self, heist: Heist) -> list[Any]:
+        """Return the players of the heist and of the heists around it, which are read here for `_evidence`."""
+        found = evidence.around(heist, get_economy())
+        vars(heist)["evidence"] = found
+        return [player for row in (heist, *found.earlier, *found.later) for player in (row.attacker, row.victim)]
+
     def _evidence(self, request: HttpRequest, heist: Heist) -> dict[str, Any]:
         """Return the template context about this heist; takes a fixed number of statements."""
         site = self.admin_site
         tokens = {
             token.user_id: token for token in HeistToken.objects.filter(user__in=(heist.attacker_id, heist.victim_id))
         }
-        found = evidence.around(heist, get_economy())
+        names = {player.pk: player_name(player) for player in (heist.attacker, heist.victim)}
+        found: evidence.Evidence = vars(heist)["evidence"]
         rules = heist.rule_set.rules
         last_outcome, last_loss = found.attackers_last_outcome, _last_loss(heist, found, tokens.get(heist.victim_id))
         return {
@@ -122,7 +130,7 @@ class HeistAdmin(ReadOnlyAdmin):
                 {
                     "row": row,
                     "link": links.row_link(site, request, row, row.get_type_display()),
-                    "player": player_name(row.user),
+                    "player": names.get(row.user_id) or player_name(row.user),
                 }
                 for row in heist.notifications.select_related("user").order_by("pk")
             ],

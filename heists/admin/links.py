@@ -14,7 +14,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 
 from ..models import Heist, HeistToken
-from .formats import player_name
+from .names import player_name
 
 
 def may_view(site: AdminSite, request: HttpRequest, model: type[Model]) -> bool:

@@ -53,6 +53,15 @@ class BoundedChangeList(ChangeList):
         self.unknown_player = getattr(request, "heists_unknown_player", False)
         return rows
 
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        model_admin: Any = self.model_admin
+        match = request.resolver_match
+        # The export has a list, too, whose page nobody sees.
+        if match is not None and (match.url_name or "").endswith("_changelist"):
+            # Runs the query of the page; the template reads the same rows.
+            model_admin.name_rows(self.result_list)
+
     def get_ordering_field(self, field_name: Any) -> Any:
         return super().get_ordering_field(field_name) if field_name in (self.sortable_by or ()) else None
 

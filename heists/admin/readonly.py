@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
+from collections.abc import Iterable
+from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
+from django.db import router
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
@@ -15,6 +17,7 @@ from django.utils.translation import gettext_lazy
 from . import links, search
 from .filters import PlayerFilter, RoleFilter
 from .formats import column, when
+from .names import name_players
 from .paginator import BoundedChangeList, BoundedPaginator
 
 if TYPE_CHECKING:
@@ -28,6 +31,8 @@ class ReadOnlyAdmin(ModelAdmin):
 
     # Lookups of a row's players, for the search and the player filter.
     player_paths: tuple[str, ...] = ()
+    # Lookups of the players that the list names; `player_paths` where empty. They are selected with the row.
+    name_paths: tuple[str, ...] = ()
     # The field of the client's IP address, where the search looks for one.
     address_path: str | None = None
 
@@ -53,8 +58,23 @@ class ReadOnlyAdmin(ModelAdmin):
 
     @admin.display(description=gettext_lazy("player"))
     def player_link(self, row: Any) -> Any:
-        player = attrgetter(self.player_paths[0].replace("__", "."))(row)
-        return links.player_link(self.admin_site, player)
+        return links.player_link(self.admin_site, _at(row, self.player_paths[0]))
+
+    def name_rows(self, rows: Iterable[Any]) -> None:
+        """Look up the names of the players of these rows, all at once."""
+        paths = self.name_paths or self.player_paths
+        name_players([_at(row, path) for row in rows for path in paths])
+
+    def players_of_page(self, row: Any) -> list[Any]:
+        """Return the players whom the page of one row names."""
+        return [_at(row, path) for path in self.name_paths or self.player_paths]
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
+        """Return the row of a page, with its players' names looked up: its title is the row's text."""
+        row = super().get_object(request, object_id, from_field)
+        if row is not None and self._is_page(request):
+            name_players(self.players_of_page(row))
+        return row
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -84,10 +104,15 @@ class ReadOnlyAdmin(ModelAdmin):
         return {name: action for name, action in actions.items() if name in self.actions}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        match = request.resolver_match
-        is_page = match is not None and (match.url_name or "").endswith("_change")
         queryset = super().get_queryset(request)
-        return queryset.select_related(*self.page_select_related) if is_page else queryset
+        if request.method == "POST":
+            # Behind a replica router: what an action or a grant is about.
+            queryset = queryset.using(router.db_for_write(self.model))
+        return queryset.select_related(*self.page_select_related) if self._is_page(request) else queryset
+
+    def _is_page(self, request: HttpRequest) -> bool:
+        match = request.resolver_match
+        return match is not None and (match.url_name or "").endswith("_change")
 
     def get_list_display(self, request: HttpRequest) -> Any:
         return [self._column(name) for name in super().get_list_display(request)]
@@ -156,3 +181,8 @@ class ReadOnlyAdmin(ModelAdmin):
             self.message_user(request, _("The selection is not valid."), messages.ERROR)
             return None
         return super().response_action(request, queryset, *args, **kwargs)
+
+
+def _at(row: Any, path: str) -> Any:
+    """Return the player at a lookup path; None where a row on the way is missing."""
+    return reduce(lambda found, name: getattr(found, name, None), path.split("__"), row)

@@ -25,7 +25,8 @@ from ..services import reverse_heist
 from ..services.reversals import Plan, plan_reversal
 from . import links
 from .filters import DateRangeFilter, PeriodFilter, RoleFilter
-from .formats import number, player_name, signed, staff_name, when
+from .formats import number, signed, staff_name, when
+from .names import player_name
 from .readonly import ReadOnlyAdmin
 
 if TYPE_CHECKING:

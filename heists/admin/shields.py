@@ -9,7 +9,8 @@ from django.utils.translation import gettext_lazy as _
 
 from ..models import Shield
 from . import links
-from .formats import number, player_name
+from .formats import number
+from .names import player_name
 from .readonly import ReadOnlyAdmin
 
 
@@ -18,6 +19,7 @@ class ShieldAdmin(ReadOnlyAdmin):
     """The list of shields, with their state."""
 
     player_paths = ("player",)
+    name_paths = ("player", "used_by__attacker")
     list_display = ("bought_at", "player_link", "state", "paid", "expires_at", "used_at", "blocked")
     list_select_related = ("player", "used_by__attacker")
     page_select_related = ("player", "used_by__attacker", "used_by__victim")

@@ -26,7 +26,8 @@ from ..models.tokens import GRANT_TEXT_MAX_LENGTH
 from ..services import grant_tokens
 from ..services.tokens import MAX_GRANT_TOKENS
 from . import links, search
-from .formats import number, player_name
+from .formats import number
+from .names import name_players, player_name
 from .readonly import ReadOnlyAdmin
 
 # Players that one page grants to; their keys are in its URL.
@@ -107,6 +108,7 @@ class HeistTokenAdmin(ReadOnlyAdmin):
         if not players:
             self.message_user(request, _("Select the players who get tokens."), messages.WARNING)
             return HttpResponseRedirect(self._list_url())
+        name_players(players)
         form = GrantForm(request.POST if request.method == "POST" else None, initial={"nonce": uuid.uuid4()})
         # If a grant failed, show the page again with the same nonce: sending it then grants only what failed.
         if request.method == "POST" and form.is_valid() and self._grant(request, players, **form.cleaned_data):
@@ -172,6 +174,8 @@ class HeistTokenAdmin(ReadOnlyAdmin):
         new = [grant for grant in grants if str(grant.pk) not in logged]
         written = HeistToken.objects.using(router.db_for_write(HeistToken)).select_related("user")
         tokens = {token.user_id: token for token in written.filter(user__in=[grant.player_id for grant in new])}
+        # The log's entries name the rows.
+        name_players([row for grant in new for row in (grant.player, tokens[grant.player_id].user)])
         for grant in new:
             for row, flag in ((grant, ADDITION), (tokens[grant.player_id], CHANGE)):
                 text = f"Tokens granted: {grant.amount}. {grant.note}"

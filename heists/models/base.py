@@ -16,7 +16,9 @@ def player_name(row: models.Model, field: str) -> str:
     Takes no statement: a page or a log line may have thousands of rows.
     """
     if field in row._state.fields_cache:
-        return str(getattr(row, field))
+        player = getattr(row, field)
+        # The admin has looked it up, for a whole page.
+        return str(vars(player).get("heists_name") or player)
     return gettext("player %(id)s") % {"id": getattr(row, f"{field}_id")}
 
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
 import html
+import io
 import re
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone, translation
 
+from gamification.economy import GamificationEconomy
+from heists.admin.names import player_name
 from heists.choices import EmailState, GrantReason, HeistNotificationType
 from heists.models import (
     EmailPreference,
@@ -220,3 +225,77 @@ def test_a_list_groups_its_count(client: Client, boss: Any, world: Heist) -> Non
     text = client.get(reverse("admin:heists_heist_changelist")).content.decode()
 
     assert "1,201 heists" in text
+
+
+@pytest.fixture
+def named(monkeypatch: pytest.MonkeyPatch) -> list[set[Any]]:
+    """An economy with names of its own. Returns the players of each call of `names`."""
+    calls: list[set[Any]] = []
+
+    def names(self: Any, players: Any) -> dict[Any, str]:
+        keys = {player.pk for player in players}
+        calls.append(keys)
+        return {key: f"Number {key}" for key in keys}
+
+    monkeypatch.setattr(GamificationEconomy, "names", names, raising=False)
+    return calls
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+def test_a_page_reads_the_names_that_players_see_once(
+    client: Client, boss: Any, world: Heist, named: list[set[Any]], model: Any
+) -> None:
+    list_page = html.unescape(client.get(reverse(f"admin:heists_{model._meta.model_name}_changelist")).content.decode())
+    calls = len(named)
+    row = model.objects.order_by("pk")[0]
+    row_page = page(client, row)
+
+    if model is RuleSet:
+        assert named == []
+        return
+    who = world.attacker if model in (Heist, HeistToken, TokenGrant) else None
+    who = who or getattr(row, "user", None) or getattr(row, "player", None) or row.notification.user
+    assert f"Number {who.pk} ({who.username})" in list_page
+    assert f"Number {who.pk} ({who.username})" in title(row_page)
+    assert (calls, len(named)) == (1, 2)
+
+
+def test_the_dashboard_reads_all_names_at_once(client: Client, boss: Any, world: Heist, named: list[set[Any]]) -> None:
+    text = html.unescape(client.get(reverse("admin:heists_dashboard")).content.decode())
+
+    for who in (world.attacker, world.victim):
+        assert f">Number {who.pk} ({who.username})</a>" in text
+    assert named == [{world.attacker_id, world.victim_id}]
+
+
+def test_a_name_that_is_the_username_stands_alone(client: Client, boss: Any, world: Heist) -> None:
+    assert "alice (" not in page(client, world)
+
+
+def test_a_user_without_a_username_has_the_players_name_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    nameless = player("")
+    assert player_name(nameless) == f"Player {nameless.pk}"
+
+
+def test_a_grant_and_its_log_name_the_player_as_players_do(
+    client: Client, boss: Any, world: Heist, named: list[set[Any]]
+) -> None:
+    who, form = world.attacker, f"{reverse('admin:heists_heisttoken_grant')}?player={world.attacker_id}"
+    answer = client.get(form)
+    label = f"Number {who.pk} ({who.username})"
+
+    assert f"<li>{label}</li>" in answer.content.decode()
+    nonce = answer.context["form"]["nonce"].value()
+    client.post(form, {"amount": 2, "note": "A prize.", "nonce": nonce})
+
+    texts = set(LogEntry.objects.values_list("object_repr", flat=True))
+    assert texts == {f"2 tokens for {label}", f"2 tokens of {label}"}
+
+
+def test_the_file_has_both_names(client: Client, boss: Any, world: Heist, named: list[set[Any]]) -> None:
+    answer: Any = client.get(reverse("admin:heists_heist_export"))
+    (row,) = csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode()))
+
+    assert (row["attacker"], row["attacker_name"]) == ("alice", f"Number {world.attacker_id}")
+    assert (row["victim"], row["victim_name"]) == ("bob", f"Number {world.victim_id}")
+    assert named == [{world.attacker_id, world.victim_id}]

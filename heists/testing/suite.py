@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import AbstractContextManager
+from typing import Any
+from unittest import mock
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import router, transaction
 from django.utils import timezone
 
-from .. import user_model
+from .. import conf, user_model
 from ..choices import GrantReason, HeistStatus
 from ..economy import Economy, get_economy
 from ..models import Heist, HeistToken
 from ..queries import facts
-from ..rules import CLOCK_TOLERANCE, RULE_FIELDS, Rules
+from ..rules import CLOCK_TOLERANCE, RULE_FIELDS, Rules, next_month
 from ..services import execute_heist, grant_tokens
 from ..services.after_migrate import seed_event_types
 from .locks import OtherTransaction, can_lock
@@ -90,6 +93,58 @@ class EconomyConformance(EconomySteps):
             self.assertIsInstance(joined_at, dt.datetime, "annotate joined_at with a DateTimeField")
             self.assertIsNotNone(joined_at.tzinfo, "joined_at needs a time zone: set USE_TZ")
             self.assertLessEqual(joined_at, timezone.now() + CLOCK_TOLERANCE)
+
+    # The month (docs/specification.md, "The month turns")
+
+    def at(self, moment: dt.datetime) -> AbstractContextManager[Any]:
+        """Return a context in which it is this moment. Override it where your economy asks another clock."""
+        return mock.patch("django.utils.timezone.now", lambda: moment)
+
+    def test_players_have_their_points_until_the_month_ends(self) -> None:
+        player, ends_at = self.make_player(30), next_month(conf.rules(), timezone.now())
+
+        with self.at(ends_at - dt.timedelta(microseconds=1)):
+            found = self._points(player)
+
+        self.assertEqual(found, {player.pk: 30})
+
+    def test_players_have_no_points_when_a_month_begins(self) -> None:
+        player, ends_at = self.make_player(30), next_month(conf.rules(), timezone.now())
+
+        with self.at(ends_at):
+            found = self._points(player)
+            ranked = self.economy.leaderboard().using(self.using).filter(pk=player.pk)
+            points = [row.monthly_points for row in ranked]
+
+        if not self.economy.resets_monthly:
+            self.assertEqual(found, {player.pk: 30}, "points that end with the month need resets_monthly = True")
+            return
+        reason = "points of an earlier month count as 0; where they never end, set resets_monthly = False"
+        self.assertEqual(found, {player.pk: 0}, reason)
+        self.assertIn(points, ([], [0]), reason)
+
+    def test_nobody_is_robbed_of_an_earlier_months_points(self) -> None:
+        attacker, victim = self.make_player(10), self.make_player(1000)
+        grant_tokens(player=attacker, amount=1, reason=GrantReason.PROMOTION, source="conformance")
+
+        with self.at(next_month(conf.rules(), timezone.now())):
+            heist = execute_heist(attacker_id=attacker.pk, victim_id=victim.pk)
+
+        if self.economy.resets_monthly:
+            self.assertEqual((heist.points_stolen, heist.victim_points_before), (0, 0))
+        else:
+            self.assertEqual((heist.points_stolen, heist.victim_points_before), (50, 1000))
+
+    def test_a_new_month_begins_at_zero_for_those_who_are_locked(self) -> None:
+        attacker, victim = self.make_player(10), self.make_player(1000)
+
+        with self.at(next_month(conf.rules(), timezone.now())):
+            with transaction.atomic(using=self.using):
+                self.economy.lock(attacker.pk, victim.pk)
+            found = self._points(attacker, victim)
+
+        left = {attacker.pk: 0, victim.pk: 0} if self.economy.resets_monthly else {attacker.pk: 10, victim.pk: 1000}
+        self.assertEqual(found, left)
 
     # leaderboard()
 

@@ -9,13 +9,14 @@ from typing import Any
 import factory
 import pytest
 from django.contrib.auth import get_user_model
-from django.db.models import DateTimeField, ExpressionWrapper, F, OuterRef, Subquery, Sum, Value
-from django.db.models.functions import TruncDate
+from django.db.models import Case, DateTimeField, ExpressionWrapper, F, OuterRef, Subquery, Sum, Value, When
+from django.db.models.functions import Coalesce, TruncDate
 from django.test import TransactionTestCase
+from django.utils import timezone
 
 from gamification.economy import GamificationEconomy
 from gamification.models import PlayerProfile, PointEvent
-from heists.economy import Economy, PointEventRow
+from heists.economy import Economy, PointEventRow, current_month
 from heists.testing import EconomyConformance
 from tests.conftest import HeistSettings
 from tests.factories import UserFactory, player
@@ -51,6 +52,41 @@ class JoinedTomorrow(GamificationEconomy):
     def players(self) -> Any:
         tomorrow = ExpressionWrapper(F("date_joined") + dt.timedelta(days=1), output_field=DateTimeField())
         return get_user_model().objects.annotate(monthly_points=Value(30), joined_at=tomorrow)
+
+
+class NeverResets(GamificationEconomy):
+    def players(self) -> Any:
+        points = Coalesce(F("player_profile__monthly_points"), 0)
+        return get_user_model().objects.annotate(monthly_points=points)
+
+    def leaderboard(self) -> Any:
+        return self.players().order_by("-monthly_points", "pk")
+
+
+class SaysItNeverResets(GamificationEconomy):
+    resets_monthly = False
+
+
+class ResetsEarly(GamificationEconomy):
+    def players(self) -> Any:
+        month = current_month(timezone.now() + dt.timedelta(seconds=1))
+        points = Case(When(player_profile__month__gte=month, then=F("player_profile__monthly_points")), default=0)
+        return get_user_model().objects.annotate(monthly_points=points)
+
+
+class RanksLastMonth(GamificationEconomy):
+    def leaderboard(self) -> Any:
+        ranked = get_user_model().objects.filter(player_profile__isnull=False)
+        return ranked.annotate(monthly_points=F("player_profile__monthly_points")).order_by("-monthly_points", "pk")
+
+
+class RevivesLastMonth(GamificationEconomy):
+    def lock(self, *player_ids: Any) -> None:
+        PlayerProfile.objects.filter(user__in=player_ids).update(month=current_month())
+
+
+class Endless(NeverResets, RevivesLastMonth):
+    pass
 
 
 class TiesAtRandom(GamificationEconomy):
@@ -154,6 +190,12 @@ BROKEN = [
     (Aggregate, "players_does_not_group"),
     (JoinedOnADay, "players_says_when_a_player_joined_or_nothing"),
     (JoinedTomorrow, "players_says_when_a_player_joined_or_nothing"),
+    (NeverResets, "players_have_no_points_when_a_month_begins"),
+    (Endless, "nobody_is_robbed_of_an_earlier_months_points"),
+    (SaysItNeverResets, "players_have_no_points_when_a_month_begins"),
+    (ResetsEarly, "players_have_their_points_until_the_month_ends"),
+    (RanksLastMonth, "players_have_no_points_when_a_month_begins"),
+    (RevivesLastMonth, "a_new_month_begins_at_zero_for_those_who_are_locked"),
     (TiesAtRandom, "leaderboard_orders_by_points_then_primary_key"),
     (LockForgetsNewcomers, "lock_creates_a_missing_balance"),
     (Generous, "transfer_moves_exactly_the_points"),

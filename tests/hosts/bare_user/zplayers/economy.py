@@ -7,6 +7,8 @@ from .models import Member, Profile
 
 
 class MemberEconomy(Economy):
+    resets_monthly = False
+
     def players(self):
         return Member.objects.annotate(monthly_points=Coalesce(F("profile__points"), 0))
 

@@ -7,6 +7,8 @@ from .models import Person, PointLine
 
 
 class LedgerEconomy(Economy):
+    resets_monthly = False
+
     def players(self):
         mine = PointLine.objects.filter(person=OuterRef("pk")).order_by()
         total = mine.values("person").annotate(total=Sum("amount")).values("total")

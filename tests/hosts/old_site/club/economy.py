@@ -9,6 +9,7 @@ from .models import Event, EventType, ScoreCard
 
 class ClubEconomy(Economy):
     has_coins = True
+    resets_monthly = False
 
     def players(self):
         return User.objects.annotate(monthly_points=Coalesce(F("score_card__month"), 0))

@@ -7,6 +7,8 @@ from .models import Balance, Player
 
 
 class GameEconomy(Economy):
+    resets_monthly = False
+
     def players(self):
         return Player.objects.annotate(monthly_points=Coalesce(F("balance__points"), 0))
 

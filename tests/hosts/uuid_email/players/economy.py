@@ -6,6 +6,8 @@ from .models import Player, PointLine
 
 
 class PlayerEconomy(Economy):
+    resets_monthly = False
+
     def players(self):
         return Player.objects.annotate(monthly_points=F("points"))
 

@@ -218,10 +218,8 @@ def main() -> int:
     options = parser.parse_args()
     started = time.monotonic()
     names = modules(ROOT, tuple(options.modules) or MODULES)
-    mutants, total = sample(names, options.count, options.seed, ROOT)
-    if options.only:
-        names = modules(ROOT, tuple(options.only))
-        mutants = [mutant for mutant in mutants if mutant.module in names]
+    only = modules(ROOT, tuple(options.only)) if options.only else names
+    mutants, total = sample(names, options.count, options.seed, ROOT, only)
     if options.list:
         for mutant in mutants:
             print(f"{mutant.module}:{mutant.line} {mutant.operator}: {mutant.was} => {mutant.becomes}")
@@ -242,7 +240,7 @@ def main() -> int:
             shutil.copyfile(workers[0].tree / "var" / "template.sqlite3", worker.tree / "var" / "template.sqlite3")
         print("Without any change:", flush=True)
         limits: Limits = {}
-        measure(workers, (stage for name in names if name in plans for stage in plans[name]), limits)
+        measure(workers, (stage for name in only if name in plans for stage in plans[name]), limits)
         print(f"{len(left)} changes:", flush=True)
 
         def test(worker: Worker, number: int, mutant: Mutant) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -128,13 +128,20 @@ def _lines(source: str, changed: str) -> tuple[str, str]:
     return " / ".join(was), " / ".join(becomes)
 
 
-def sample(modules: Iterable[str], count: int, seed: int, root: Path) -> tuple[list[Mutant], int]:
-    """Return mutants drawn by `seed`, and from how many; each module has its share, and a few at least."""
+def sample(
+    modules: Iterable[str], count: int, seed: int, root: Path, only: Collection[str] = ()
+) -> tuple[list[Mutant], int]:
+    """Return mutants drawn by `seed`, and from how many; each module has its share, and a few at least.
+
+    `only` leaves out what is drawn of other modules.
+    """
     sources = {module: (root / module).read_text(encoding="utf-8") for module in modules}
     sizes = {module: len(positions(source)) for module, source in sources.items()}
     total = sum(sizes.values())
     mutants: list[Mutant] = []
     for module, source in sources.items():
+        if only and module not in only:
+            continue
         share = max(FEWEST, -(-count * sizes[module] // max(1, total)))
         # A generator for each module: a change in one leaves the sample of the others as it was.
         mutants += islice(drawn(module, source, random.Random(f"{seed}:{module}")), share)

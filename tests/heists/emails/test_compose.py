@@ -157,6 +157,13 @@ def test_the_link_is_found_wherever_heists_is_mounted(settings: Settings, urlcon
         assert unsubscribe_path("token") == path
 
 
+def test_a_defect_of_the_hosts_urls_is_not_taken_for_a_missing_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("heists.emails.compose.reverse", lambda *args, **options: 1 / 0)
+
+    with pytest.raises(ZeroDivisionError):
+        unsubscribe_path("token")
+
+
 def test_the_sender_is_email_from_or_default_from_email(
     email_to: EmailTo, heist_settings: HeistSettings, settings: Settings
 ) -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.core import signing
 from django.db import connection
 from django.test import Client
 from pytest_django import Settings
@@ -148,3 +149,37 @@ def test_it_works_on_a_host_that_wraps_requests_in_transactions(browser: Client)
     from heists.api.unsubscribe import UnsubscribeView
 
     assert UnsubscribeView.as_view()._non_atomic_requests == {"default"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        5,
+        [],
+        ["1"],
+        ["1", "HEIST_VICTIM", "more"],
+        ["no key", "HEIST_VICTIM"],
+        [["1"], "HEIST_VICTIM"],
+        ["1", "NO_TYPE"],
+        {"1": 2},
+    ],
+)
+def test_a_token_of_ours_with_another_content_is_no_link(content: Any) -> None:
+    assert unsubscribe.read(signing.dumps(content, salt=unsubscribe._salt())) is None
+
+
+def test_a_text_that_is_signed_for_another_purpose_is_no_link() -> None:
+    bob = player("bob")
+    purpose, _, database = unsubscribe._salt().partition(":")
+
+    assert purpose == "heists.unsubscribe"
+    for salt in (database, "heists.unsubscribe", ""):
+        assert unsubscribe.read(signing.dumps([str(bob.pk), "HEIST_VICTIM"], salt=salt)) is None
+    assert unsubscribe.read(unsubscribe.token(bob, "HEIST_VICTIM")) == (bob.pk, "HEIST_VICTIM")
+
+
+def test_a_defect_is_not_taken_for_a_forged_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signing, "loads", lambda *args, **options: 1 / 0)
+
+    with pytest.raises(ZeroDivisionError):
+        unsubscribe.read("token")

@@ -83,11 +83,11 @@ def test_a_statement_that_may_change_the_schema_is_noted_and_run(sql: Any, chang
 
 def test_each_connection_to_postgresql_is_watched_once_and_first() -> None:
     other = object()
-    watched = SimpleNamespace(vendor="postgresql", execute_wrappers=[other])
+    watched = SimpleNamespace(vendor="postgresql", execute_wrappers=[other, other])
     sqlite = SimpleNamespace(vendor="sqlite", execute_wrappers=[other])
 
     for connection in (watched, sqlite, watched):
         cache_keys.watch_search_path(connection=connection)
 
-    assert watched.execute_wrappers == [cache_keys._note_switch, other]
+    assert watched.execute_wrappers == [cache_keys._note_switch, other, other]
     assert sqlite.execute_wrappers == [other]

@@ -117,8 +117,10 @@ wheel: .venv/dev ## build the app as a wheel, into dist/, and check it
 	$(BIN)/python -m check_wheel_contents dist/heists-*.whl
 
 messages: .venv/dev ## bring the translations up to date with the texts, and compile them; needs gettext
-	cd heists && env -u DJANGO_SETTINGS_MODULE ../$(BIN)/django-admin makemessages --locale de --locale es --add-location file --no-obsolete --no-wrap
-	cd heists && env -u DJANGO_SETTINGS_MODULE ../$(BIN)/django-admin compilemessages
+	for app in heists config; do \
+		(cd $$app && env -u DJANGO_SETTINGS_MODULE ../$(BIN)/django-admin makemessages --locale de --locale es --add-location file --no-obsolete --no-wrap \
+		&& env -u DJANGO_SETTINGS_MODULE ../$(BIN)/django-admin compilemessages) || exit 1; \
+	done
 
 clean: ## remove everything that was made here, the embedded database included
 	rm -rf .venv .nox var dist build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -3,7 +3,6 @@
 from django.contrib import admin
 from django.urls import include, path
 from django.views.decorators.cache import cache_page
-from django.views.generic import TemplateView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from gamification.api.leaderboard import LeaderboardView
@@ -11,12 +10,14 @@ from gamification.api.throttling import throttled
 from gamification.api.views import LoginView, LogoutView, PasswordView, SignupView
 
 from . import errors
+from .views import PlayView
 
 # The description is the same for everybody, and takes long to generate.
 SCHEMA_CACHE_SECONDS = 600
 
 urlpatterns = [
-    path("", TemplateView.as_view(template_name="start.html"), name="start"),
+    path("", PlayView.as_view(), name="play"),
+    path("i18n/", include("django.conf.urls.i18n")),
     path("admin/login/", throttled(admin.site.login)),
     path("admin/", admin.site.urls),
     path("api/heists/", include("heists.urls")),

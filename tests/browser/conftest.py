@@ -37,12 +37,18 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
+@pytest.fixture
+def console_errors() -> list[str]:
+    """The errors of the page's console so far. A test that provokes some removes them."""
+    return []
+
+
 @pytest.fixture(params=["light", "dark"])
-def page(request: pytest.FixtureRequest, chromium: Any, live_server: Any) -> Iterator[Any]:
+def page(request: pytest.FixtureRequest, chromium: Any, live_server: Any, console_errors: list[str]) -> Iterator[Any]:
     """Return a tab in one of the two themes. It fails on a console error or a request to another site."""
     context = chromium.new_context(base_url=live_server.url, color_scheme=request.param, accept_downloads=True)
     tab = context.new_page()
-    errors: list[str] = []
+    errors = console_errors
     outside: list[str] = []
     tab.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     tab.on("pageerror", lambda error: errors.append(str(error)))

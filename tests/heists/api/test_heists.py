@@ -40,6 +40,7 @@ def test_a_success_is_answered_with_the_attackers_side(signed_in: Any) -> None:
         "status": "SUCCESS",
         "failure_code": None,
         "failure_reason": None,
+        "reversed": None,
         "points_stolen": 50,
         "token_spent": True,
         "my_points_before": 10,

@@ -317,4 +317,15 @@ SPECTACULAR_SETTINGS = {
     # Served by this site, so that the documentation works without internet.
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    # JavaScript: a token that is pasted without its word gets it, and a reload keeps it. The second
+    # `requestInterceptor` is that of drf-spectacular's page, which adds the CSRF token.
+    "SWAGGER_UI_SETTINGS": """{
+        deepLinking: true,
+        persistAuthorization: true,
+        requestInterceptor: (request) => {
+            const value = (request.headers.Authorization || "").trim();
+            if (value) request.headers.Authorization = value.includes(" ") ? value : `Token ${value}`;
+            return requestInterceptor(request);
+        },
+    }""",
 }

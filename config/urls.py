@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 from django.views.decorators.cache import cache_page
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from gamification.api.leaderboard import LeaderboardView
@@ -28,6 +29,9 @@ urlpatterns = [
     path("api/auth/password/", PasswordView.as_view(), name="password"),
     path("api/schema/", cache_page(SCHEMA_CACHE_SECONDS)(SpectacularAPIView.as_view()), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    # The two that people type. A path of the API itself needs its slash: a redirect would lose a body.
+    path("api/docs", RedirectView.as_view(pattern_name="docs", query_string=True)),
+    path("api/schema", RedirectView.as_view(pattern_name="schema", query_string=True)),
     # Last: an unknown path of the API is answered in JSON.
     path("api/<path:path>", errors.unknown_path),
 ]

@@ -68,3 +68,10 @@ def test_an_unknown_host_is_a_400_problem(api: APIClient) -> None:
 
 def test_the_admin_is_in_the_language_of_the_request(client: Client) -> None:
     assert "Anmelden" in client.get("/admin/login/", headers={"accept-language": "de"}).content.decode()
+
+
+@pytest.mark.parametrize("path", ["/api/docs", "/api/schema"])
+def test_the_documentation_is_found_without_its_slash(client: Client, path: str) -> None:
+    response = client.get(path, {"lang": "de"})
+
+    assert (response.status_code, response["Location"]) == (302, f"{path}/?lang=de")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from typing import Any
 
@@ -297,3 +298,13 @@ def test_the_unsubscribe_page_of_a_busy_site_has_retry_after(monkeypatch: pytest
     response = Client().post(f"{URL}unsubscribe/{token}/")
 
     assert (response.status_code, response["Retry-After"]) == (503, "1")
+
+
+def test_the_forms_of_the_browsable_api_begin_empty(signed_in: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DRF would fill them with the answer, which is no valid request."""
+    monkeypatch.setattr(PlayerView, "renderer_classes", [JSONRenderer, BrowsableAPIRenderer])
+    client = signed_in(player(coins=500))
+
+    for path in (URL, f"{URL}preferences/", f"{URL}shields/", f"{URL}truce/"):
+        page = client.get(path, headers={"accept": "text/html"}).content.decode()
+        assert re.findall(r"<textarea[^>]*>\s*(.*?)</textarea>", page, re.S) == [""], path

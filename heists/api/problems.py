@@ -19,7 +19,7 @@ from django.http import Http404
 from django.http.multipartparser import MultiPartParserError
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, gettext_noop
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
@@ -54,6 +54,23 @@ STATUSES: dict[type[errors.HeistError], int] = {
     errors.ShieldAlreadyLive: 409,
     errors.TruceDisabled: 409,
     errors.Busy: 503,
+}
+# The title of each HTTP status. Not `HTTPStatus.phrase`: it is English, and differs between versions of Python.
+TITLES = {
+    400: gettext_noop("Bad Request"),
+    401: gettext_noop("Unauthorized"),
+    403: gettext_noop("Forbidden"),
+    404: gettext_noop("Not Found"),
+    405: gettext_noop("Method Not Allowed"),
+    406: gettext_noop("Not Acceptable"),
+    409: gettext_noop("Conflict"),
+    411: gettext_noop("Length Required"),
+    413: gettext_noop("Content Too Large"),
+    415: gettext_noop("Unsupported Media Type"),
+    422: gettext_noop("Unprocessable Content"),
+    429: gettext_noop("Too Many Requests"),
+    500: gettext_noop("Internal Server Error"),
+    503: gettext_noop("Service Unavailable"),
 }
 # The code of a violated constraint; others are `conflict`.
 CONSTRAINT_CODES = {
@@ -101,7 +118,8 @@ def problem_body(status: int, code: str, detail: str, *, title: str | None = Non
     """Return the JSON object of a problem. `members` are further members; those that are None are left out."""
     body: dict[str, Any] = {
         "type": TYPE_PREFIX + code,
-        "title": title or HTTPStatus(status).phrase,
+        # A host's own exception may have another status.
+        "title": title or (_(TITLES[status]) if status in TITLES else HTTPStatus(status).phrase),
         "status": int(status),
         "detail": _encodable(detail),
         "code": code,

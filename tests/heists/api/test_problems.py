@@ -308,3 +308,15 @@ def test_the_forms_of_the_browsable_api_begin_empty(signed_in: Any, monkeypatch:
     for path in (URL, f"{URL}preferences/", f"{URL}shields/", f"{URL}truce/"):
         page = client.get(path, headers={"accept": "text/html"}).content.decode()
         assert re.findall(r"<textarea[^>]*>\s*(.*?)</textarea>", page, re.S) == [""], path
+
+
+@pytest.mark.parametrize(
+    ("language", "title"), [("en", "Unauthorized"), ("de", "Nicht angemeldet"), ("es", "No autenticado")]
+)
+def test_a_title_is_in_the_language_of_the_request(language: str, title: str) -> None:
+    assert APIClient().get(URL, headers={"accept-language": language}).json()["title"] == title
+
+
+def test_every_documented_status_has_a_title_of_its_own() -> None:
+    """Python's own phrase of a status is English, and differs between its versions."""
+    assert {status for status, _description in PROBLEMS.values()} <= problems.TITLES.keys()

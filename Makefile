@@ -117,7 +117,7 @@ wheel: .venv/dev ## build the app as a wheel, into dist/, and check it
 	$(BIN)/python -m check_wheel_contents dist/heists-*.whl
 
 messages: .venv/dev ## bring the translations up to date with the texts, and compile them; needs gettext
-	for app in heists config; do \
+	for app in heists gamification config; do \
 		(cd $$app && env -u DJANGO_SETTINGS_MODULE ../$(BIN)/django-admin makemessages --locale de --locale es --add-location file --no-obsolete --no-wrap \
 		&& env -u DJANGO_SETTINGS_MODULE ../$(BIN)/django-admin compilemessages) || exit 1; \
 	done

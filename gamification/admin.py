@@ -7,21 +7,61 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.contrib.auth.admin import UserAdmin
+from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from heists.admin import HeistLinksMixin
+from heists.admin.formats import column
 
-from .models import CoinEntry, MonthlyStanding, PlayerProfile, PointEvent, PointEventTypeMaster, ReferralReward
+from .models import (
+    CoinEntry,
+    MonthlyStanding,
+    PlayerProfile,
+    PointEvent,
+    PointEventTypeMaster,
+    ReferralReward,
+    month_name,
+)
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ColumnsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Shows numbers, times and months as the admin of heists does."""
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return [self._column(str(name)) for name in super().get_list_display(request)]
+
+    def _column(self, name: str) -> Any:
+        """Return how to show a column: numbers grouped, times with their zone, a month by its name."""
+        if name == "month":
+            return "month_name"
+        field: Any = self.opts.get_field(name)
+        return column(field)
+
+    @admin.display(description=_("month"), ordering="month")
+    def month_name(self, row: Any) -> str:
+        return month_name(row.month)
+
+
+class ReadOnlyAdmin(ColumnsAdmin):
     """Nothing can be added, changed or deleted; deleting the user deletes the rows too."""
 
     show_full_result_count = False
     list_select_related = ["user"]
     list_per_page = 50
     search_fields = ["=user__username"]
-    search_help_text = "The exact username."
+    search_help_text = _("The exact username.")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        # A row's title names its player.
+        return super().get_queryset(request).select_related(*self.list_select_related)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        # Without `form`: nothing is ever edited.
+        return [self._column(field.name) for field in self.opts.fields if not field.primary_key]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.get_fields(request, obj)
 
     def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
         return False
@@ -52,11 +92,11 @@ class PlayerProfileAdmin(ReadOnlyAdmin):
     list_select_related = ["user", "referred_by"]
     ordering = ["-month", "-monthly_points", "user_id"]
     search_fields = ["=user__username", "=referral_code"]
-    search_help_text = "The exact username or referral code."
+    search_help_text = _("The exact username or referral code.")
 
 
 @admin.register(PointEventTypeMaster)
-class PointEventTypeMasterAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class PointEventTypeMasterAdmin(ColumnsAdmin):
     list_display = ["name", "points", "active", "description", "updated_at"]
     list_filter = ["active"]
     search_fields = ["name"]
@@ -72,7 +112,7 @@ class PointEventAdmin(ReadOnlyAdmin):
     list_display = ["created_at", "user", "type", "points", "month", "reference"]
     ordering = ["-id"]
     search_fields = ["=user__username", "=reference"]
-    search_help_text = "The exact username or reference."
+    search_help_text = _("The exact username or reference.")
 
 
 @admin.register(MonthlyStanding)
@@ -95,4 +135,4 @@ class ReferralRewardAdmin(ReadOnlyAdmin):
     list_select_related = ["referrer"]
     ordering = ["-id"]
     search_fields = ["=referrer__username", "=reference"]
-    search_help_text = "The exact username or reference."
+    search_help_text = _("The exact username or reference.")

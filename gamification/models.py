@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import secrets
 from typing import Any
 
@@ -16,6 +17,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext_lazy as _
 
 from heists.economy import current_month
@@ -34,10 +36,22 @@ def new_referral_code() -> str:
     return "".join(secrets.choice(REFERRAL_ALPHABET) for _ in range(REFERRAL_CODE_LENGTH))
 
 
+def signed(amount: int) -> str:
+    """Return a movement with its sign, its thousands grouped."""
+    return f"{'+' if amount > 0 else ''}{number_format(amount, force_grouping=True)}"
+
+
+def month_name(month: dt.date) -> str:
+    """Return a month in the reader's language, such as "October 2026"."""
+    return date_format(month, "YEAR_MONTH_FORMAT")
+
+
 class PlayerProfile(models.Model):
     """A player's balances and referral code. Change a balance through `services` or the economy only."""
 
-    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="player_profile")
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, verbose_name=_("player"), on_delete=models.CASCADE, related_name="player_profile"
+    )
     points = models.BigIntegerField(_("points"), default=0, help_text=_("All points ever earned."))
     monthly_points = models.BigIntegerField(
         _("monthly points"), default=0, help_text=_("The month's points: the leaderboard, and what a heist moves.")
@@ -81,7 +95,7 @@ class PlayerProfile(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Player {self.user_id}"
+        return str(self.user)
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         # Not the field's default: migrations would import it from here.
@@ -167,11 +181,16 @@ class PointEvent(LedgerRow):
     """One movement of a player's points."""
 
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="point_events", db_index=False
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("player"),
+        on_delete=models.CASCADE,
+        related_name="point_events",
+        db_index=False,
     )
     # By name, so that writing an event needs no look-up. No index: only the deletion of a type reads by type.
     type = models.ForeignKey(
         PointEventTypeMaster,
+        verbose_name=_("type"),
         to_field="name",
         db_column="type",
         on_delete=models.PROTECT,
@@ -196,14 +215,18 @@ class PointEvent(LedgerRow):
         ]
 
     def __str__(self) -> str:
-        return f"{self.type_id} {self.points:+d}"
+        return f"{self.user}: {signed(self.points)} ({self.type_id})"
 
 
 class MonthlyStanding(AppendOnlyRow):
     """A player's points of a month that is over; zero points write none. Written once, never changed (3 above)."""
 
     player = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="monthly_standings", db_index=False
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("player"),
+        on_delete=models.CASCADE,
+        related_name="monthly_standings",
+        db_index=False,
     )
     month = models.DateField(_("month"), help_text=_("Its first day."))
     points = models.BigIntegerField(_("points"))
@@ -222,14 +245,18 @@ class MonthlyStanding(AppendOnlyRow):
         ]
 
     def __str__(self) -> str:
-        return f"{self.month:%Y-%m}: {self.points}"
+        return f"{self.player}, {month_name(self.month)}: {number_format(self.points, force_grouping=True)}"
 
 
 class ReferralReward(LedgerRow):
     """One referral that was paid. It stays when the referred player is deleted, so that the cap still counts it."""
 
     referrer = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="referral_rewards", db_index=False
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("referrer"),
+        on_delete=models.CASCADE,
+        related_name="referral_rewards",
+        db_index=False,
     )
     month = models.DateField(_("month"), help_text=_("The first day of the month of the sign-up."))
 
@@ -245,7 +272,7 @@ class ReferralReward(LedgerRow):
         ]
 
     def __str__(self) -> str:
-        return f"{self.reference} {self.month:%Y-%m}"
+        return f"{self.referrer}, {month_name(self.month)}"
 
 
 class CoinReason(models.TextChoices):
@@ -268,7 +295,11 @@ class CoinEntry(LedgerRow):
     """One movement of a player's coins; a player's coins are the sum of them."""
 
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="coin_entries", db_index=False
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("player"),
+        on_delete=models.CASCADE,
+        related_name="coin_entries",
+        db_index=False,
     )
     amount = models.BigIntegerField(_("amount"), help_text=_("Negative where coins were spent."))
     reason = models.CharField(_("reason"), max_length=20, choices=CoinReason)
@@ -288,4 +319,4 @@ class CoinEntry(LedgerRow):
         ]
 
     def __str__(self) -> str:
-        return f"{self.reason} {self.amount:+d}"
+        return f"{self.user}: {signed(self.amount)} ({self.get_reason_display()})"

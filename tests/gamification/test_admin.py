@@ -11,7 +11,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 
 from gamification import services
-from gamification.models import MonthlyStanding, PointEventTypeMaster
+from gamification.models import MonthlyStanding, PointEventTypeMaster, ReferralReward
 
 pytestmark = pytest.mark.django_db
 
@@ -72,3 +72,39 @@ def test_a_type_that_events_refer_to_is_not_deleted(admin_client: Client, alice:
     admin_client.post(f"/admin/gamification/pointeventtypemaster/{signup.pk}/delete/", {"post": "yes"})
 
     assert PointEventTypeMaster.objects.filter(name="SIGNUP").exists()
+
+
+PAGES = [
+    ("playerprofile", "alice", ("1,334", "November 2026")),
+    ("pointevent", "alice: +1,234 (CHECKIN)", ("1,234", "November 2026", "UTC")),
+    ("coinentry", "alice: +5,000 (Award)", ("5,000", "UTC")),
+    ("monthlystanding", "alice, October 2026: 77,777", ("77,777", "October 2026")),
+    ("referralreward", "alice, October 2026", ("October 2026", "UTC")),
+]
+
+
+@pytest.mark.parametrize(("model", "title", "facts"), PAGES)
+def test_titles_name_players_and_facts_numbers_are_grouped_and_times_have_their_zone(
+    admin_client: Client, alice: Any, monkeypatch: pytest.MonkeyPatch, model: str, title: str, facts: tuple[str, ...]
+) -> None:
+    now = dt.datetime(2026, 11, 26, 12, tzinfo=dt.UTC)
+    monkeypatch.setattr("django.utils.timezone.now", lambda: now)
+    services.award_points(player=alice, type_name="CHECKIN", points=1234)
+    services.award_coins(player=alice, amount=5000)
+    october = dt.date(2026, 10, 1)
+    MonthlyStanding.objects.create(player=alice, month=october, points=77_777)
+    ReferralReward.objects.create(referrer=alice, month=october, reference="referral:1")
+    row = apps.get_model("gamification", model).objects.latest("pk")
+
+    pages = f"/admin/gamification/{model}/"
+    for address in (pages, f"{pages}{row.pk}/change/"):
+        page = admin_client.get(address).content.decode()
+        for fact in facts:
+            assert fact in page.replace("\u00a0", " "), (address, fact)
+    assert f"<h2>{title}</h2>" in page
+
+
+def test_the_admin_is_in_german_and_spanish(admin_client: Client) -> None:
+    for language, name in (("de", "Monatsstände"), ("es", "Resultados mensuales")):
+        page = admin_client.get("/admin/gamification/", headers={"accept-language": language}).content.decode()
+        assert name in page

@@ -72,6 +72,21 @@ def test_signup_errors_have_a_code(
 
 
 @pytest.mark.parametrize(
+    ("language", "detail"),
+    [
+        ("de", "Einen Spieler mit diesem Benutzernamen gibt es schon."),
+        ("es", "Ya existe un jugador con este nombre de usuario."),
+    ],
+)
+def test_an_error_is_in_the_language_of_the_request(api: APIClient, alice: Any, language: str, detail: str) -> None:
+    body = {"username": "alice", "password": PASSWORD}
+
+    response = api.post("/api/signup/", body, headers={"accept-language": language})
+
+    assert response.json()["detail"] == detail
+
+
+@pytest.mark.parametrize(
     "body",
     [
         {},

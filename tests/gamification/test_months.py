@@ -351,7 +351,7 @@ def test_a_standing_is_never_changed(clock: Clock) -> None:
             change()
     with pytest.raises(errors.AppendOnly):
         MonthlyStanding.objects.update(points=1)
-    assert str(standing) == "2026-10: 500"
+    assert str(standing) == f"{standing.player}, October 2026: 500"
 
 
 @pytest.mark.postgresql

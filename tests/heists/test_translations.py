@@ -1,4 +1,4 @@
-"""The German and Spanish catalogues: complete, compiled, and in step with the sources."""
+"""The German and Spanish catalogues of the apps and the site: complete, compiled, and in step with the sources."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import django
@@ -18,36 +19,41 @@ from django.utils import translation
 from heists.messages import failure_message
 from tests import ROOT
 
-LOCALE = ROOT / "heists" / "locale"
+APPS = ["heists", "gamification", "config"]
 LANGUAGES = ["de", "es"]
 PLACEHOLDER = re.compile(r"%(?:\(\w+\))?[srd%]|\{\w*\}")
 
 
-def catalogue(language: str, root: Path = LOCALE) -> polib.POFile:
-    return polib.pofile(root / language / "LC_MESSAGES" / "django.po")
+# Each catalogue: the app and the language.
+every_catalogue = pytest.mark.parametrize(("app", "language"), list(product(APPS, LANGUAGES)))
+
+
+def catalogue(app: str, language: str, root: Path = ROOT) -> polib.POFile:
+    return polib.pofile(root / app / "locale" / language / "LC_MESSAGES" / "django.po")
 
 
 def texts(entry: polib.POEntry) -> list[str]:
     return list(entry.msgstr_plural.values()) if entry.msgid_plural else [entry.msgstr]
 
 
-def test_there_are_two_languages() -> None:
-    assert sorted(path.name for path in LOCALE.iterdir()) == LANGUAGES
+@pytest.mark.parametrize("app", APPS)
+def test_there_are_two_languages(app: str) -> None:
+    assert sorted(path.name for path in (ROOT / app / "locale").iterdir()) == LANGUAGES
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_nothing_is_missing_fuzzy_or_left_over(language: str) -> None:
-    found = catalogue(language)
+@every_catalogue
+def test_nothing_is_missing_fuzzy_or_left_over(app: str, language: str) -> None:
+    found = catalogue(app, language)
 
     assert [entry.msgid for entry in found if not entry.translated()] == []
     assert [entry.msgid for entry in found.fuzzy_entries()] == []
     assert [entry.msgid for entry in found.obsolete_entries()] == []
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_every_translation_fills_in_the_same_values(language: str) -> None:
+@every_catalogue
+def test_every_translation_fills_in_the_same_values(app: str, language: str) -> None:
     wrong = []
-    for entry in catalogue(language):
+    for entry in catalogue(app, language):
         # A singular may omit its number.
         known = set(PLACEHOLDER.findall(entry.msgid)) | set(PLACEHOLDER.findall(entry.msgid_plural or ""))
         for text in texts(entry):
@@ -58,27 +64,28 @@ def test_every_translation_fills_in_the_same_values(language: str) -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_the_compiled_catalogue_matches_its_source(language: str) -> None:
-    compiled = polib.mofile(LOCALE / language / "LC_MESSAGES" / "django.mo")
+@every_catalogue
+def test_the_compiled_catalogue_matches_its_source(app: str, language: str) -> None:
+    compiled = polib.mofile(ROOT / app / "locale" / language / "LC_MESSAGES" / "django.mo")
 
     assert {entry.msgid: texts(entry) for entry in compiled} == {
-        entry.msgid: texts(entry) for entry in catalogue(language)
+        entry.msgid: texts(entry) for entry in catalogue(app, language)
     }, "run `make messages`"
 
 
-def test_the_catalogues_have_the_texts_of_the_sources(tmp_path: Path) -> None:
+@pytest.mark.parametrize("app", APPS)
+def test_the_catalogues_have_the_texts_of_the_sources(tmp_path: Path, app: str) -> None:
     if shutil.which("xgettext") is None:
         pytest.skip("gettext is not installed.")
-    app = tmp_path / "heists"
-    shutil.copytree(LOCALE.parent, app, ignore=shutil.ignore_patterns("__pycache__", "*.mo"))
+    copy = tmp_path / app
+    shutil.copytree(ROOT / app, copy, ignore=shutil.ignore_patterns("__pycache__", "*.mo"))
     command = [sys.executable, "-m", "django", "makemessages", "--locale", "de", "--locale", "es", "--no-obsolete"]
 
     environ = {key: value for key, value in os.environ.items() if key != "DJANGO_SETTINGS_MODULE"}
-    subprocess.run(command, cwd=app, env=environ, check=True, capture_output=True)
+    subprocess.run(command, cwd=copy, env=environ, check=True, capture_output=True)
 
     for language in LANGUAGES:
-        now, committed = catalogue(language, app / "locale"), catalogue(language)
+        now, committed = catalogue(app, language, tmp_path), catalogue(app, language)
         assert {entry.msgid for entry in now} == {entry.msgid for entry in committed}, "run `make messages`"
 
 
@@ -96,10 +103,10 @@ def test_a_player_reads_their_own_language(language: str, sentence: str) -> None
         assert failure_message("self_target") == sentence
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_no_translation_replaces_one_of_django(language: str) -> None:
+@every_catalogue
+def test_no_translation_replaces_one_of_django(app: str, language: str) -> None:
     """Catalogues of all apps are merged, so a text that Django also has would change Django's own pages."""
-    ours = {entry.msgid: entry.msgstr for entry in catalogue(language) if not entry.msgctxt}
+    ours = {entry.msgid: entry.msgstr for entry in catalogue(app, language) if not entry.msgctxt}
     changed: dict[str, tuple[str, str]] = {}
     for package in (django, rest_framework):
         for path in Path(package.__path__[0]).glob(f"**/locale/{language}/LC_MESSAGES/django.mo"):
@@ -111,3 +118,14 @@ def test_no_translation_replaces_one_of_django(language: str) -> None:
             }
 
     assert changed == {}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_text_of_several_catalogues_is_translated_alike(language: str) -> None:
+    """Catalogues are merged: of two translations of one text, only one is shown."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for app in APPS:
+        for entry in catalogue(app, language):
+            found.setdefault((entry.msgctxt or "", entry.msgid), set()).update(texts(entry)[:1])
+
+    assert {text: translations for text, translations in found.items() if len(translations) > 1} == {}

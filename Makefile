@@ -10,6 +10,9 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
 # Tests that start sites, servers or browsers of their own.
 SLOW := hosts packaging browser benchmarks chaos
+# Tests that use no database of ours, or drive a browser: `make test` runs them once, on SQLite.
+ONCE := architecture browser docs mutants packaging
+FUZZING := tests/heists/api/test_fuzzing.py
 # One process for each core, each with a test database of its own. More than four exhaust the server's connections.
 PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadgroup
 export HOST PORT
@@ -67,17 +70,17 @@ serve: .venv/site ## start the site as in production: gunicorn, several workers;
 	exec $(BIN)/python -m gunicorn --config config/gunicorn.conf.py config.wsgi
 
 quick: .venv/dev ## run the fast tests, on SQLite; two to four minutes on two cores
-	$(PYTEST) --database=sqlite -q --ignore=tests/heists/api/test_fuzzing.py $(addprefix --ignore=tests/,$(SLOW))
+	$(PYTEST) --database=sqlite -q --ignore=$(FUZZING) $(addprefix --ignore=tests/,$(SLOW))
 
 test: test-sqlite test-postgres ## run every test, on SQLite and on PostgreSQL
 
-test-sqlite: .venv/dev ## run every test on SQLite, and the tests that write once more behind a lagging replica
-	$(PYTEST) --database=sqlite
-	$(PYTEST) --database=sqlite -q --stale-replica --ignore=tests/heists/api/test_fuzzing.py \
+test-sqlite: .venv/dev ## run the tests on SQLite, and those that write once more behind a lagging replica
+	$(PYTEST) --database=sqlite --ignore=$(FUZZING)
+	$(PYTEST) --database=sqlite -q --stale-replica --ignore=$(FUZZING) \
 		$(addprefix tests/heists/,services emails api admin management) tests/gamification
 
-test-postgres: .venv/dev ## run every test on PostgreSQL: DATABASE_URL where it names one, else an embedded server; then some under psycopg 2
-	$(PYTEST) --database=postgres
+test-postgres: .venv/dev ## run the tests on PostgreSQL: DATABASE_URL where it names one, else an embedded server; then some under psycopg 2
+	$(PYTEST) --database=postgres $(addprefix --ignore=tests/,$(ONCE))
 	DRIVER=psycopg2 $(PYTEST) --database=postgres -q tests/heists/db tests/races/test_simultaneous.py
 
 lint: export DEBUG := true

@@ -26,7 +26,7 @@ from ..services.reversals import Plan, plan_reversal
 from . import links
 from .filters import DateRangeFilter, PeriodFilter, RoleFilter
 from .formats import number, signed, staff_name, when
-from .names import player_name
+from .names import name_players, player_name
 from .readonly import ReadOnlyAdmin
 
 if TYPE_CHECKING:
@@ -117,6 +117,7 @@ def view(model_admin: HeistAdmin, request: HttpRequest, object_id: str) -> HttpR
     heist_id = int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else 0
     try:
         plan = plan_reversal(heist_id)
+        name_players((plan.heist.attacker, plan.heist.victim))
         form = ReverseForm(plan, request.POST if request.method == "POST" else None)
         if form.is_valid():
             try:
@@ -124,6 +125,7 @@ def view(model_admin: HeistAdmin, request: HttpRequest, object_id: str) -> HttpR
                 return HttpResponseRedirect(links.page_url(model_admin.admin_site, plan.heist) or "")
             except AmountChanged:
                 plan, seen = plan_reversal(heist_id), form.cleaned_data["expected"]
+                name_players((plan.heist.attacker, plan.heist.victim))
                 text = _("Meanwhile the number has changed: %(seen)s → %(now)s points. Nothing was returned yet.")
                 numbers = {"seen": number(seen), "now": number(plan.points)}
                 model_admin.message_user(request, text % numbers, messages.WARNING)

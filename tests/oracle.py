@@ -101,7 +101,8 @@ def losses(victim: Any) -> list[dict[str, Any]]:
 def events_of_deleted(player: Any, type: str) -> list[PointEvent]:
     """Return a player's point events of this type whose heist is gone: it was deleted with the other account."""
     heists = {f"heist:{pk}" for pk in Heist.objects.values_list("pk", flat=True)}
-    events = PointEvent.objects.filter(user=player)
+    # Those of reversals have another reference: a reversed heist counts as before.
+    events = [event for event in PointEvent.objects.filter(user=player) if event.reference.startswith("heist:")]
     return [event for event in events if event.type_id == type and event.reference not in heists]
 
 

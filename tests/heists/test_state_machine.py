@@ -22,9 +22,25 @@ from rest_framework.test import APIClient
 from gamification.models import PlayerProfile
 from gamification.services import award_coins, award_points, sign_up
 from heists.choices import GrantReason, HeistStatus
-from heists.errors import InsufficientCoins, ShieldAlreadyLive
-from heists.models import Heist, HeistNotification, HeistToken, Shield
-from heists.services import buy_shield, expire_shields, grant_tokens, mark_all_read, wish_truce
+from heists.errors import (
+    AlreadyReversed,
+    AlreadyTakenBack,
+    AnotherMonth,
+    InsufficientCoins,
+    NotCorrectable,
+    NothingLeft,
+    ShieldAlreadyLive,
+)
+from heists.models import Heist, HeistNotification, HeistToken, Reversal, Shield, TokenGrant
+from heists.services import (
+    buy_shield,
+    expire_shields,
+    grant_tokens,
+    mark_all_read,
+    reverse_heist,
+    take_back,
+    wish_truce,
+)
 from tests import oracle
 
 START = dt.datetime(2026, 1, 27, 9, tzinfo=dt.UTC)
@@ -155,6 +171,47 @@ class Game(RuleBasedStateMachine):
         one.points += amount
         other.points -= amount
         other.lost[attacker] += amount
+
+    @rule(number=st.integers(0, 30), token=st.booleans())
+    def give_back(self, number: int, token: bool) -> None:
+        heists = list(Heist.objects.filter(status=HeistStatus.SUCCESS).order_by("-pk"))
+        if not heists:
+            return
+        heist = heists[number % len(heists)]
+        one, other, at = self.models[heist.attacker_id], self.models[heist.victim_id], heist.created_at
+        points = min(heist.points_stolen, one.points)
+        try:
+            reversal = reverse_heist(heist_id=heist.pk, reversed_by=None, reason="a bug", return_token=token)
+        except AlreadyReversed:
+            assert Reversal.objects.filter(heist=heist).exists()
+        except AnotherMonth:
+            assert (at.year, at.month) != (self.now.year, self.now.month)
+        except NothingLeft:
+            assert not points
+        else:
+            assert (at.year, at.month) == (self.now.year, self.now.month)
+            assert reversal.points_returned == points > 0
+            one.points -= points
+            other.points += points
+            one.tokens += token
+
+    @rule(pk=players, number=st.integers(0, 30))
+    def correct(self, pk: Any, number: int) -> None:
+        grants = list(TokenGrant.objects.filter(player=pk).order_by("pk"))
+        if not grants:
+            return
+        grant, model = grants[number % len(grants)], self.models[pk]
+        try:
+            correction = take_back(grant=grant, by=None, reason="a bug")
+        except NotCorrectable:
+            assert grant.amount < 0
+        except AlreadyTakenBack:
+            assert TokenGrant.objects.filter(source=f"correction:{grant.pk}").exists()
+        except NothingLeft:
+            assert not model.tokens
+        else:
+            assert -correction.amount == min(grant.amount, model.tokens) > 0
+            model.tokens += correction.amount
 
     @rule(pk=players)
     def shield(self, pk: Any) -> None:

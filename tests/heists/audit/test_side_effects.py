@@ -259,9 +259,7 @@ def test_a_notification_of_a_success_has_the_points_that_moved(
     notification(people.bob, "TOKEN_EARNED", metadata={})
     wrong = notification(people.bob, "HEIST_VICTIM", row, metadata=metadata)
 
-    assert found("notification_points") == [
-        f"notification {wrong.pk}, heist {row.pk}: points {points}, heist points_stolen 50"
-    ]
+    assert found("notification_points") == [f"notification {wrong.pk}, heist {row.pk}: points {points}, moved 50"]
 
 
 def test_a_grant_has_a_notification_to_its_player(people: SimpleNamespace) -> None:

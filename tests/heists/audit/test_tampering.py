@@ -17,8 +17,9 @@ from django.utils import timezone
 
 from gamification.demo.build import seed_demo
 from gamification.models import MonthlyStanding, PlayerProfile, PointEvent
-from heists.models import AttemptLog, Heist, HeistNotification, Shield
-from heists.services import buy_shield, execute_heist, prune
+from heists.choices import GrantReason
+from heists.models import AttemptLog, Heist, HeistNotification, Shield, TokenGrant
+from heists.services import buy_shield, execute_heist, grant_tokens, prune, reverse_heist, take_back
 from tests.factories import player, without_triggers
 
 PAST_MONTH = dt.date(2026, 1, 1)
@@ -148,6 +149,87 @@ def test_a_tampering_is_named(
     world: SimpleNamespace, tamper: Callable[[SimpleNamespace], None], codes: set[str]
 ) -> None:
     tamper(world)
+
+    assert audited().keys() == codes
+
+
+@pytest.fixture
+def corrected(world: SimpleNamespace) -> SimpleNamespace:
+    """The world after staff returned the points and the token of the success, and took a grant back."""
+    world.reversal = reverse_heist(heist_id=world.success.pk, reversed_by=None, reason="a bug", return_token=True)
+    world.grant = TokenGrant.objects.get(player=world.blocked.attacker)
+    grant = grant_tokens(player=world.bob, amount=2, reason=GrantReason.STAFF, source="s")
+    take_back(grant=grant, by=None, reason="a mistake")
+    assert audited() == {}
+    return world
+
+
+def delete_a_reversal(world: SimpleNamespace) -> None:
+    run("DELETE FROM heists_reversal")
+
+
+def return_more(world: SimpleNamespace) -> None:
+    run(
+        "UPDATE heists_reversal SET points_returned = points_returned - 1,"
+        " attacker_points_after = attacker_points_after + 1, victim_points_after = victim_points_after - 1"
+    )
+
+
+def reverse_another_heist(world: SimpleNamespace) -> None:
+    run("UPDATE heists_reversal SET heist_id = %s", world.blocked.pk)
+
+
+def reverse_later(world: SimpleNamespace) -> None:
+    run("UPDATE heists_reversal SET created_at = '2096-01-01 00:00:00+00:00'")
+
+
+def invent_an_event_of_a_reversal(world: SimpleNamespace) -> None:
+    run(
+        "INSERT INTO gamification_pointevent (user_id, type, points, reference, created_at, month)"
+        " SELECT %s, 'HEIST_LOSS', 5, %s, CURRENT_TIMESTAMP, month"
+        " FROM gamification_playerprofile WHERE user_id = %s",
+        world.bob.pk,
+        f"reversal:{world.success.pk}",
+        world.bob.pk,
+    )
+
+
+def keep_a_refund_secret(world: SimpleNamespace) -> None:
+    run("UPDATE heists_reversal SET token_returned = FALSE")
+
+
+def correct_somebody_else(world: SimpleNamespace) -> None:
+    run("UPDATE heists_tokengrant SET source = %s WHERE amount < 0", f"correction:{world.grant.pk}")
+
+
+def undo_a_correction(world: SimpleNamespace) -> None:
+    run("DELETE FROM heists_tokengrant WHERE amount < 0")
+
+
+CORRECTED: list[tuple[Callable[[SimpleNamespace], None], set[str]]] = [
+    (delete_a_reversal, {"transfer_events", "notification_stray", "notification_points", "reversal_token"}),
+    (return_more, {"transfer_events", "notification_points", "reversal_amount"}),
+    (
+        reverse_another_heist,
+        {
+            *("reversal_heist", "reversal_amount", "reversal_token", "transfer_events"),
+            *("notification_stray", "notification_missing", "notification_points"),
+        },
+    ),
+    (reverse_later, {"reversal_month"}),
+    (invent_an_event_of_a_reversal, {"transfer_events", "balance_ledger", "month_ledger"}),
+    (keep_a_refund_secret, {"reversal_token"}),
+    (correct_somebody_else, {"correction_grant"}),
+    (undo_a_correction, {"token_earned", "token_balance"}),
+]
+
+
+@pytest.mark.parametrize(("tamper", "codes"), CORRECTED, ids=[tamper.__name__ for tamper, _codes in CORRECTED])
+def test_a_tampering_with_what_staff_did_is_named(
+    corrected: SimpleNamespace, tamper: Callable[[SimpleNamespace], None], codes: set[str]
+) -> None:
+    with without_triggers():
+        tamper(corrected)
 
     assert audited().keys() == codes
 

@@ -23,9 +23,9 @@ from django.test import Client, override_settings  # noqa: E402
 from heists import conf  # noqa: E402
 from heists.choices import GrantReason  # noqa: E402
 from heists.economy import get_economy  # noqa: E402
-from heists.errors import UnknownPlayer  # noqa: E402
-from heists.models import EmailPreference  # noqa: E402
-from heists.services import execute_heist, grant_tokens  # noqa: E402
+from heists.errors import NoReversals, UnknownPlayer  # noqa: E402
+from heists.models import EmailPreference, Reversal, TokenGrant  # noqa: E402
+from heists.services import execute_heist, grant_tokens, reverse_heist, take_back  # noqa: E402
 from heists.user_model import has_active_field  # noqa: E402
 
 PREFIX = getattr(cast, "PREFIX", "/api/heists/")
@@ -190,6 +190,27 @@ if economy.has_coins:
     assert points(rich, neighbour) == [1000, 15]
 else:
     assert victim.post("shields/", expected=(404, 409, 503))["code"] == "no_coins"
+
+# Staff return the points, and the token. Without `give_back`, they can't.
+if economy.can_give_back:
+    (stolen, kept), returned = points(thief, victim), heist["points_stolen"]
+    staff = neighbour.player
+    reverse_heist(heist_id=heist["id"], reversed_by=staff, reason="a mistake", note="Sorry.", return_token=True)
+    assert points(thief, victim) == [stolen - returned, kept + returned]
+    for side in (thief, victim):
+        assert side.get(f"{heist['id']}/")["reversed"]["points"] == returned
+        assert "Sorry." in side.get("notifications/?type=HEIST_REVERSED")["results"][0]["message"]
+    refund = TokenGrant.objects.get(source=f"refund:{heist['id']}")
+    assert refund.granted_by_name == Reversal.objects.get().reversed_by_name != ""
+    take_back(grant=refund, by=staff, reason="a second thought")
+    assert thief.get("token/")["balance"] == 0
+else:
+    try:
+        reverse_heist(heist_id=heist["id"], reversed_by=None, reason="a mistake")
+    except NoReversals:
+        pass
+    else:
+        raise AssertionError("points were returned without the economy")
 
 # An inactive account is no target.
 if has_active_field():

@@ -22,6 +22,12 @@ class ClubEconomy(Economy):
         self._move(heist, "HEIST_LOSS", heist.victim_id, heist.victim_points_before, heist.victim_points_after)
         self._move(heist, "HEIST_GAIN", heist.attacker_id, heist.attacker_points_before, heist.attacker_points_after)
 
+    def give_back(self, reversal):
+        heist = reversal.heist
+        before, after = reversal.attacker_points_before, reversal.attacker_points_after
+        self._move(heist, "HEIST_GAIN", heist.attacker_id, before, after)
+        self._move(heist, "HEIST_LOSS", heist.victim_id, reversal.victim_points_before, reversal.victim_points_after)
+
     def _move(self, heist, kind, user_id, before, after):
         if not ScoreCard.objects.filter(user=user_id, month=before).update(month=after):
             raise RuntimeError("The balance is not the one that was locked.")

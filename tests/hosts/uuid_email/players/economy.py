@@ -19,6 +19,11 @@ class PlayerEconomy(Economy):
         self._set(heist, heist.victim_id, heist.victim_points_before, heist.victim_points_after)
         self._set(heist, heist.attacker_id, heist.attacker_points_before, heist.attacker_points_after)
 
+    def give_back(self, reversal):
+        heist = reversal.heist
+        self._set(heist, heist.attacker_id, reversal.attacker_points_before, reversal.attacker_points_after)
+        self._set(heist, heist.victim_id, reversal.victim_points_before, reversal.victim_points_after)
+
     def _set(self, heist, player_id, before, after):
         if not Player.objects.filter(pk=player_id, points=before).update(points=after):
             raise RuntimeError("The balance is not the one that was locked.")

@@ -26,6 +26,7 @@ import logging
 
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
+from rest_framework.test import APIClient
 
 from gamification.models import PlayerProfile
 from heists.economy import get_economy
@@ -85,6 +86,18 @@ def a_round(count: int) -> dict[str, float]:
     def granting(user: Any) -> Callable[[], Any]:
         return lambda: grant_tokens(player=user, amount=1, reason="PROMOTION", source=uuid.uuid4().hex)  # type: ignore[arg-type]
 
+    def reading(user: Any, path: str) -> Callable[[], Any]:
+        client = APIClient(SERVER_NAME="127.0.0.1")
+        client.force_authenticate(user)
+
+        def get() -> None:
+            answer = client.get(f"/api/heists/{path}")
+            assert answer.status_code == 200, (path, answer.content)
+
+        return get
+
+    readers = list(get_user_model().objects.filter(pk__in=victims))
+
     HOST_SECONDS = 0.0
     execution = cpu_ms([executing(*pair) for pair in pairs])
     host = HOST_SECONDS * 1000 / count
@@ -94,7 +107,10 @@ def a_round(count: int) -> dict[str, float]:
         "execution, our own": execution - host,
         # The attackers have no token left.
         "rejection": cpu_ms([executing(*pair) for pair in pairs]),
-        "grant": cpu_ms([granting(user) for user in get_user_model().objects.filter(pk__in=victims)]),
+        "grant": cpu_ms([granting(user) for user in readers]),
+        "preview": cpu_ms([reading(user, f"targets/{attackers[0]}/") for user in readers]),
+        "target list": cpu_ms([reading(user, "targets/") for user in readers]),
+        "balance": cpu_ms([reading(user, "token/") for user in readers]),
     }
 
 

@@ -300,7 +300,9 @@ def test_facts_reach_back_as_far_as_the_longest_window(protection: int, pair: in
     assert rules.outcomes_since(numbers, NOW) == dt.datetime.fromisoformat(f"{outcomes}+00:00")
 
 
-@pytest.mark.parametrize(("room", "codes"), [(50, []), (49, ["balance_full"]), (0, ["balance_full"])])
+@pytest.mark.parametrize(
+    ("room", "codes"), [(50, []), (49, ["balance_full"]), (0, ["balance_full"]), (-1, ["balance_full"])]
+)
 def test_the_gain_may_fill_the_balance_exactly(room: int, codes: list[str]) -> None:
     full = attacker()._replace(monthly_points=9_007_199_254_740_991 - room)
 

@@ -21,6 +21,7 @@ from heists.api.targets import TargetPagination
 from heists.economy import current_month
 
 from .. import standings
+from .schema import answer
 
 
 class LeaderboardQuerySerializer(serializers.Serializer[Any]):
@@ -85,6 +86,7 @@ class LeaderboardView(PlayerView):
         "nothing is kept because it is too early, is an error.",
         tags=["leaderboard"],
         parameters=[LeaderboardQuerySerializer, schema.RETRY_AFTER],
+        examples=answer("leaderboard"),
         responses={200: LeaderboardSerializer} | schema.problems("validation_error", "invalid_cursor"),
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:

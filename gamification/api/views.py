@@ -14,6 +14,7 @@ from rest_framework.serializers import as_serializer_error
 from rest_framework.views import APIView
 
 from .. import errors, services
+from .schema import answer
 from .serializers import LoginSerializer, PasswordSerializer, ProblemSerializer, SignupSerializer
 from .throttling import LoginThrottle, SignupThrottle
 
@@ -68,6 +69,7 @@ class SignupView(PublicView):
         tags=["account"],
         auth=[],
         request=SignupSerializer,
+        examples=answer("signup"),
         responses={201: SignupSerializer}
         | _problems(
             {
@@ -102,6 +104,7 @@ class LoginView(PublicView):
         tags=["account"],
         auth=[],
         request=LoginSerializer,
+        examples=answer("login"),
         responses={200: LoginSerializer}
         | _problems(
             {

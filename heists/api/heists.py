@@ -84,6 +84,7 @@ class HeistsView(AttemptMixin, PlayerView):
         "shown.",
         tags=HEISTS_TAG,
         parameters=[HeistQuerySerializer, schema.RETRY_AFTER],
+        examples=schema.answer("heists_list", rows=True),
         responses={200: HeistSerializer(many=True)} | schema.problems("validation_error", "invalid_cursor"),
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -109,6 +110,7 @@ class HeistsView(AttemptMixin, PlayerView):
             ),
         ],
         request=HeistRequestSerializer,
+        examples=schema.answer("heists_create"),
         responses={201: NewHeistSerializer}
         | schema.problems(
             *schema.WITH_BODY,
@@ -151,6 +153,7 @@ class HeistView(PlayerView):
         description="Other players' heists and rejected attempts on me are a 404.",
         tags=HEISTS_TAG,
         parameters=[schema.path_id("heist_id", "The heist's id."), schema.RETRY_AFTER],
+        examples=schema.answer("heists_retrieve"),
         responses={200: HeistSerializer} | schema.problems("not_found"),
     )
     def get(self, request: Request, *args: Any, heist_id: str, **kwargs: Any) -> Response:
@@ -170,6 +173,7 @@ class StatsView(PlayerView):
         description="Over all of my heists, as attacker and as victim.",
         tags=HEISTS_TAG,
         parameters=[schema.RETRY_AFTER],
+        examples=schema.answer("heists_stats"),
         responses={200: StatsSerializer} | schema.problems(),
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -186,6 +190,7 @@ class LeaderboardView(PlayerView):
         "`month` that has not begun, or is before the first heist, is an error.",
         tags=HEISTS_TAG,
         parameters=[LeaderboardQuerySerializer, schema.RETRY_AFTER],
+        examples=schema.answer("heists_leaderboard"),
         responses={200: LeaderboardSerializer} | schema.problems("validation_error"),
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:

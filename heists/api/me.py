@@ -158,6 +158,7 @@ class MeView(PolledView):
         description="My tokens and points, whether I can rob and be robbed, and the rules in force.",
         tags=["heists"],
         parameters=[*schema.POLLED, schema.RETRY_AFTER],
+        examples=schema.answer("heists_me"),
         responses={200: MeSerializer} | schema.NOT_MODIFIED | schema.problems(),
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:

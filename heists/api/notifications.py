@@ -132,7 +132,11 @@ class NotificationPagination(CompiledPagination):
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         page = super().get_paginated_response_schema(schema)
         page["required"].append("unread_count")
-        page["properties"]["unread_count"] = {"type": "integer", "description": "Of all my notifications."}
+        page["properties"]["unread_count"] = {
+            "type": "integer",
+            "description": "Of all my notifications.",
+            "example": 1,
+        }
         return page
 
 
@@ -146,6 +150,7 @@ class NotificationsView(PolledView):
         description="Newest first.",
         tags=NOTIFICATIONS_TAG,
         parameters=[NotificationQuerySerializer, *schema.POLLED, schema.RETRY_AFTER],
+        examples=schema.answer("heists_notifications_list", rows=True),
         responses={200: NotificationSerializer(many=True)}
         | schema.NOT_MODIFIED
         | schema.problems("validation_error", "invalid_cursor"),
@@ -168,6 +173,7 @@ class NotificationReadView(PlayerView):
         tags=NOTIFICATIONS_TAG,
         parameters=[schema.path_id("notification_id", "The notification's id."), schema.RETRY_AFTER],
         request=None,
+        examples=schema.answer("heists_notifications_read"),
         responses={200: NotificationSerializer} | schema.problems("not_found"),
     )
     def post(self, request: Request, *args: Any, notification_id: str, **kwargs: Any) -> Response:
@@ -190,6 +196,7 @@ class NotificationsReadAllView(PlayerView):
         tags=NOTIFICATIONS_TAG,
         parameters=[schema.RETRY_AFTER],
         request=None,
+        examples=schema.answer("heists_notifications_read_all"),
         responses={200: MarkedSerializer} | schema.problems(),
     )
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:

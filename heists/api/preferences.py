@@ -53,6 +53,7 @@ class EmailPreferenceView(PlayerView):
         description="`email` is false where all are turned off.",
         tags=NOTIFICATIONS_TAG,
         parameters=[schema.RETRY_AFTER],
+        examples=schema.answer("heists_preferences"),
         responses={200: EmailPreferenceSerializer} | schema.problems(),
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -64,6 +65,7 @@ class EmailPreferenceView(PlayerView):
         description="Fields that are left out stay as they are. Notifications in the game are not affected.",
         tags=NOTIFICATIONS_TAG,
         parameters=[schema.RETRY_AFTER],
+        examples=schema.answer("heists_preferences_change"),
         responses={200: EmailPreferenceSerializer} | schema.problems(*schema.WITH_BODY, "busy"),
     )
     def patch(self, request: Request, *args: Any, **kwargs: Any) -> Response:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema_serializer
@@ -12,7 +14,7 @@ from ..messages import FAILURES
 from ..models.base import IDEMPOTENCY_KEY_MAX_LENGTH
 from . import player_ids
 from .fields import EnumField, UTCDateTimeField
-from .problems import MEDIA_TYPE, TYPE_PREFIX
+from .problems import MEDIA_TYPE
 
 # The status and description of each code; the codes of rejections are in `FailureCode`.
 PROBLEMS: dict[str, tuple[int, str]] = {
@@ -55,8 +57,9 @@ COMMON_CODES = (
     "database_unavailable",
 )
 WITH_BODY = ("validation_error", "parse_error", "length_required", "payload_too_large", "unsupported_media_type")
-# `required` and `available` in the examples.
-EXAMPLE_NUMBERS = {FailureCode.INSUFFICIENT_TOKENS: (1, 0), FailureCode.INSUFFICIENT_POINTS: (20, 15)}
+# Real answers: of each operation by its id, and of each problem by its code. A test writes and compares them.
+EXAMPLES_FILE = Path(__file__).parent / "examples.json"
+EXAMPLES: dict[str, dict[str, Any]] = json.loads(EXAMPLES_FILE.read_text(encoding="utf-8"))
 
 
 @extend_schema_serializer(component_name="HeistFieldError")
@@ -105,42 +108,40 @@ class ProblemKey(tuple[int, str]):
 
 def problems(*codes: str, rejections: bool = False) -> dict[Any, OpenApiResponse]:
     """Return the responses of these codes and of `COMMON_CODES`, to be merged into `responses`."""
-    by_status: dict[int, list[tuple[str, str, dict[str, Any]]]] = {}
+    by_status: dict[int, list[tuple[str, str]]] = {}
     for code in dict.fromkeys((*codes, *COMMON_CODES)):
         status, description = PROBLEMS[code]
-        by_status.setdefault(status, []).append((code, description, {}))
+        by_status.setdefault(status, []).append((code, description))
     if rejections:
-        by_status.setdefault(409, []).extend(
-            (code.value, FAILURES[code], _members(code)) for code in FailureCode.rejections()
-        )
+        by_status.setdefault(409, []).extend((code.value, FAILURES[code]) for code in FailureCode.rejections())
     return {
         ProblemKey((status, MEDIA_TYPE)): OpenApiResponse(
             ProblemSerializer,
-            "\n".join(f"* `{code}`: {description}" for code, description, _ in found),
-            [_example(status, code, description, members) for code, description, members in found],
+            "\n".join(f"* `{code}`: {description}" for code, description in found),
+            [_example(status, code, description) for code, description in found],
         )
         for status, found in sorted(by_status.items())
     }
 
 
-def _members(code: FailureCode) -> dict[str, Any]:
-    members: dict[str, Any] = {"heist": 4711, "heist_status": code.status.value}
-    if code in FailureCode.timed():
-        members["retry_at"] = "2026-03-02T18:30:00Z"
-    if code in EXAMPLE_NUMBERS:
-        members |= dict(zip(("required", "available"), EXAMPLE_NUMBERS[code], strict=True))
-    return members
-
-
-def _example(status: int, code: str, description: str, members: dict[str, Any]) -> OpenApiExample:
-    if code == "validation_error":
-        members = {
-            "errors": [{"field": "victim", "code": "invalid_player_id", "detail": "This is not a valid player id."}]
-        }
-    body = {"type": TYPE_PREFIX + code, "title": code, "status": status, "detail": description, "code": code, **members}
+def _example(status: int, code: str, description: str) -> OpenApiExample:
     return OpenApiExample(
-        code, body, summary=description, response_only=True, status_codes=[str(status)], media_type=MEDIA_TYPE
+        code,
+        EXAMPLES["problems"].get(code, {}),
+        summary=description,
+        response_only=True,
+        status_codes=[str(status)],
+        media_type=MEDIA_TYPE,
     )
+
+
+def answer(operation_id: str, *, rows: bool = False) -> list[OpenApiExample]:
+    """Return the example of a successful answer, for `examples`. `rows`: the operation answers with a page of rows."""
+    value = EXAMPLES["answers"].get(operation_id, {})
+    if rows:
+        # drf-spectacular puts the row in a page, with the examples of the pagination.
+        value = next(iter(value.get("results", ())), {})
+    return [OpenApiExample(operation_id, value, response_only=True)]
 
 
 RETRY_AFTER = OpenApiParameter(

@@ -46,6 +46,7 @@ class ShieldsView(AttemptMixin, PlayerView):
         description="Newest first.",
         tags=SHIELDS_TAG,
         parameters=[schema.RETRY_AFTER],
+        examples=schema.answer("heists_shields_list", rows=True),
         responses={200: ShieldSerializer(many=True)} | schema.problems("validation_error", "invalid_cursor"),
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -61,6 +62,7 @@ class ShieldsView(AttemptMixin, PlayerView):
         tags=SHIELDS_TAG,
         parameters=[schema.IDEMPOTENCY_KEY, schema.RETRY_AFTER],
         request=None,
+        examples=schema.answer("heists_shields_buy"),
         responses={201: ShieldSerializer}
         | schema.problems(
             "invalid_idempotency_key",

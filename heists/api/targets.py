@@ -122,6 +122,7 @@ class TargetsView(PlayerView):
         "names. While heists are switched off, the list stays readable, and every `code` is `feature_disabled`.",
         tags=TARGETS_TAG,
         parameters=[TargetQuerySerializer, schema.RETRY_AFTER],
+        examples=schema.answer("heists_targets_list", rows=True),
         responses={200: TargetSerializer(many=True)}
         | schema.problems("validation_error", "search_unavailable", "invalid_cursor"),
     )
@@ -154,6 +155,7 @@ class TargetView(PlayerView):
         description="What would happen to an attempt now, by the same rules. It never reveals a shield.",
         tags=TARGETS_TAG,
         parameters=[schema.player_path_id("player_id", "The player's id."), schema.RETRY_AFTER],
+        examples=schema.answer("heists_targets_retrieve"),
         responses={200: PreviewSerializer} | schema.problems("not_found"),
     )
     def get(self, request: Request, *args: Any, player_id: str, **kwargs: Any) -> Response:

@@ -29,6 +29,7 @@ class TokenView(PolledView):
         description="My balance, and the end of my cooldown.",
         tags=["heists"],
         parameters=[*schema.POLLED, schema.RETRY_AFTER],
+        examples=schema.answer("heists_token"),
         responses={200: TokenSerializer} | schema.NOT_MODIFIED | schema.problems(),
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:

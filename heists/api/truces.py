@@ -48,6 +48,7 @@ class TruceView(AttemptMixin, PlayerView):
         description="In a truce I can't rob and can't be robbed. It lasts whole months of the site's time zone.",
         tags=TRUCE_TAG,
         parameters=[schema.RETRY_AFTER],
+        examples=schema.answer("heists_truce"),
         responses={200: TruceSerializer} | schema.problems(),
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -62,6 +63,7 @@ class TruceView(AttemptMixin, PlayerView):
         tags=TRUCE_TAG,
         parameters=[schema.RETRY_AFTER],
         request=TruceWishSerializer,
+        examples=schema.answer("heists_truce_wish"),
         responses={200: TruceSerializer}
         | schema.problems(*schema.WITH_BODY, "truce_disabled", "feature_disabled", "busy"),
     )

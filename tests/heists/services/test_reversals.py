@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -36,6 +37,8 @@ from heists.services import execute_heist, reverse_heist
 from heists.services.reversals import plan_reversal
 from tests.conftest import HeistSettings
 from tests.factories import player, points_of, rewrite, tokens_of
+
+from .elsewhere import only
 
 pytestmark = pytest.mark.django_db
 
@@ -440,3 +443,30 @@ def test_every_refusal_has_a_code_of_its_own() -> None:
 
     assert codes == ["not_a_success", "already_reversed", "another_month", "nothing_left", "amount_changed"]
     assert get_user_model().objects.count() == 0
+
+
+def test_a_single_point_is_returned() -> None:
+    alice, bob = player(tokens=1), player(points=1000)
+    heist = robbed(alice, bob)
+    set_points(alice, 1)
+
+    assert returned(heist).points_returned == 1
+    assert (points_of(alice), points_of(bob)) == (0, 951)
+
+
+def test_every_statement_goes_to_the_database_of_the_heists(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    heist = robbed(player(tokens=1), player(points=1000, email="bob@example.com"))
+    only(Heist, settings, monkeypatch)
+
+    assert returned(heist, return_token=True).points_returned == 50
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_failing_log_handler_stops_no_reversal_and_no_hook_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    heist = robbed(player(tokens=1), player(points=1000))
+    monkeypatch.setattr("heists.services.reversals.logger.info", mock.Mock(side_effect=OSError("disk full")))
+
+    with mock.patch("heists.db.atomic.logger.exception") as logged:
+        assert returned(heist).points_returned == 50
+    # Django itself logs the failure of a robust hook.
+    logged.assert_not_called()

@@ -26,6 +26,8 @@ from tests.conftest import HeistSettings
 from tests.factories import player
 from tests.heists.queries.test_facts_joins import Clock, check, clock_at, rob
 
+from .elsewhere import only
+
 pytestmark = pytest.mark.django_db
 
 HOUR = dt.timedelta(hours=1)
@@ -366,3 +368,25 @@ class WishesTest(TestCase):
                     assert heist.retry_at and month(heist.retry_at - INSTANT) == month(clock.now)
                     assert month(heist.retry_at) > month(clock.now)
             assert Truce.objects.not_over(clock.now).count() <= 1
+
+
+def test_every_statement_goes_to_the_database_of_the_truces(
+    clock: Clock, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = player()
+    only(Truce, settings, monkeypatch)
+
+    for wanted in (True, False):
+        assert wish_truce(player_id=alice.pk, wanted=wanted) is not None
+
+
+def test_a_wish_changes_the_end_alone(clock: Clock) -> None:
+    alice = player()
+    wish_truce(player_id=alice.pk, wanted=True)
+
+    with CaptureQueriesContext(connection) as statements:
+        wish_truce(player_id=alice.pk, wanted=False)
+
+    [change] = [one["sql"] for one in statements if one["sql"].startswith("UPDATE")]
+    assert change.startswith('UPDATE "heists_truce" SET "ends_at" = ')
+    assert "starts_at" not in change and "player_id" not in change

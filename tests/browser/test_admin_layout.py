@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from gamification.models import (
+    CoinEntry,
+    MonthlyStanding,
+    PlayerProfile,
+    PointEvent,
+    PointEventTypeMaster,
+    ReferralReward,
+)
 from heists.choices import HeistNotificationType
 from heists.models import (
     EmailPreference,
@@ -18,14 +27,18 @@ from heists.models import (
     RuleSet,
     Shield,
     TokenGrant,
+    Truce,
 )
-from heists.services import buy_shield, execute_heist, reverse_heist, set_email_preference
+from heists.services import buy_shield, execute_heist, reverse_heist, set_email_preference, wish_truce
 from tests.factories import PASSWORD, player
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 WIDTHS = (1440, 1280, 390)
-MODELS = (Heist, HeistToken, TokenGrant, Shield, HeistNotification, OutboxEmail, EmailPreference, RuleSet, Reversal)
+MODELS = (
+    *(Heist, HeistToken, TokenGrant, Shield, HeistNotification, OutboxEmail, EmailPreference, RuleSet, Reversal, Truce),
+    *(PlayerProfile, PointEvent, PointEventTypeMaster, CoinEntry, MonthlyStanding, ReferralReward),
+)
 
 
 @pytest.fixture
@@ -40,14 +53,18 @@ def addresses(page: Any) -> list[str]:
     reverse_heist(heist_id=wrong.pk, reversed_by=None, reason="two accounts of one person", note="Sorry.")
     buy_shield(player_id=cid.pk)
     set_email_preference(player_id=bob.pk, mute=[HeistNotificationType.HEIST_VICTIM])
+    wish_truce(player_id=bob.pk, wanted=True)
+    october = dt.date(2026, 10, 1)
+    MonthlyStanding.objects.create(player=bob, month=october, points=1234)
+    ReferralReward.objects.create(referrer=bob, month=october, reference="referral:1")
     page.goto("/admin/")
     page.fill("#id_username", "agent")
     page.fill("#id_password", PASSWORD)
     page.click("input[type=submit]")
     page.wait_for_url("**/admin/")
-    found = ["/admin/", "/admin/heists/"]
+    found = ["/admin/", "/admin/heists/", "/admin/gamification/"]
     for model in MODELS:
-        table = f"/admin/heists/{model._meta.model_name}/"
+        table = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
         found += [table, f"{table}{model.objects.order_by('pk').values_list('pk', flat=True)[0]}/change/"]
     found += [f"/admin/heists/heist/dashboard/?days={days}" for days in (7, 90)]
     found += ["/admin/heists/heist/?q=alice&role=attacker&from=2020-01-01", "/admin/heists/heist/?q=nosuch"]

@@ -46,6 +46,8 @@ def test_the_curl_session_works_word_for_word(live_server: Any) -> None:
     done = subprocess.run(["bash", "-eu", "-c", script], capture_output=True, text=True, timeout=60)
 
     assert done.returncode == 0, done.stderr
+    # Each answer is a line of its own in the terminal.
+    assert len(done.stdout.splitlines()) == 10
     ben, token, notified, preview, heist, replay, history, dora, rejection, carlas = answers(done.stdout)
     assert {ben["username"], dora["username"]} == {"ben", "dora"}
     assert (token["balance"], notified["unread_count"]) == (1, 1)

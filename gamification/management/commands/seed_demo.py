@@ -26,7 +26,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         heists = options["heists"]
-        player_count = options["players"] or max(build.DEFAULT_PLAYERS, heists // 10)
+        player_count = options["players"]
+        if player_count is None:
+            player_count = max(build.DEFAULT_PLAYERS, heists // 10)
         try:
             # On stderr, and silent without a terminal.
             with tqdm(total=heists, unit=" heists", disable=None, file=sys.stderr, leave=False) as bar:

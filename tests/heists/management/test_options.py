@@ -23,6 +23,10 @@ pytestmark = pytest.mark.django_db
         ("send_heist_emails", {"pause": -1.0, "loop": True}, "--pause must be at least 0"),
         ("send_heist_emails", {"pause": float("nan"), "loop": True}, "--pause must be at least 0"),
         ("grant_tokens", {"csv": "gifts.csv", "source": ""}, "columns of the file"),
+        ("seed_demo", {"players": 0}, "at least 20 players"),
+        ("close_month", {"database": "nope"}, "no database 'nope'"),
+        ("close_month", {"batch": 0}, "--batch must be at least 1"),
+        ("reward_referrals", {"batch": 0}, "--batch must be at least 1"),
     ],
 )
 def test_a_wrong_option_is_a_sentence(command: str, options: dict[str, Any], sentence: str) -> None:

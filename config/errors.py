@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.translation import gettext, gettext_noop
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 
@@ -23,19 +24,29 @@ def _handler(
 ) -> Callable[..., HttpResponse]:
     def handle(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.path.startswith("/api/"):
-            return problem_response(status, code, detail)
+            return problem_response(status, code, gettext(detail))
         return page(request, *args, **kwargs)
 
     return handle
 
 
-bad_request = _handler(HTTPStatus.BAD_REQUEST, "bad_request", "The request is malformed.", defaults.bad_request)
-forbidden = _handler(HTTPStatus.FORBIDDEN, "permission_denied", "You may not do this.", defaults.permission_denied)
+bad_request = _handler(
+    HTTPStatus.BAD_REQUEST, "bad_request", gettext_noop("The request is malformed."), defaults.bad_request
+)
+forbidden = _handler(
+    HTTPStatus.FORBIDDEN, "permission_denied", gettext_noop("You may not do this."), defaults.permission_denied
+)
 not_found = _handler(
-    HTTPStatus.NOT_FOUND, "not_found", "This path does not exist. Every path ends in a slash.", defaults.page_not_found
+    HTTPStatus.NOT_FOUND,
+    "not_found",
+    gettext_noop("This path does not exist. Every path ends in a slash."),
+    defaults.page_not_found,
 )
 server_error = _handler(
-    HTTPStatus.INTERNAL_SERVER_ERROR, "server_error", "The server could not answer this request.", defaults.server_error
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    "server_error",
+    gettext_noop("The server could not answer this request."),
+    defaults.server_error,
 )
 
 

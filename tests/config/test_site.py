@@ -75,3 +75,10 @@ def test_the_documentation_is_found_without_its_slash(client: Client, path: str)
     response = client.get(path, {"lang": "de"})
 
     assert (response.status_code, response["Location"]) == (302, f"{path}/?lang=de")
+
+
+def test_an_error_outside_of_the_views_is_in_the_language_of_the_request(client: Client) -> None:
+    answer = client.get("/api/nowhere/", headers={"accept-language": "de"}).json()
+
+    assert answer["title"] == "Nicht gefunden"
+    assert answer["detail"] == "Diesen Pfad gibt es nicht. Jeder Pfad endet mit einem Schrägstrich."

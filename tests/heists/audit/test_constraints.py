@@ -210,6 +210,11 @@ CODES = {
     "heists_shield_used_by_unique",
     "heists_outboxemail_notification_unique",
     "heists_ruleset_unique",
+    "heists_reversal_balanced",
+    "heists_reversal_heist_unique",
+    "heists_reversal_returns_points",
+    "heists_truce_ends_later",
+    "heists_truce_one_open",
 } | {code for code, *_rest in CLAUSES}
 
 

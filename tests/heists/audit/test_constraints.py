@@ -212,6 +212,8 @@ CODES = {
     "heists_ruleset_unique",
     "heists_reversal_balanced",
     "heists_reversal_heist_unique",
+    "heists_reversal_never_negative",
+    "heists_truce_one_a_start",
     "heists_reversal_returns_points",
     "heists_truce_ends_later",
     "heists_truce_one_open",

@@ -67,7 +67,9 @@ def _change(player_id: Any, wanted: bool, rules: Rules, using: str) -> Truce | N
             return None
         return truces.create(player_id=player_id, starts_at=next_month(rules, now), created_at=now)
     if truce.wanted != wanted:
+        # One that is withdrawn before it began ends where it starts, also where the site's time zone was changed since.
         # Another host's clock may have been in the next month already: a truce does not end before it starts.
-        truce.ends_at = None if wanted else max(truce.starts_at, next_month(rules, now))
+        begun = truce.starts_at <= now
+        truce.ends_at = None if wanted else next_month(rules, now) if begun else truce.starts_at
         truce.save(using=using, update_fields=["ends_at"])
     return truce

@@ -217,6 +217,17 @@ def test_a_truce_does_not_end_before_it_starts_where_the_clock_is_behind(clock: 
     assert spans(alice) == [(JULY, None)]
 
 
+@pytest.mark.parametrize("zone", ["America/Havana", "Asia/Tokyo"])
+def test_a_truce_that_is_withdrawn_after_the_zone_changed_never_begins(clock: Clock, settings: Any, zone: str) -> None:
+    alice = player()
+    wish_truce(player_id=alice.pk, wanted=True)
+    settings.TIME_ZONE = zone
+
+    wish_truce(player_id=alice.pk, wanted=False)
+
+    assert spans(alice) == [(JUNE, JUNE)]
+
+
 def test_of_two_truces_that_are_not_over_the_later_is_changed(clock: Clock) -> None:
     alice = player()
     Truce.objects.create(player=alice, starts_at=MAY, ends_at=JUNE)

@@ -56,9 +56,11 @@ def close_month(
     for waits in (False, True):
         after: Any = None
         while True:
+            # Read once, so that a batch begins a later month than it closes, also where the clock is set back.
+            month = current_month()
             with transaction.atomic(using=using, durable=True):
-                stale = _lock_stale(using, batch, after, waits=waits)
-                kept = _close(stale, current_month(), using)
+                stale = _lock_stale(using, month, batch, after, waits=waits)
+                kept = _close(stale, month, using)
             if not stale:
                 break
             after = stale[-1].user_id
@@ -67,8 +69,8 @@ def close_month(
     return Closed(profiles, standings)
 
 
-def _lock_stale(using: str, batch: int, after: Any, *, waits: bool) -> list[LockedProfile]:
-    stale = PlayerProfile.objects.using(using).filter(month__lt=current_month()).order_by("user_id")
+def _lock_stale(using: str, month: dt.date, batch: int, after: Any, *, waits: bool) -> list[LockedProfile]:
+    stale = PlayerProfile.objects.using(using).filter(month__lt=month).order_by("user_id")
     if after is not None:
         stale = stale.filter(user_id__gt=after)
     skips = not waits and connections[using].features.has_select_for_update_skip_locked

@@ -325,6 +325,23 @@ def test_close_month_killed_in_the_middle_keeps_whole_batches_and_continues(cloc
     assert len(standings()) == 5
 
 
+def test_a_clock_that_is_set_back_while_a_batch_is_closed_takes_no_month_back(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, lock_batch = player(points=500), months._lock_stale
+    clock(TURN)
+
+    def set_back(*args: Any, **kwargs: Any) -> Any:
+        locked = lock_batch(*args, **kwargs)
+        clock(TURN - SECOND)
+        return locked
+
+    monkeypatch.setattr(months, "_lock_stale", set_back)
+
+    assert close() == "1 profile closed, 1 standing written."
+    assert (stored(alice), standings()) == ((NOVEMBER, 0), [(alice.pk, OCTOBER, 500)])
+
+
 def test_close_month_rejects_what_it_cannot_do(clock: Clock) -> None:
     with pytest.raises(CommandError, match="--batch must be at least 1"):
         close(batch=0)

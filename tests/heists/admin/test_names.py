@@ -20,6 +20,7 @@ from django.utils import timezone, translation
 
 from gamification.economy import GamificationEconomy
 from heists.admin.names import player_name
+from heists.admin.rules import LABELS
 from heists.choices import EmailState, GrantReason, HeistNotificationType
 from heists.models import (
     EmailPreference,
@@ -299,3 +300,24 @@ def test_the_file_has_both_names(client: Client, boss: Any, world: Heist, named:
     assert (row["attacker"], row["attacker_name"]) == ("alice", f"Number {world.attacker_id}")
     assert (row["victim"], row["victim_name"]) == ("bob", f"Number {world.victim_id}")
     assert named == [{world.attacker_id, world.victim_id}]
+
+
+@pytest.mark.parametrize(
+    ("language", "labels"),
+    [
+        ("en", ("Token cost", "Max heists per day", "Time zone")),
+        ("de", ("Preis in Marken", "Raubzüge pro Tag höchstens", "Zeitzone")),
+        ("es", ("Precio en fichas", "Máximo de atracos al día", "Zona horaria")),
+    ],
+)
+def test_the_rules_have_names_in_the_language_of_the_reader(
+    admin_client: Client, language: str, labels: tuple[str, ...]
+) -> None:
+    execute_heist(attacker_id=player(tokens=1).pk, victim_id=player(points=1000).pk)
+    address = f"/admin/heists/ruleset/{RuleSet.objects.get().pk}/change/"
+
+    page = admin_client.get(address, headers={"accept-language": language}).content.decode()
+
+    for label in labels:
+        assert f"<label>{label}:</label>" in page
+    assert LABELS.keys() == {field.name for field in RuleSet._meta.fields} - {"id", "created_at"}

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from .. import conf
 from ..models import Truce
 from ..queries import truces
-from ..services import wish_truce
+from ..services import set_truce
 from . import schema
 from .base import AttemptMixin, PlayerView
 from .fields import StrictBooleanField, UTCDateTimeField
@@ -70,7 +70,7 @@ class TruceView(AttemptMixin, PlayerView):
     def put(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         body = TruceWishSerializer(data=self.body())
         body.is_valid(raise_exception=True)
-        return self._answer(wish_truce(player_id=self.player_id, wanted=body.validated_data["wanted"]))
+        return self._answer(set_truce(player_id=self.player_id, wanted=body.validated_data["wanted"]))
 
     def _answer(self, truce: Truce | None) -> Response:
         return Response(TruceSerializer(truces.state(truce, conf.rules(), timezone.now())).data)

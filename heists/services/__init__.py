@@ -8,7 +8,7 @@ from .retention import prune
 from .reversals import reverse_heist
 from .shields import buy_shield, expire_shields
 from .tokens import add_tokens, grant_tokens, take_back
-from .truces import wish_truce
+from .truces import set_truce
 
 __all__ = [
     "add_tokens",
@@ -24,6 +24,6 @@ __all__ = [
     "reverse_heist",
     "send_again",
     "set_email_preference",
+    "set_truce",
     "take_back",
-    "wish_truce",
 ]

@@ -17,7 +17,7 @@ from ..rules import Rules, next_month
 from ..user_model import is_active, player_key
 
 
-def wish_truce(*, player_id: Any, wanted: bool) -> Truce | None:
+def set_truce(*, player_id: Any, wanted: bool) -> Truce | None:
     """Record whether `player_id` wants a truce, and return the truce that is not over; None where there is none.
 
     A wish takes effect with the next calendar month of the site's time zone: a new truce begins then, and one that is
@@ -36,11 +36,11 @@ def wish_truce(*, player_id: Any, wanted: bool) -> Truce | None:
         raise FeatureDisabled
     if not conf.rules().truce_enabled:
         raise TruceDisabled
-    return _wish(player_id, wanted, using)
+    return _set_truce(player_id, wanted, using)
 
 
 @retry_transient
-def _wish(player_id: Any, wanted: bool, using: str) -> Truce | None:
+def _set_truce(player_id: Any, wanted: bool, using: str) -> Truce | None:
     economy = get_economy()
     # The host's lock may create a balance row, so an unknown id must not reach it.
     if not economy.players().using(using).filter(pk=player_id).exists():

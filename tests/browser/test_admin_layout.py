@@ -29,7 +29,7 @@ from heists.models import (
     TokenGrant,
     Truce,
 )
-from heists.services import buy_shield, execute_heist, reverse_heist, set_email_preference, wish_truce
+from heists.services import buy_shield, execute_heist, reverse_heist, set_email_preference, set_truce
 from tests.factories import PASSWORD, player
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -53,7 +53,7 @@ def addresses(page: Any) -> list[str]:
     reverse_heist(heist_id=wrong.pk, reversed_by=None, reason="two accounts of one person", note="Sorry.")
     buy_shield(player_id=cid.pk)
     set_email_preference(player_id=bob.pk, mute=[HeistNotificationType.HEIST_VICTIM])
-    wish_truce(player_id=bob.pk, wanted=True)
+    set_truce(player_id=bob.pk, wanted=True)
     october = dt.date(2026, 10, 1)
     MonthlyStanding.objects.create(player=bob, month=october, points=1234)
     ReferralReward.objects.create(referrer=bob, month=october, reference="referral:1")

@@ -38,8 +38,8 @@ from heists.services import (
     grant_tokens,
     mark_all_read,
     reverse_heist,
+    set_truce,
     take_back,
-    wish_truce,
 )
 from tests import oracle
 
@@ -232,7 +232,7 @@ class Game(RuleBasedStateMachine):
     @rule(pk=players, wanted=st.booleans())
     def wish(self, pk: Any, wanted: bool) -> None:
         if self.models[pk].active:
-            truce = wish_truce(player_id=pk, wanted=wanted)
+            truce = set_truce(player_id=pk, wanted=wanted)
             assert (truce is not None and truce.wanted) == wanted
 
     @rule()

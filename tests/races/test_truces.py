@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from heists.models import Heist, Truce
-from heists.services import execute_heist, truces, wish_truce
+from heists.services import execute_heist, set_truce, truces
 from tests.concurrency import at_once
 from tests.factories import player
 from tests.heists.queries.test_facts_joins import Clock, clock_at
@@ -48,7 +48,7 @@ def robbing(pair: dict[str, Any]) -> Callable[[], Heist]:
 
 
 def wishing(user: Any, wanted: bool) -> Callable[[], Any]:
-    return lambda: wish_truce(player_id=user.pk, wanted=wanted)
+    return lambda: set_truce(player_id=user.pk, wanted=wanted)
 
 
 def turning(clock: Clock) -> Callable[[], None]:
@@ -94,7 +94,7 @@ def test_a_wish_while_a_heist_runs(pair: dict[str, Any], role: str, point: str) 
 @of_each_side
 @at_each_point
 def test_a_truce_that_begins_while_a_heist_runs(pair: dict[str, Any], clock: Clock, role: str, point: str) -> None:
-    wish_truce(player_id=pair[role].pk, wanted=True)
+    set_truce(player_id=pair[role].pk, wanted=True)
 
     code = race(point, robbing(pair), turning(clock))
 
@@ -120,7 +120,7 @@ def test_a_truce_that_ends_while_a_heist_runs(pair: dict[str, Any], clock: Clock
 def test_a_truce_that_is_withdrawn_at_the_turn_while_a_heist_runs(
     pair: dict[str, Any], clock: Clock, role: str, turns_first: bool, point: str
 ) -> None:
-    wish_truce(player_id=pair[role].pk, wanted=True)
+    set_truce(player_id=pair[role].pk, wanted=True)
     calls = [turning(clock), wishing(pair[role], False)]
 
     code = race(point, robbing(pair), one_after_the_other(*(calls if turns_first else calls[::-1])))
@@ -147,7 +147,7 @@ def test_a_heist_that_waits_for_a_wish_over_the_turn_is_judged_with_it(
 
     monkeypatch.setattr(truces, "_change", change_while_a_heist_waits)
 
-    wish_truce(player_id=pair[role].pk, wanted=True)
+    set_truce(player_id=pair[role].pk, wanted=True)
     heist.finish()
 
     assert heist.error is None

@@ -35,7 +35,7 @@ from heists.models import (
     TokenGrant,
     Truce,
 )
-from heists.services import buy_shield, execute_heist, set_email_preference, wish_truce
+from heists.services import buy_shield, execute_heist, set_email_preference, set_truce
 from tests import ROOT
 from tests.factories import player
 
@@ -124,7 +124,7 @@ def one_of_each() -> None:
     alice, bob = player("alice", tokens=1, email="alice@example.org"), player("bob", points=1000, coins=500)
     buy_shield(player_id=bob.pk)
     execute_heist(attacker_id=alice.pk, victim_id=bob.pk, ip_address="192.0.2.7")
-    wish_truce(player_id=bob.pk, wanted=True)
+    set_truce(player_id=bob.pk, wanted=True)
     set_email_preference(player_id=bob.pk, mute=[HeistNotificationType.HEIST_VICTIM])
 
 

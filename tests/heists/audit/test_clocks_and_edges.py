@@ -17,7 +17,7 @@ from heists.choices import GrantReason
 from heists.conf import SETTINGS
 from heists.errors import HeistError
 from heists.models import Heist, HeistToken, Shield, Truce
-from heists.services import buy_shield, execute_heist, expire_shields, grant_tokens, wish_truce
+from heists.services import buy_shield, execute_heist, expire_shields, grant_tokens, set_truce
 from tests.factories import player
 
 from .test_tampering import audited
@@ -265,7 +265,7 @@ def test_truces_at_the_turns_of_the_months_under_clocks_a_second_apart(hosts: Ho
             hosts.at(turn + dt.timedelta(milliseconds=millisecond), random.choice([-1, 0, 1]) * HALF)
             one, other = random.sample(people, 2)
             if random.random() < 0.5:
-                wish_truce(player_id=one.pk, wanted=random.random() < 0.6)
+                set_truce(player_id=one.pk, wanted=random.random() < 0.6)
             attempt(one, other)
 
     hosts.at(turns[-1] + DAY, dt.timedelta())

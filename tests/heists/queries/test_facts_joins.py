@@ -20,7 +20,7 @@ from heists import conf
 from heists.economy import get_economy
 from heists.models import Truce
 from heists.queries import facts, preview
-from heists.services import execute_heist, wish_truce
+from heists.services import execute_heist, set_truce
 from tests import oracle
 from tests.factories import player
 
@@ -119,7 +119,7 @@ class CalendarTest(TestCase):
             for attacker, victim, hours, instants, wanted in steps:
                 clock.now += hours * HOUR + instants * INSTANT
                 if wanted is not None:
-                    wish_truce(player_id=cast[attacker].pk, wanted=wanted)
+                    set_truce(player_id=cast[attacker].pk, wanted=wanted)
                 check(cast[attacker], cast[victim], clock.now)
                 rob(cast[attacker], cast[victim], clock.now)
 

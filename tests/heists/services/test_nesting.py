@@ -32,8 +32,8 @@ CALLS: dict[str, Callable[[Any, Any], Any]] = {
     "a correction": lambda rich, poor: services.take_back(
         grant=TokenGrant.objects.get(player=rich), by=None, reason="a bug"
     ),
-    "a truce": lambda rich, poor: services.wish_truce(player_id=rich.pk, wanted=True),
-    "no truce": lambda rich, poor: services.wish_truce(player_id=rich.pk, wanted=False),
+    "a truce": lambda rich, poor: services.set_truce(player_id=rich.pk, wanted=True),
+    "no truce": lambda rich, poor: services.set_truce(player_id=rich.pk, wanted=False),
     "an email preference": lambda rich, poor: services.set_email_preference(player_id=rich.pk, muted=True),
 }
 

@@ -53,7 +53,7 @@ CALLS: dict[str, Callable[[Any, Any], Any]] = {
     ),
     "attacker": lambda key, user: services.execute_heist(attacker_id=key, victim_id=user.pk),
     "shield": lambda key, user: services.buy_shield(player_id=key),
-    "truce": lambda key, user: services.wish_truce(player_id=key, wanted=True),
+    "truce": lambda key, user: services.set_truce(player_id=key, wanted=True),
     "preview": lambda key, user: preview.targets(attacker_id=key, victim_ids=[user.pk], economy=get_economy()),
 }
 

@@ -21,7 +21,7 @@ from gamification.models import PlayerProfile
 from heists.choices import FailureCode
 from heists.errors import FeatureDisabled, InactiveAccount, TruceDisabled, UnknownPlayer
 from heists.models import RuleSet, Truce
-from heists.services import execute_heist, wish_truce
+from heists.services import execute_heist, set_truce
 from tests.conftest import HeistSettings
 from tests.factories import player
 from tests.heists.queries.test_facts_joins import Clock, check, clock_at, rob
@@ -59,21 +59,21 @@ def spans(user: Any) -> list[tuple[dt.datetime, dt.datetime | None]]:
 def test_a_truce_begins_with_the_next_month_and_lasts_until_it_is_no_longer_wanted(clock: Clock) -> None:
     alice = player()
 
-    truce = wish_truce(player_id=alice.pk, wanted=True)
+    truce = set_truce(player_id=alice.pk, wanted=True)
 
     assert truce and (truce.player_id, truce.starts_at, truce.ends_at) == (alice.pk, JUNE, None)
     assert (truce.wanted, truce.created_at) == (True, clock.now)
     clock.now = JULY + 3 * HOUR
-    ended = wish_truce(player_id=alice.pk, wanted=False)
+    ended = set_truce(player_id=alice.pk, wanted=False)
     assert ended and (ended.pk, ended.wanted) == (truce.pk, False)
     assert spans(alice) == [(JUNE, AUGUST)]
 
 
 def test_a_truce_that_is_withdrawn_before_it_begins_never_begins(clock: Clock) -> None:
     alice, bob = player(points=1000), player(tokens=1)
-    wish_truce(player_id=alice.pk, wanted=True)
+    set_truce(player_id=alice.pk, wanted=True)
 
-    wish_truce(player_id=alice.pk, wanted=False)
+    set_truce(player_id=alice.pk, wanted=False)
 
     assert spans(alice) == [(JUNE, JUNE)]
     clock.now = JUNE
@@ -84,11 +84,11 @@ def test_a_truce_that_is_withdrawn_before_it_begins_never_begins(clock: Clock) -
 @pytest.mark.parametrize("at", [utc(2026, 5, 31, 23), JUNE, JULY - INSTANT])
 def test_a_truce_whose_end_lies_ahead_is_continued(clock: Clock, at: dt.datetime) -> None:
     alice = player()
-    truce = wish_truce(player_id=alice.pk, wanted=True)
+    truce = set_truce(player_id=alice.pk, wanted=True)
     clock.now = at
-    wish_truce(player_id=alice.pk, wanted=False)
+    set_truce(player_id=alice.pk, wanted=False)
 
-    again = wish_truce(player_id=alice.pk, wanted=True)
+    again = set_truce(player_id=alice.pk, wanted=True)
 
     assert again == truce
     assert spans(alice) == [(JUNE, None)]
@@ -96,41 +96,41 @@ def test_a_truce_whose_end_lies_ahead_is_continued(clock: Clock, at: dt.datetime
 
 def test_after_its_end_another_truce_begins_with_the_next_month(clock: Clock) -> None:
     alice = player()
-    wish_truce(player_id=alice.pk, wanted=True)
+    set_truce(player_id=alice.pk, wanted=True)
     clock.now = JUNE
-    wish_truce(player_id=alice.pk, wanted=False)
+    set_truce(player_id=alice.pk, wanted=False)
     clock.now = JULY
 
-    wish_truce(player_id=alice.pk, wanted=True)
+    set_truce(player_id=alice.pk, wanted=True)
 
     assert spans(alice) == [(JUNE, JULY), (AUGUST, None)]
 
 
 def test_asking_for_what_is_already_so_changes_nothing(clock: Clock) -> None:
     alice, bob = player(), player()
-    assert wish_truce(player_id=bob.pk, wanted=False) is None
-    first = wish_truce(player_id=alice.pk, wanted=True)
+    assert set_truce(player_id=bob.pk, wanted=False) is None
+    first = set_truce(player_id=alice.pk, wanted=True)
     clock.now += HOUR
 
     with CaptureQueriesContext(connection) as statements:
-        assert wish_truce(player_id=alice.pk, wanted=True) == first
+        assert set_truce(player_id=alice.pk, wanted=True) == first
 
     assert not [s["sql"] for s in statements if s["sql"].startswith(("INSERT", "UPDATE"))]
-    wish_truce(player_id=alice.pk, wanted=False)
+    set_truce(player_id=alice.pk, wanted=False)
     clock.now += HOUR
-    wish_truce(player_id=alice.pk, wanted=False)
+    set_truce(player_id=alice.pk, wanted=False)
     # After the end, no longer wanting it is still so.
     clock.now = JULY
-    assert wish_truce(player_id=alice.pk, wanted=False) is None
+    assert set_truce(player_id=alice.pk, wanted=False) is None
     assert list(Truce.objects.values_list("player", "starts_at", "ends_at")) == [(alice.pk, JUNE, JUNE)]
 
 
 def test_a_wish_concerns_its_player_alone(clock: Clock) -> None:
     alice, bob = player(points=1000), player(points=1000)
-    wish_truce(player_id=alice.pk, wanted=True)
-    wish_truce(player_id=bob.pk, wanted=True)
+    set_truce(player_id=alice.pk, wanted=True)
+    set_truce(player_id=bob.pk, wanted=True)
 
-    wish_truce(player_id=str(bob.pk), wanted=False)
+    set_truce(player_id=str(bob.pk), wanted=False)
 
     assert (spans(alice), spans(bob)) == ([(JUNE, None)], [(JUNE, JUNE)])
 
@@ -138,7 +138,7 @@ def test_a_wish_concerns_its_player_alone(clock: Clock) -> None:
 def test_both_sides_of_a_truce_at_its_first_and_last_moment(clock: Clock, heist_settings: HeistSettings) -> None:
     heist_settings(COOLDOWN_HOURS=0, TARGET_COOLDOWN_HOURS=0, MONTHLY_LOSS_PERCENT=100)
     alice, bob = player(points=1000, tokens=9), player(points=1000, tokens=9)
-    wish_truce(player_id=alice.pk, wanted=True)
+    set_truce(player_id=alice.pk, wanted=True)
 
     for moment, ends, inside in (
         (JUNE - INSTANT, None, False),
@@ -149,7 +149,7 @@ def test_both_sides_of_a_truce_at_its_first_and_last_moment(clock: Clock, heist_
         clock.now = moment
         enrich(clock, alice, bob)
         if ends:
-            wish_truce(player_id=alice.pk, wanted=False)
+            set_truce(player_id=alice.pk, wanted=False)
         for attacker, victim, code in ((alice, bob, FailureCode.OWN_TRUCE), (bob, alice, FailureCode.TRUCE)):
             check(attacker, victim, moment)
             heist = rob(attacker, victim, moment)
@@ -182,7 +182,7 @@ def test_a_truce_turns_with_the_month_of_the_sites_zone(zone: str, turn: dt.date
         alice = player()
         assert clock.now.astimezone(ZoneInfo(zone)).month != turn.astimezone(ZoneInfo(zone)).month
 
-        truce = wish_truce(player_id=alice.pk, wanted=True)
+        truce = set_truce(player_id=alice.pk, wanted=True)
 
         assert truce and truce.starts_at == turn
         for later in (0 * HOUR, HOUR - INSTANT, HOUR, 2 * HOUR):
@@ -200,7 +200,7 @@ def _heists() -> dict[str, Any]:
 def test_the_zone_of_a_wish_is_known_to_the_audit(clock: Clock, settings: Any) -> None:
     settings.TIME_ZONE = "Asia/Tokyo"
 
-    wish_truce(player_id=player().pk, wanted=True)
+    set_truce(player_id=player().pk, wanted=True)
 
     assert RuleSet.objects.filter(time_zone="Asia/Tokyo").exists()
 
@@ -208,22 +208,22 @@ def test_the_zone_of_a_wish_is_known_to_the_audit(clock: Clock, settings: Any) -
 def test_a_truce_does_not_end_before_it_starts_where_the_clock_is_behind(clock: Clock) -> None:
     alice = player()
     clock.now = JUNE
-    wish_truce(player_id=alice.pk, wanted=True)
+    set_truce(player_id=alice.pk, wanted=True)
     clock.now = JUNE - INSTANT
 
-    wish_truce(player_id=alice.pk, wanted=False)
+    set_truce(player_id=alice.pk, wanted=False)
     assert spans(alice) == [(JULY, JULY)]
-    wish_truce(player_id=alice.pk, wanted=True)
+    set_truce(player_id=alice.pk, wanted=True)
     assert spans(alice) == [(JULY, None)]
 
 
 @pytest.mark.parametrize("zone", ["America/Havana", "Asia/Tokyo"])
 def test_a_truce_that_is_withdrawn_after_the_zone_changed_never_begins(clock: Clock, settings: Any, zone: str) -> None:
     alice = player()
-    wish_truce(player_id=alice.pk, wanted=True)
+    set_truce(player_id=alice.pk, wanted=True)
     settings.TIME_ZONE = zone
 
-    wish_truce(player_id=alice.pk, wanted=False)
+    set_truce(player_id=alice.pk, wanted=False)
 
     assert spans(alice) == [(JUNE, JUNE)]
 
@@ -233,7 +233,7 @@ def test_of_two_truces_that_are_not_over_the_later_is_changed(clock: Clock) -> N
     Truce.objects.create(player=alice, starts_at=MAY, ends_at=JUNE)
     Truce.objects.create(player=alice, starts_at=JULY)
 
-    wish_truce(player_id=alice.pk, wanted=False)
+    set_truce(player_id=alice.pk, wanted=False)
 
     assert spans(alice) == [(MAY, JUNE), (JULY, JULY)]
 
@@ -249,7 +249,7 @@ def test_the_clock_is_read_behind_the_lock(clock: Clock, monkeypatch: pytest.Mon
     monkeypatch.setattr(GamificationEconomy, "lock", waits_over_the_months_end)
     alice = player()
 
-    wish_truce(player_id=alice.pk, wanted=True)
+    set_truce(player_id=alice.pk, wanted=True)
 
     assert (locked, spans(alice)) == ([(alice.pk,)], [(JULY, None)])
 
@@ -258,7 +258,7 @@ def test_a_heist_that_waited_over_the_months_end_is_judged_by_the_month_it_ends_
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alice, bob = player(tokens=1), player(points=1000)
-    wish_truce(player_id=bob.pk, wanted=True)
+    set_truce(player_id=bob.pk, wanted=True)
     lock = GamificationEconomy.lock
 
     def waits_over_the_months_end(self: Any, *ids: Any) -> None:
@@ -285,9 +285,9 @@ def test_nobody_can_wish_for_an_account_that_is_missing_or_inactive(
     monkeypatch.setattr(GamificationEconomy, "lock", noted_lock)
     for wanted in (True, False):
         with pytest.raises(InactiveAccount):
-            wish_truce(player_id=alice.pk, wanted=wanted)
+            set_truce(player_id=alice.pk, wanted=wanted)
         with pytest.raises(UnknownPlayer):
-            wish_truce(player_id=alice.pk + 999, wanted=wanted)
+            set_truce(player_id=alice.pk + 999, wanted=wanted)
 
     assert not Truce.objects.exists()
     # The host's lock may create a row for whatever key it gets.
@@ -305,9 +305,9 @@ def test_an_account_that_is_deleted_or_deactivated_while_it_waits_gets_no_truce(
     monkeypatch.setattr(GamificationEconomy, "lock", lambda self, *ids: calls.pop()())
 
     with pytest.raises(UnknownPlayer):
-        wish_truce(player_id=alice.pk, wanted=True)
+        set_truce(player_id=alice.pk, wanted=True)
     with pytest.raises(InactiveAccount):
-        wish_truce(player_id=bob.pk, wanted=True)
+        set_truce(player_id=bob.pk, wanted=True)
 
     assert not Truce.objects.exists()
 
@@ -319,12 +319,12 @@ def test_a_wish_while_heists_or_truces_are_off_changes_nothing(
     clock: Clock, heist_settings: HeistSettings, change: dict[str, Any], error: type[Exception]
 ) -> None:
     alice, bob = player(), player()
-    wish_truce(player_id=alice.pk, wanted=True)
+    set_truce(player_id=alice.pk, wanted=True)
     heist_settings(**change)
 
     for user, wanted in ((alice, False), (alice, True), (bob, True)):
         with pytest.raises(error):
-            wish_truce(player_id=user.pk, wanted=wanted)
+            set_truce(player_id=user.pk, wanted=wanted)
 
     assert (spans(alice), spans(bob)) == ([(JUNE, None)], [])
 
@@ -333,7 +333,7 @@ def test_truces_that_are_switched_off_do_not_count_and_return_with_the_switch(
     clock: Clock, heist_settings: HeistSettings
 ) -> None:
     alice, bob = player(tokens=2), player(points=1000)
-    wish_truce(player_id=bob.pk, wanted=True)
+    set_truce(player_id=bob.pk, wanted=True)
     clock.now = JUNE
     enrich(clock, bob)
     heist_settings(TRUCE_ENABLED=False)
@@ -366,7 +366,7 @@ class WishesTest(TestCase):
             alice, bob = player(), player(points=1000)
             wishes: list[tuple[dt.datetime, bool]] = []
             for wanted, hours in steps:
-                wish_truce(player_id=alice.pk, wanted=wanted)
+                set_truce(player_id=alice.pk, wanted=wanted)
                 wishes.append((clock.now, wanted))
                 clock.now += hours * HOUR
                 before = [wish for at, wish in wishes if month(at) < month(clock.now)]
@@ -388,15 +388,15 @@ def test_every_statement_goes_to_the_database_of_the_truces(
     only(Truce, settings, monkeypatch)
 
     for wanted in (True, False):
-        assert wish_truce(player_id=alice.pk, wanted=wanted) is not None
+        assert set_truce(player_id=alice.pk, wanted=wanted) is not None
 
 
 def test_a_wish_changes_the_end_alone(clock: Clock) -> None:
     alice = player()
-    wish_truce(player_id=alice.pk, wanted=True)
+    set_truce(player_id=alice.pk, wanted=True)
 
     with CaptureQueriesContext(connection) as statements:
-        wish_truce(player_id=alice.pk, wanted=False)
+        set_truce(player_id=alice.pk, wanted=False)
 
     [change] = [one["sql"] for one in statements if one["sql"].startswith("UPDATE")]
     assert change.startswith('UPDATE "heists_truce" SET "ends_at" = ')

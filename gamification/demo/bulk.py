@@ -1,4 +1,4 @@
-"""Inserts many rows fast: COPY on PostgreSQL, `executemany` on SQLite."""
+"""Inserts many rows fast: COPY with psycopg 3, `executemany` on SQLite and with psycopg 2."""
 
 from __future__ import annotations
 
@@ -69,7 +69,8 @@ class Bulk:
         names = ", ".join(connection.ops.quote_name(column.column) for column in columns)
         target = f"{connection.ops.quote_name(model._meta.db_table)} ({names})"
         with connection.cursor() as cursor:
-            if connection.vendor == "postgresql":
+            # psycopg 2 has no `copy`.
+            if hasattr(cursor, "copy"):
                 with cursor.copy(f"COPY {target} FROM STDIN") as copy:
                     for row in rows:
                         copy.write_row(row)

@@ -8,26 +8,14 @@ from typing import Any
 from django.contrib.admin import AdminSite
 from django.contrib.admin.utils import NestedObjects
 from django.db import router
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.text import capfirst
 
-from ..models import EmailPreference, Heist, HeistNotification, HeistToken, OutboxEmail, Reversal, Shield, TokenGrant
+from ..services.players import ROWS, others_refer_to_rows, rows_of
 from . import links
 from .formats import number
-
-# The models whose rows are deleted with users, and the lookups of those users.
-ROWS: dict[type[Model], tuple[str, ...]] = {
-    Heist: ("attacker", "victim"),
-    Reversal: ("heist__attacker", "heist__victim"),
-    HeistToken: ("user",),
-    TokenGrant: ("player",),
-    Shield: ("player",),
-    HeistNotification: ("user",),
-    OutboxEmail: ("notification__user",),
-    EmailPreference: ("player",),
-}
 
 
 class _Collector(NestedObjects):
@@ -46,7 +34,7 @@ def deleted_objects(objs: Any, request: HttpRequest, site: AdminSite) -> tuple[A
     """
     # Read where they will be deleted.
     users = list(objs.using(router.db_for_write(objs.model)) if isinstance(objs, QuerySet) else objs)
-    if not users or _others_refer_to_rows():
+    if not users or others_refer_to_rows():
         return None
     using = router.db_for_write(type(users[0]))
     collector = _Collector(using=using, origin=users)
@@ -75,16 +63,6 @@ def deleted_objects(objs: Any, request: HttpRequest, site: AdminSite) -> tuple[A
 
 
 def _counts(keys: list[Any], using: str) -> Iterator[tuple[type[Model], int]]:
-    for model, paths in ROWS.items():
-        condition = Q()
-        for path in paths:
-            condition |= Q(**{f"{path}__in": keys})
-        if count := model._default_manager.using(using).filter(condition).count():
+    for model in ROWS:
+        if count := rows_of(model, keys, using).count():
             yield model, count
-
-
-def _others_refer_to_rows() -> bool:
-    """Return whether another app has a foreign key to one of these models."""
-    label = Heist._meta.app_label
-    relations: list[Any] = [relation for model in ROWS for relation in model._meta.related_objects]
-    return any(relation.related_model._meta.app_label != label for relation in relations)

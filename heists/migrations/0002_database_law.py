@@ -170,11 +170,28 @@ def allow_edits(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> Non
         schema_editor.execute("DROP FUNCTION IF EXISTS heists_reject_edit()")
 
 
-# A flush empties the tables in any order, so the rule sets may be gone before the heists are.
-REMEMBER = (
-    "UPDATE heists_heisttoken SET spent_on_deleted = spent_on_deleted + "
-    "COALESCE((SELECT token_cost FROM heists_ruleset WHERE id = OLD.rule_set_id), 0) WHERE user_id = OLD.attacker_id;"
+# PostgreSQL runs these once a statement and not once a row: a transaction that updates one row thousands of times walks
+# through all its versions each time. The rows to update are locked first, in primary-key order, so that two deletions
+# wait for each other, and so that the UPDATE reads what an earlier one wrote.
+LOCK_TOKENS = (
+    "PERFORM FROM heists_heisttoken WHERE user_id IN "
+    "(SELECT attacker_id FROM deleted UNION SELECT victim_id FROM deleted) ORDER BY id FOR NO KEY UPDATE;"
 )
+ONCE_A_STATEMENT = "REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT"
+# A flush empties the tables in any order, so the rule sets may be gone before the heists are.
+REMEMBER = {
+    "postgresql": """
+UPDATE heists_heisttoken AS token SET spent_on_deleted = spent_on_deleted + spent.tokens
+  FROM (SELECT attacker_id, SUM(COALESCE(token_cost, 0)) AS tokens
+          FROM deleted LEFT JOIN heists_ruleset ON heists_ruleset.id = rule_set_id
+         WHERE token_spent GROUP BY attacker_id) AS spent
+ WHERE token.user_id = spent.attacker_id;
+""",
+    "sqlite": (
+        "UPDATE heists_heisttoken SET spent_on_deleted = spent_on_deleted + COALESCE((SELECT token_cost "
+        "FROM heists_ruleset WHERE id = OLD.rule_set_id), 0) WHERE user_id = OLD.attacker_id;"
+    ),
+}
 
 
 def remember_spent(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
@@ -182,16 +199,16 @@ def remember_spent(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> 
     if vendor == "postgresql":
         schema_editor.execute(
             "CREATE OR REPLACE FUNCTION heists_remember_spent() RETURNS trigger LANGUAGE plpgsql AS "
-            f"$$ BEGIN {REMEMBER} RETURN NULL; END $$"
+            f"$$ BEGIN {LOCK_TOKENS} {REMEMBER[vendor]} RETURN NULL; END $$"
         )
         schema_editor.execute(
-            "CREATE TRIGGER heists_heist_remember_spent AFTER DELETE ON heists_heist FOR EACH ROW "
-            "WHEN (OLD.token_spent) EXECUTE FUNCTION heists_remember_spent()"
+            f"CREATE TRIGGER heists_heist_remember_spent AFTER DELETE ON heists_heist {ONCE_A_STATEMENT} "
+            "EXECUTE FUNCTION heists_remember_spent()"
         )
     elif vendor == "sqlite":
         schema_editor.execute(
             "CREATE TRIGGER heists_heist_remember_spent AFTER DELETE ON heists_heist FOR EACH ROW "
-            f"WHEN OLD.token_spent BEGIN {REMEMBER} END"
+            f"WHEN OLD.token_spent BEGIN {REMEMBER[vendor]} END"
         )
 
 
@@ -208,15 +225,23 @@ def forget_spent(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> No
 # be computed in Python (`rules.month_start`). No row is inserted for the victim, who may be about to be deleted too.
 REMEMBER_LOSS = {
     "postgresql": """
-UPDATE heists_heisttoken SET losses_on_deleted = (
-    SELECT jsonb_agg(loss ORDER BY loss->>'at')
-      FROM (SELECT loss, max(loss->>'at') OVER () AS newest
-              FROM jsonb_array_elements(COALESCE(losses_on_deleted, '[]') || jsonb_build_object(
-                   'heist', OLD.id, 'points', OLD.points_stolen,
-                   'at', to_char(OLD.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))) AS loss
-           ) AS losses
-     WHERE (loss->>'at')::timestamptz > newest::timestamptz - INTERVAL '32 days'
-) WHERE user_id = OLD.victim_id;
+UPDATE heists_heisttoken AS token SET losses_on_deleted = kept.losses
+  FROM (SELECT user_id, jsonb_agg(loss ORDER BY loss->>'at') AS losses
+          FROM (SELECT user_id, loss, max(loss->>'at') OVER (PARTITION BY user_id) AS newest
+                  FROM (SELECT user_id, jsonb_build_object(
+                               'heist', deleted.id, 'points', points_stolen,
+                               'at', to_char(deleted.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+                               ) AS loss
+                          FROM deleted JOIN heists_heisttoken ON user_id = victim_id WHERE status = 'SUCCESS'
+                         UNION ALL
+                        SELECT user_id, jsonb_array_elements(losses_on_deleted) FROM heists_heisttoken
+                         WHERE user_id IN (SELECT victim_id FROM deleted WHERE status = 'SUCCESS')
+                       ) AS losses
+               ) AS losses
+         WHERE (loss->>'at')::timestamptz > newest::timestamptz - INTERVAL '32 days'
+         GROUP BY user_id
+       ) AS kept
+ WHERE token.user_id = kept.user_id;
 """,
     "sqlite": """
 UPDATE heists_heisttoken SET losses_on_deleted = (
@@ -235,12 +260,12 @@ def remember_losses(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) ->
     if vendor == "postgresql":
         schema_editor.execute(
             "CREATE OR REPLACE FUNCTION heists_remember_loss() RETURNS trigger LANGUAGE plpgsql AS "
-            f"$$ BEGIN {REMEMBER_LOSS[vendor]} RETURN NULL; END $$",
+            f"$$ BEGIN {LOCK_TOKENS} {REMEMBER_LOSS[vendor]} RETURN NULL; END $$",
             params=None,
         )
         schema_editor.execute(
-            "CREATE TRIGGER heists_heist_remember_loss AFTER DELETE ON heists_heist FOR EACH ROW "
-            "WHEN (OLD.status = 'SUCCESS') EXECUTE FUNCTION heists_remember_loss()"
+            f"CREATE TRIGGER heists_heist_remember_loss AFTER DELETE ON heists_heist {ONCE_A_STATEMENT} "
+            "EXECUTE FUNCTION heists_remember_loss()"
         )
     elif vendor == "sqlite":
         schema_editor.execute(
@@ -308,11 +333,11 @@ def log_attempts(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> No
         schema_editor.execute(
             "CREATE OR REPLACE FUNCTION heists_log_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
             "INSERT INTO heists_attemptlog (heist_id, attacker_id, victim_id, deleted) "
-            "VALUES (OLD.id, OLD.attacker_id, OLD.victim_id, TRUE) ON CONFLICT (heist_id) DO UPDATE "
+            "SELECT id, attacker_id, victim_id, TRUE FROM deleted ON CONFLICT (heist_id) DO UPDATE "
             "SET deleted = TRUE; RETURN NULL; END $$"
         )
         schema_editor.execute(
-            "CREATE TRIGGER heists_heist_log_delete AFTER DELETE ON heists_heist FOR EACH ROW "
+            f"CREATE TRIGGER heists_heist_log_delete AFTER DELETE ON heists_heist {ONCE_A_STATEMENT} "
             "EXECUTE FUNCTION heists_log_delete()"
         )
     elif vendor == "sqlite":

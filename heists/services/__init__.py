@@ -3,6 +3,7 @@
 from ..emails.outbox import deliver_due_emails, deliver_emails, send_again
 from .heists import execute_heist
 from .notifications import mark_all_read, mark_read
+from .players import delete_player_rows
 from .preferences import set_email_preference
 from .retention import prune
 from .reversals import reverse_heist
@@ -13,6 +14,7 @@ from .truces import set_truce
 __all__ = [
     "add_tokens",
     "buy_shield",
+    "delete_player_rows",
     "deliver_due_emails",
     "deliver_emails",
     "execute_heist",

@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import DELETION, LogEntry
 from django.contrib.auth.models import Permission
+from django.core.management import call_command
 from django.db import connection
+from django.db.models.signals import pre_delete
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from heists.choices import HeistNotificationType
-from heists.models import Heist, HeistNotification
+from heists.models import AttemptLog, Heist, HeistNotification
 from heists.services import execute_heist
-from tests.factories import player
+from tests.factories import player, tokens_of
 
 pytestmark = pytest.mark.django_db
 
@@ -30,6 +33,15 @@ def many_rows(user: Any, number: int) -> None:
             for _number in range(number)
         ]
     )
+
+
+def delete(client: Client, user: Any, action: bool) -> None:
+    """Delete the user on their page, or by the action of the list."""
+    if action:
+        data = {"action": "delete_selected", "_selected_action": [user.pk], "post": "yes"}
+        client.post(reverse("admin:auth_user_changelist"), data)
+    else:
+        client.post(reverse("admin:auth_user_delete", args=[user.pk]), {"post": "yes"})
 
 
 def test_the_page_is_as_long_for_many_rows_as_for_few(client: Client, boss: Any) -> None:
@@ -74,11 +86,73 @@ def test_each_model_still_needs_its_delete_permission(client: Client) -> None:
     clerk, user = player("clerk", is_staff=True), player("alice", tokens=1)
     clerk.user_permissions.set(Permission.objects.filter(codename__in=["view_user", "delete_user"]))
     client.force_login(clerk)
-    delete = reverse("admin:auth_user_delete", args=[user.pk])
+    address = reverse("admin:auth_user_delete", args=[user.pk])
 
-    assert "token grant" in client.get(delete).content.decode()
-    assert client.post(delete, {"post": "yes"}).status_code == 403
+    assert "token grant" in client.get(address).content.decode()
+    assert client.post(address, {"post": "yes"}).status_code == 403
 
     clerk.user_permissions.set(Permission.objects.filter(codename__startswith="delete_"))
-    assert client.post(delete, {"post": "yes"}).status_code == 302
+    assert client.post(address, {"post": "yes"}).status_code == 302
     assert not type(user).objects.filter(pk=user.pk).exists()
+
+
+@pytest.mark.parametrize("action", [False, True])
+def test_the_statements_of_a_deletion_do_not_grow_with_the_rows(client: Client, boss: Any, action: bool) -> None:
+    counts = []
+    for rows in (2, 1500):
+        user = player(tokens=1)
+        many_rows(user, rows)
+        with CaptureQueriesContext(connection) as queries:
+            delete(client, user, action)
+        assert not type(user).objects.filter(pk=user.pk).exists()
+        counts.append(len(queries))
+
+    assert counts[0] == counts[1] <= 60
+
+
+@pytest.mark.parametrize("action", [False, True])
+def test_what_deleted_heists_leave_is_kept(client: Client, boss: Any, action: bool) -> None:
+    user = player("alice", tokens=1, points=1000)
+    victim, attacker = player("bob", points=1000), player("carol", tokens=1)
+    loss = execute_heist(attacker_id=user.pk, victim_id=victim.pk)
+    gain = execute_heist(attacker_id=attacker.pk, victim_id=user.pk)
+    assert loss.status == gain.status == "SUCCESS"
+
+    delete(client, user, action)
+
+    assert LogEntry.objects.get(action_flag=DELETION).object_id == str(user.pk)
+    assert not Heist.objects.exists()
+    assert [(kept.heist_id, kept.points) for kept in tokens_of(victim).deleted_losses] == [(loss.pk, 50)]
+    assert (tokens_of(attacker).total_spent, tokens_of(attacker).spent_on_deleted) == (1, 1)
+    assert set(AttemptLog.objects.values_list("heist_id", flat=True)) == {loss.pk, gain.pk}
+    left: Any = HeistNotification.objects.values_list("user", "heist").distinct().order_by("user")
+    assert list(left) == [(victim.pk, None), (attacker.pk, None)]
+    call_command("audit_heists")
+
+
+def test_an_account_that_the_host_keeps_keeps_its_heists(
+    client: Client, boss: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = player("alice", tokens=1)
+    execute_heist(attacker_id=user.pk, victim_id=user.pk)
+    monkeypatch.setattr(type(user), "delete", lambda self: None)
+
+    delete(client, user, False)
+
+    assert Heist.objects.filter(attacker=user).exists()
+
+
+def test_a_receiver_of_the_host_gets_each_row(client: Client, boss: Any) -> None:
+    user, seen = player("alice", tokens=1), []
+    heist = execute_heist(attacker_id=user.pk, victim_id=user.pk)
+
+    def receive(instance: Heist, **kwargs: Any) -> None:
+        seen.append(instance.pk)
+
+    pre_delete.connect(receive, sender=Heist)
+    try:
+        delete(client, user, False)
+    finally:
+        pre_delete.disconnect(receive, sender=Heist)
+
+    assert seen == [heist.pk]

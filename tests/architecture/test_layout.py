@@ -17,6 +17,7 @@ ELSEWHERE = {
     "heists/admin/filters.py": "admin/test_lists.py",
     "heists/admin/formats.py": "admin/test_names.py",
     "heists/admin/paginator.py": "admin/test_lists.py",
+    "heists/admin/rules.py": "admin/test_names.py",
     "heists/admin/shields.py": "admin/test_lists.py",
     "heists/admin/users.py": "admin/test_links.py",
     "heists/api/base.py": "api/test_problems.py",

@@ -87,7 +87,8 @@ def test_the_points_go_back_and_both_players_are_notified() -> None:
             " The team writes: Please do not do that."
         )
         assert (notification.heist, notification.created_at) == (heist, reversal.created_at)
-        assert notification.metadata["points"] == 50
+        numbers = {"points": 50, "attacker_id": alice.pk, "victim_id": bob.pk}
+        assert {name: notification.metadata[name] for name in numbers} == numbers
         assert "played from two accounts" not in str(notification.metadata)
 
 

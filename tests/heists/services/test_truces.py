@@ -19,6 +19,7 @@ from hypothesis.extra.django import TestCase
 from gamification.economy import GamificationEconomy
 from gamification.models import PlayerProfile
 from heists.choices import FailureCode
+from heists.db.retry import StaleRead
 from heists.errors import FeatureDisabled, InactiveAccount, TruceDisabled, UnknownPlayer
 from heists.models import RuleSet, Truce
 from heists.services import execute_heist, set_truce
@@ -123,6 +124,22 @@ def test_asking_for_what_is_already_so_changes_nothing(clock: Clock) -> None:
     clock.now = JULY
     assert set_truce(player_id=alice.pk, wanted=False) is None
     assert list(Truce.objects.values_list("player", "starts_at", "ends_at")) == [(alice.pk, JUNE, JUNE)]
+
+
+def test_a_wish_is_tried_again_where_another_transaction_is_in_the_way(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, lock, failures = player(), GamificationEconomy.lock, [StaleRead, StaleRead]
+
+    def fail_first(self: Any, *players: Any) -> None:
+        if failures:
+            raise failures.pop()
+        lock(self, *players)
+
+    monkeypatch.setattr(GamificationEconomy, "lock", fail_first)
+
+    assert set_truce(player_id=alice.pk, wanted=True)
+    assert (failures, spans(alice)) == ([], [(JUNE, None)])
 
 
 def test_a_wish_concerns_its_player_alone(clock: Clock) -> None:

@@ -1,6 +1,6 @@
 """The month turns: profiles begin a new month, and keep what they had as standings (docs/specification.md).
 
-A profile of an earlier month is stale: its points count as 0 whoever reads them, so nothing depends on when it is
+A profile of an earlier month is stale: its points count as 0 for every reader, so nothing depends on when it is
 closed. The first lock of a stale profile closes it (`begin_month`); `close_month` closes all others.
 """
 

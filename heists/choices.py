@@ -87,12 +87,12 @@ class FailureCode(models.TextChoices):
 
     @classmethod
     def of_attacker(cls) -> tuple[FailureCode, ...]:
-        """Return the codes that are about the attacker's own state, whoever the victim is."""
+        """Return the codes that are about the attacker's own state and not about the victim."""
         return (cls.OWN_TRUCE, cls.INSUFFICIENT_TOKENS, cls.COOLDOWN, cls.DAILY_LIMIT, cls.BALANCE_FULL)
 
     @classmethod
     def of_victim(cls) -> tuple[FailureCode, ...]:
-        """Return the codes of rejections that are about the victim's own state, whoever the attacker is."""
+        """Return the codes of rejections that are about the victim's own state and not about the attacker."""
         return (
             cls.INACTIVE_TARGET,
             cls.TRUCE,

@@ -136,7 +136,7 @@ class BalanceFull(HeistError):
     """The victim would have more points than the maximum (`maximum`)."""
 
     code = "balance_full"
-    message = _("The player has so many points that these can't be added.")
+    message = _("The player would have more points than a player can have.")
 
 
 class AmountChanged(HeistError):

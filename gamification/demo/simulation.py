@@ -52,7 +52,7 @@ MAX_RECENT_PLAYERS = 64
 GRANT_REASONS = [GrantReason.PROMOTION] * 8 + [GrantReason.STAFF, GrantReason.REFUND]
 # `expire_shields` runs a moment after a shield ran out.
 EXPIRY_DELAY = dt.timedelta(milliseconds=1)
-# Of the successes of random players, one in so many is reversed; of the grants by staff, one in so many is taken back.
+# One success of random players in this many is reversed, and one grant by staff in this many is taken back.
 SUCCESSES_PER_REVERSAL, GRANTS_PER_CORRECTION = 40, 5
 # Staff decide about a complaint after this time.
 COMPLAINT_DELAY = dt.timedelta(hours=3)

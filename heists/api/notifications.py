@@ -57,6 +57,7 @@ class NotificationMetadataSerializer(serializers.Serializer[Any]):
     )
     referred_id = PlayerIdField(required=False, help_text="The new player who signed up.")
     referred_name = serializers.CharField(required=False)
+    note = serializers.CharField(required=False, help_text="What the team writes to both players about a reversal.")
     shield_id = serializers.IntegerField(required=False)
     expired_at = UTCDateTimeField(required=False, help_text="The end of the shield.")
 

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from heists.api.notifications import NotificationMetadataSerializer
 from heists.choices import GrantReason, HeistNotificationType
 from heists.models import HeistNotification, Shield
-from heists.services import buy_shield, execute_heist, expire_shields, grant_tokens
+from heists.services import buy_shield, execute_heist, expire_shields, grant_tokens, reverse_heist
 from tests.factories import player
 
 pytestmark = pytest.mark.django_db
@@ -42,7 +42,8 @@ def test_the_list_has_my_notifications_newest_first_and_unread_count(signed_in: 
 
 def test_the_schema_has_every_member_of_the_metadata(signed_in: Any) -> None:
     me, other, friend = player("me", points=1000, tokens=1, coins=100), player("other", points=1000, tokens=1), player()
-    execute_heist(attacker_id=me.pk, victim_id=other.pk)
+    heist = execute_heist(attacker_id=me.pk, victim_id=other.pk)
+    reverse_heist(heist_id=heist.pk, reversed_by=player(is_staff=True), reason="a test", note="A test.")
     buy_shield(player_id=me.pk)
     execute_heist(attacker_id=other.pk, victim_id=me.pk)
     buy_shield(player_id=me.pk)

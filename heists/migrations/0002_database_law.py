@@ -4,6 +4,8 @@ SQLite drops the triggers of a table that a later migration rebuilds: that migra
 that a later migration adds to an append-only table belongs in the condition of its trigger.
 """
 
+from typing import Any
+
 from django.conf import settings
 from django.db import migrations, models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
@@ -170,6 +172,15 @@ def allow_edits(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> Non
         schema_editor.execute("DROP FUNCTION IF EXISTS heists_reject_edit()")
 
 
+def drop_trigger(schema_editor: BaseDatabaseSchemaEditor, name: str) -> None:
+    """Drop the trigger `heists_heist_<name>` and, on PostgreSQL, its function `heists_<name>`."""
+    if schema_editor.connection.vendor == "postgresql":
+        schema_editor.execute(f"DROP TRIGGER IF EXISTS heists_heist_{name} ON heists_heist")
+        schema_editor.execute(f"DROP FUNCTION IF EXISTS heists_{name}()")
+    elif schema_editor.connection.vendor == "sqlite":
+        schema_editor.execute(f"DROP TRIGGER IF EXISTS heists_heist_{name}")
+
+
 # PostgreSQL runs these once a statement and not once a row: a transaction that updates one row thousands of times walks
 # through all its versions each time. The rows to update are locked first, in primary-key order, so that two deletions
 # wait for each other, and so that the UPDATE reads what an earlier one wrote.
@@ -213,12 +224,7 @@ def remember_spent(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> 
 
 
 def forget_spent(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    vendor = schema_editor.connection.vendor
-    if vendor == "postgresql":
-        schema_editor.execute("DROP TRIGGER IF EXISTS heists_heist_remember_spent ON heists_heist")
-        schema_editor.execute("DROP FUNCTION IF EXISTS heists_remember_spent()")
-    elif vendor == "sqlite":
-        schema_editor.execute("DROP TRIGGER IF EXISTS heists_heist_remember_spent")
+    drop_trigger(schema_editor, "remember_spent")
 
 
 # The losses of the last 32 days before the newest one are kept: any month is shorter. The site's month itself can only
@@ -276,12 +282,7 @@ def remember_losses(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) ->
 
 
 def forget_losses(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    vendor = schema_editor.connection.vendor
-    if vendor == "postgresql":
-        schema_editor.execute("DROP TRIGGER IF EXISTS heists_heist_remember_loss ON heists_heist")
-        schema_editor.execute("DROP FUNCTION IF EXISTS heists_remember_loss()")
-    elif vendor == "sqlite":
-        schema_editor.execute("DROP TRIGGER IF EXISTS heists_heist_remember_loss")
+    drop_trigger(schema_editor, "remember_loss")
 
 
 # PostgreSQL. At commit, so that the order in which a transaction deletes a player and the heists does not matter.
@@ -355,15 +356,20 @@ def log_attempts(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> No
 
 
 def stop_logging(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    vendor = schema_editor.connection.vendor
-    if vendor == "postgresql":
-        schema_editor.execute("DROP TRIGGER IF EXISTS heists_heist_log_attempt ON heists_heist")
-        schema_editor.execute("DROP FUNCTION IF EXISTS heists_log_attempt()")
-        schema_editor.execute("DROP TRIGGER IF EXISTS heists_heist_log_delete ON heists_heist")
-        schema_editor.execute("DROP FUNCTION IF EXISTS heists_log_delete()")
-    elif vendor == "sqlite":
-        schema_editor.execute("DROP TRIGGER IF EXISTS heists_heist_log_attempt")
-        schema_editor.execute("DROP TRIGGER IF EXISTS heists_heist_log_delete")
+    drop_trigger(schema_editor, "log_attempt")
+    drop_trigger(schema_editor, "log_delete")
+
+
+def logged_player() -> Any:
+    """Return a reference that outlives the player."""
+    return models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        db_constraint=False,
+        db_index=False,
+        null=True,
+        on_delete=models.DO_NOTHING,
+        related_name="+",
+    )
 
 
 class Migration(migrations.Migration):
@@ -374,34 +380,11 @@ class Migration(migrations.Migration):
             name="AttemptLog",
             fields=[
                 ("heist_id", models.BigIntegerField(primary_key=True, serialize=False)),
-                (
-                    "attacker",
-                    models.ForeignKey(
-                        db_constraint=False,
-                        db_index=False,
-                        null=True,
-                        on_delete=models.DO_NOTHING,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-                (
-                    "victim",
-                    models.ForeignKey(
-                        db_constraint=False,
-                        db_index=False,
-                        null=True,
-                        on_delete=models.DO_NOTHING,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
+                ("attacker", logged_player()),
+                ("victim", logged_player()),
                 ("deleted", models.BooleanField(db_default=False, default=False)),
             ],
-            options={
-                "verbose_name": "attempt log entry",
-                "verbose_name_plural": "attempt log",
-            },
+            options={"verbose_name": "attempt log entry", "verbose_name_plural": "attempt log"},
         ),
         migrations.RunPython(set_on_delete, unset_on_delete, elidable=False),
         migrations.RunPython(add_token_key, drop_token_key, elidable=False),

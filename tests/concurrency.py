@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
-from django.db import connection
+from django.db import OperationalError, connection
 
 # Seconds after which a thread counts as hung; nothing waits that long when all is well.
 TIMEOUT_SECONDS = 60
@@ -26,13 +27,22 @@ class CallThread(threading.Thread):
     def run(self) -> None:
         try:
             if connection.vendor == "postgresql":
-                connection.ensure_connection()
+                self._connect()
                 self.backend = connection.connection.info.backend_pid
             self.result = self.call()
         except Exception as error:  # the test decides whether it is right
             self.error = error
         finally:
             connection.close()
+
+    def _connect(self) -> None:
+        """Connect, and wait while the tests of another process hold the server's last connections."""
+        for _attempt in range(20):
+            try:
+                return connection.ensure_connection()
+            except OperationalError:
+                time.sleep(0.5)
+        connection.ensure_connection()
 
     def finish(self) -> None:
         """Wait for the end of the call; fail where it does not end."""
@@ -60,6 +70,8 @@ def at_once(*calls: Callable[[], Any], errors: type[Exception] | tuple[()] = ())
     for thread in threads:
         thread.finish()
     unexpected = [thread.error for thread in threads if thread.error and not isinstance(thread.error, errors)]
+    # A call that fails before the barrier breaks it for the others: it comes first.
+    unexpected.sort(key=lambda error: isinstance(error, threading.BrokenBarrierError))
     if unexpected:
         raise ExceptionGroup("calls at once", unexpected)
     return [thread.error or thread.result for thread in threads]

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..choices import EmailState, HeistNotificationType
 from ..economy import get_economy
-from ..emails.compose import compose, unsubscribe_link
+from ..emails.compose import compose
 from ..models import EmailPreference, OutboxEmail
 from ..services import send_again
 from .filters import DateRangeFilter, PeriodFilter, choice_filter
@@ -45,12 +45,11 @@ def render(email: OutboxEmail) -> Rendered:
     try:
         to = economy.email(notification.user)
         message = compose(email, to=to, economy=economy)
-        link = unsubscribe_link(notification)
     except Exception:
         # A host's template or economy may raise anything; the page still has to show the error of the outbox.
         logger.exception("email %s can't be rendered", email.pk)
         return Rendered("", "", gettext("This email can't be rendered. The error is in the server's log."))
-    text = str(message.body)
+    text, link = str(message.body), message.extra_headers.get("List-Unsubscribe", "").strip("<>")
     return Rendered(to, str(message.subject), text.replace(link, "[…]") if link else text)
 
 

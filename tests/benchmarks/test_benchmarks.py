@@ -62,4 +62,7 @@ def test_a_comparison_with_another_checkout_has_a_ratio_for_each_call(tmp_path: 
         "execution, our own",
         "rejection",
         "grant",
+        "preview",
+        "target list",
+        "balance",
     ]

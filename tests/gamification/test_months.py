@@ -52,7 +52,8 @@ def standings() -> list[tuple[Any, ...]]:
 
 
 def stored(user: Any) -> tuple[dt.date, int]:
-    profile = PlayerProfile.objects.get(user=user)
+    # By name, also behind a replica router: it is read inside a service call.
+    profile = PlayerProfile.objects.using("default").get(user=user)
     return profile.month, profile.monthly_points
 
 

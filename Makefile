@@ -8,8 +8,9 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
-# Tests that start sites, servers or browsers of their own.
-SLOW := hosts packaging browser benchmarks chaos
+# Tests that start sites, servers or browsers of their own, or build a world.
+SLOW := benchmarks browser chaos config gamification/demo heists/test_state_machine.py hosts hostile mutants packaging \
+	test_readme.py
 # Tests that use no database of ours, or drive a browser: `make test` runs them once, on SQLite.
 ONCE := architecture browser docs mutants packaging
 FUZZING := tests/heists/api/test_fuzzing.py
@@ -69,7 +70,7 @@ serve: .venv/site ## start the site as in production: gunicorn, several workers;
 	$(BIN)/python manage.py collectstatic --no-input --verbosity 0 && \
 	exec $(BIN)/python -m gunicorn --config config/gunicorn.conf.py config.wsgi
 
-quick: .venv/dev ## run the fast tests, on SQLite; two to four minutes on two cores
+quick: .venv/dev ## run the fast tests, on SQLite; under two minutes on two cores
 	$(PYTEST) --database=sqlite -q --ignore=$(FUZZING) $(addprefix --ignore=tests/,$(SLOW))
 
 test: test-sqlite test-postgres ## run every test, on SQLite and on PostgreSQL

@@ -335,7 +335,7 @@ $("#month").addEventListener("change", () => act($("#boards"), null, boards));
 async function boards() {
   offerMonths();
   const query = $("#month").value ? `?month=${$("#month").value}` : "";
-  await Promise.all([
+  const [page] = await Promise.all([
     fill("points", `/api/leaderboard/${query}`, "place", (item, row) => {
       put("name", row.player.name, item);
       put("figures", text("points", { points: row.monthly_points }), item);
@@ -345,6 +345,7 @@ async function boards() {
       put("figures", text("stolen", { points: row.points_stolen, heists: row.heists }), item);
     }),
   ]);
+  if (query && !page.final) answer($("#boards"), text("provisional"), true);
 }
 
 // Emails

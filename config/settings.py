@@ -3,6 +3,7 @@
 Secure by default: without DEBUG the site needs a SECRET_KEY and HTTPS; INSECURE_HTTP turns HTTPS off.
 """
 
+import logging
 import os
 import re
 from contextlib import suppress
@@ -123,12 +124,14 @@ else:
     # For PgBouncer in transaction mode.
     _bouncer = env.bool("DATABASE_DISABLE_SERVER_SIDE_CURSORS", default=False)
     _database["DISABLE_SERVER_SIDE_CURSORS"] = _bouncer
+    # Seconds, for each host that the URL names; psycopg waits two minutes.
+    _database.setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
     if env.bool("DATABASE_PREPARED_STATEMENTS", default=not _bouncer):
         # PostgreSQL takes longer to plan our joins than to run them; a connection plans what it repeats only once.
-        _database.setdefault("OPTIONS", {}).update(server_side_binding=True, prepare_threshold=5)
+        _database["OPTIONS"].update(server_side_binding=True, prepare_threshold=5)
     if _pool:
         _size = env.int("DATABASE_POOL_SIZE", default=10)
-        _database.setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": _size, "timeout": 10}
+        _database["OPTIONS"]["pool"] = {"min_size": 1, "max_size": _size, "timeout": 10}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 
@@ -191,6 +194,8 @@ TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 # HTTPS
 
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=not INSECURE_HTTP)
+# Load balancers ask by plain HTTP and take a redirect for a failure.
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)/$"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not INSECURE_HTTP
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=0 if INSECURE_HTTP else 31_536_000)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=False)
@@ -234,11 +239,22 @@ if django.VERSION >= (6, 1):
 else:
     globals().update(_mail)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Heists <heists@localhost>")
+# `/readyz/` warns where the oldest email has been due for longer.
+HEALTH_EMAIL_SECONDS = env.int("HEALTH_EMAIL_SECONDS", default=900)
+
+
+def _is_no_probe(record: logging.LogRecord) -> bool:
+    """Return whether a line is about another answer than "not ready", which `config.health` logs as a warning."""
+    return getattr(record, "status_code", 0) != 503 or record.request.path != "/readyz/"  # type: ignore[attr-defined]
+
 
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "log_request_id.filters.RequestIDFilter"}},
+    "filters": {
+        "request_id": {"()": "log_request_id.filters.RequestIDFilter"},
+        "no_probe": {"()": "django.utils.log.CallbackFilter", "callback": _is_no_probe},
+    },
     "formatters": {"line": {"format": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "filters": ["request_id"], "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
@@ -247,6 +263,9 @@ LOGGING = {
         "gamification": {"level": "INFO"},
         # Django gives its own loggers a handler; without this, lines would be written twice or without the id.
         "django": {"handlers": ["console"], "level": "INFO", "propagate": False},
+        "django.request": {"filters": ["no_probe"]},
+        # A traceback for each probe that fails; `config.health` writes a line.
+        "health_check": {"level": "CRITICAL"},
         "django.server": {"handlers": ["console"], "level": "INFO", "propagate": False},
     },
 }

@@ -11,6 +11,7 @@ from gamification.api.throttling import throttled
 from gamification.api.views import LoginView, LogoutView, PasswordView, SignupView
 
 from . import errors
+from .health import HealthView, ReadyView
 from .views import PlayView
 
 # The description is the same for everybody, and takes long to generate.
@@ -18,6 +19,8 @@ SCHEMA_CACHE_SECONDS = 600
 
 urlpatterns = [
     path("", PlayView.as_view(), name="play"),
+    path("healthz/", HealthView.as_view(), name="healthz"),
+    path("readyz/", ReadyView.as_view(), name="readyz"),
     path("i18n/", include("django.conf.urls.i18n")),
     path("admin/login/", throttled(admin.site.login)),
     path("admin/", admin.site.urls),

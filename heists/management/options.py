@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django.core.management.base import CommandError
 from django.db import connections, router
-from django.utils.translation import gettext as _
 
 from ..models import Heist
 
@@ -25,4 +24,4 @@ def require_at_least(least: int, **options: float) -> None:
     for name, value in options.items():
         if not value >= least:
             option = "--" + name.replace("_", "-")
-            raise CommandError(_("%(option)s must be at least %(least)s.") % {"option": option, "least": least})
+            raise CommandError(f"{option} must be at least {least}.")

@@ -7,6 +7,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from django.template.defaultfilters import pluralize
 from tqdm import tqdm
 
 from gamification import months, services
@@ -29,6 +30,6 @@ class Command(BaseCommand):
         with tqdm(unit=" profiles", disable=None, file=sys.stderr, leave=False) as bar:
             closed = months.close_month(using=using, batch=batch, on_batch=lambda one: bar.update(one.profiles))
         self.stdout.write(
-            f"{closed.profiles} {'profile' if closed.profiles == 1 else 'profiles'} closed, "
-            f"{closed.standings} {'standing' if closed.standings == 1 else 'standings'} written."
+            f"{closed.profiles} profile{pluralize(closed.profiles)} closed, "
+            f"{closed.standings} standing{pluralize(closed.standings)} written."
         )

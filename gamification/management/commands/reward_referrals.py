@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
+from django.template.defaultfilters import pluralize
 
 from gamification import referrals
 from heists.management.options import require_at_least
@@ -27,6 +28,6 @@ class Command(BaseCommand):
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
         self.stdout.write(
-            f"{rewarded.paid} {'referral' if rewarded.paid == 1 else 'referrals'} rewarded, "
+            f"{rewarded.paid} referral{pluralize(rewarded.paid)} rewarded, "
             f"{rewarded.never_paid} never paid: their month's limit is reached."
         )

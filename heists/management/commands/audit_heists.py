@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 from django.core.serializers.json import DjangoJSONEncoder
+from django.template.defaultfilters import pluralize
 from tqdm import tqdm
 
 from heists import audit
@@ -63,8 +64,8 @@ class Command(BaseCommand):
             for code, why in skipped.items():
                 self.stdout.write(f"{code}: skipped, {why}")
             self.stdout.write(
-                f"{heists} {'heist' if heists == 1 else 'heists'}, {len(audit.CHECKS)} checks, {len(skipped)} skipped: "
-                + (f"{total} {'difference' if total == 1 else 'differences'}." if total else "no difference.")
+                f"{heists} heist{pluralize(heists)}, {len(audit.CHECKS)} checks, {len(skipped)} skipped: "
+                + (f"{total} difference{pluralize(total)}." if total else "no difference.")
             )
         if total:
             raise SystemExit(1)

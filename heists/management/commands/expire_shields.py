@@ -4,8 +4,7 @@ import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.template.defaultfilters import pluralize
 
 from heists.errors import Busy
 from heists.management.options import require_at_least
@@ -21,13 +20,13 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--batch", type=int, default=BATCH_SIZE, help=_("shields in one transaction (default: %(default)s)")
+            "--batch", type=int, default=BATCH_SIZE, help="shields in one transaction (default: %(default)s)"
         )
 
     def handle(self, *args: Any, batch: int, **options: Any) -> None:
         require_at_least(1, batch=batch)
         total = self._expire(batch)
-        self.stdout.write(ngettext("%(n)s shield expired.", "%(n)s shields expired.", total) % {"n": total})
+        self.stdout.write(f"{total} shield{pluralize(total)} expired.")
 
     def _expire(self, batch: int) -> int:
         """Expire shields that are due. Raises Busy where the database stays unavailable."""

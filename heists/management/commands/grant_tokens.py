@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import router
+from django.template.defaultfilters import pluralize
 
 from heists.choices import GrantReason
 from heists.errors import HeistError, InvalidGrant, UnknownPlayer
@@ -110,18 +111,14 @@ class Command(BaseCommand):
             tally["granted"] += 1
             tally["tokens"] += line.amount
         self.stdout.write(
-            f"{'Would grant' if dry_run else 'Granted'} {_counted(tally['tokens'], 'token')} "
-            f"to {_counted(len(players), 'player')} in {_counted(tally['granted'], 'grant')}; "
+            f"{'Would grant' if dry_run else 'Granted'} {tally['tokens']} token{pluralize(tally['tokens'])} "
+            f"to {len(players)} player{pluralize(players)} in {tally['granted']} grant{pluralize(tally['granted'])}; "
             f"granted before: {tally['known']}; bad lines: {tally['bad']}."
         )
         if tally["bad"]:
-            bad = _counted(tally["bad"], "line")
-            raise CommandError(f"{bad} could not be granted. Correct the file and run it again.")
+            bad = tally["bad"]
+            raise CommandError(f"{bad} line{pluralize(bad)} could not be granted. Correct the file and run it again.")
 
     def _report_bad(self, number: int, problem: str, tally: Counter[str]) -> None:
         tally["bad"] += 1
         self.stderr.write(f"line {number}: {problem}")
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -4,8 +4,7 @@ import datetime as dt
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.template.defaultfilters import pluralize
 
 from heists import conf
 from heists.management.options import require_at_least
@@ -17,24 +16,24 @@ class Command(BaseCommand):
     help = "Deletes old notifications and sets the addresses on old heists to null. Safe to interrupt."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        days = _("days; the default is HEISTS[%(key)r], now %(days)s")
         for option, key, kept in (
             ("--read-days", "RETENTION_READ_DAYS", conf.retention_read()),
             ("--unread-days", "RETENTION_UNREAD_DAYS", conf.retention_unread()),
             ("--address-days", "RETENTION_ADDRESS_DAYS", conf.retention_address()),
         ):
-            parser.add_argument(option, type=int, default=kept.days, help=days % {"key": key, "days": kept.days})
+            text = f"days; the default is HEISTS[{key!r}], now {kept.days}"
+            parser.add_argument(option, type=int, default=kept.days, help=text)
         parser.add_argument(
-            "--batch", type=int, default=BATCH_SIZE, help=_("rows in one transaction (default: %(default)s)")
+            "--batch", type=int, default=BATCH_SIZE, help="rows in one transaction (default: %(default)s)"
         )
-        parser.add_argument("--dry-run", action="store_true", help=_("count rows, and change nothing"))
+        parser.add_argument("--dry-run", action="store_true", help="count rows, and change nothing")
 
     def handle(
         self, *args: Any, read_days: int, unread_days: int, address_days: int, batch: int, dry_run: bool, **options: Any
     ) -> None:
         # 0 would delete what was just written; 36,600 days are a century.
         if not all(1 <= number <= 36_600 for number in (read_days, unread_days, address_days)):
-            raise CommandError(_("Days are whole numbers from 1 to 36600."))
+            raise CommandError("Days are whole numbers from 1 to 36600.")
         require_at_least(1, batch=batch)
         pruned = prune(
             read=dt.timedelta(days=read_days),
@@ -43,14 +42,8 @@ class Command(BaseCommand):
             batch=batch,
             dry_run=dry_run,
         )
-        parts = {
-            "notifications": ngettext("%(n)s notification", "%(n)s notifications", pruned.notifications)
-            % {"n": pruned.notifications},
-            "addresses": ngettext("%(n)s address", "%(n)s addresses", pruned.addresses) % {"n": pruned.addresses},
-        }
-        text = (
-            _("%(notifications)s and %(addresses)s would be pruned; nothing was changed.")
-            if dry_run
-            else _("%(notifications)s and %(addresses)s pruned.")
+        rows = (
+            f"{pruned.notifications} notification{pluralize(pruned.notifications)} and "
+            f"{pruned.addresses} address{pluralize(pruned.addresses, 'es')}"
         )
-        self.stdout.write(text % parts)
+        self.stdout.write(f"{rows} would be pruned; nothing was changed." if dry_run else f"{rows} pruned.")

@@ -7,8 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError, close_old_connections
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.template.defaultfilters import pluralize
 
 from heists import conf
 from heists.db.retry import close_if_unusable, is_temporary
@@ -32,10 +31,10 @@ class Command(BaseCommand):
     stopping = False
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--loop", action="store_true", help=_("run until SIGTERM or SIGINT"))
-        parser.add_argument("--pause", type=float, help=_("with --loop: seconds between two passes (default: 5)"))
+        parser.add_argument("--loop", action="store_true", help="run until SIGTERM or SIGINT")
+        parser.add_argument("--pause", type=float, help="with --loop: seconds between two passes (default: 5)")
         parser.add_argument(
-            "--batch", type=int, default=BATCH_SIZE, help=_("emails leased at once (default: %(default)s)")
+            "--batch", type=int, default=BATCH_SIZE, help="emails leased at once (default: %(default)s)"
         )
 
     def handle(self, *args: Any, loop: bool, pause: float | None, batch: int, **options: Any) -> None:
@@ -43,23 +42,19 @@ class Command(BaseCommand):
         if pause is not None:
             require_at_least(0, pause=pause)
             if not loop:
-                raise CommandError(_("--pause is only for --loop."))
+                raise CommandError("--pause is only for --loop.")
         if not conf.email_enabled():
-            self.stdout.write(_("Email is switched off (HEISTS[%r]); nothing was sent.") % "EMAIL_ENABLED")
+            self.stdout.write("Email is switched off (HEISTS['EMAIL_ENABLED']); nothing was sent.")
             return
         total = (
             self._loop(PAUSE_SECONDS if pause is None else pause, batch) if loop else deliver_due_emails(batch=batch)
         )
         self.stdout.write(
-            ngettext(
-                "%(sent)s email sent, %(skipped)s not wanted, %(failed)s to be retried, %(given_up)s given up.",
-                "%(sent)s emails sent, %(skipped)s not wanted, %(failed)s to be retried, %(given_up)s given up.",
-                total.sent,
-            )
-            % {"sent": total.sent, "skipped": total.skipped, "failed": total.failed, "given_up": total.given_up}
+            f"{total.sent} email{pluralize(total.sent)} sent, {total.skipped} not wanted, "
+            f"{total.failed} to be retried, {total.given_up} given up."
         )
         if total.unreachable and not loop:
-            raise CommandError(_("The mail server is unreachable, emails wait: %s") % total.unreachable)
+            raise CommandError(f"The mail server is unreachable, emails wait: {total.unreachable}")
 
     def _loop(self, pause: float, batch: int) -> Tally:
         """Make passes until a signal arrives; the email being sent is finished, and no other is started."""

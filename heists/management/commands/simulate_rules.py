@@ -11,6 +11,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
+from django.template.defaultfilters import pluralize
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 from tqdm import tqdm
@@ -95,8 +96,8 @@ def as_table(found: Comparison) -> str:
     """Return the comparison as lines of text."""
     known = found.attempts - found.unknown
     lines = [
-        f"{found.attempts} attempts: {found.changed} would have ended otherwise, {known - found.changed} the same, "
-        f"{found.unknown} unknown."
+        f"{found.attempts} attempt{pluralize(found.attempts)}: {found.changed} would have ended otherwise, "
+        f"{known - found.changed} the same, {found.unknown} unknown."
     ]
     for (before, after), number in found.changes.most_common():
         lines.append(f"  {_name(before)} -> {_name(after)}: {number} ({100 * number / known:.1f} %)")

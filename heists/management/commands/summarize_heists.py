@@ -4,7 +4,6 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from heists.queries import dashboard
 
@@ -15,4 +14,4 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         dashboard.summarize(timezone.now())
         periods = ", ".join(map(str, dashboard.PERIODS_DAYS))
-        self.stdout.write(_("Cached the sums for the dashboard's periods (days): %(periods)s.") % {"periods": periods})
+        self.stdout.write(f"Cached the sums for the dashboard's periods (days): {periods}.")

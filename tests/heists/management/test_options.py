@@ -1,11 +1,13 @@
-"""Options out of range, or without effect, are errors that say what to type."""
+"""Options out of range, or without effect, are errors that say what to type, in English on every site."""
 
 from __future__ import annotations
 
+from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import translation
 
 pytestmark = pytest.mark.django_db
 
@@ -38,3 +40,20 @@ def test_a_wrong_option_is_a_sentence(command: str, options: dict[str, Any], sen
 def test_the_command_line_is_checked_as_well(option: list[str]) -> None:
     with pytest.raises(CommandError):
         call_command("send_heist_emails", *option)
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        ("expire_shields", "0 shields expired."),
+        ("prune_heists", "0 notifications and 0 addresses pruned."),
+        ("send_heist_emails", "0 emails sent, 0 not wanted, 0 to be retried, 0 given up."),
+        ("close_month", "0 profiles closed, 0 standings written."),
+    ],
+)
+def test_commands_print_in_english_whatever_the_language_of_the_site(command: str, sentence: str) -> None:
+    said = StringIO()
+    with translation.override("de"):
+        call_command(command, stdout=said)
+
+    assert said.getvalue() == f"{sentence}\n"

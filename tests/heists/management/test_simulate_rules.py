@@ -55,6 +55,12 @@ def test_it_prints_json(attempts: None) -> None:
     }
 
 
+def test_one_attempt_is_counted_in_the_singular() -> None:
+    execute_heist(attacker_id=player(tokens=1).pk, victim_id=player(points=1000).pk)
+
+    assert run("COOLDOWN_HOURS=0").startswith("1 attempt: 0 would have ended otherwise")
+
+
 def test_a_period_without_attempts(attempts: None) -> None:
     assert run("COOLDOWN_HOURS=0", until="2020-01-01").startswith("0 attempts: 0 would have ended otherwise")
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from heists.models import HeistNotification, OutboxEmail, TokenGrant
+from heists.models import HeistNotification, OutboxEmail, RuleSet, TokenGrant
+from heists.rules import Rules
 
-from .rows import DAY, MICRO, NOW, found, grant, heist, notification, rule_set, shield, tokens
+from .rows import DAY, MICRO, NOW, found, grant, heist, notification, reversal, rule_set, shield, tokens, truce
 
 # A block, a rejection and an attempt on oneself, as fields of a heist.
 BLOCK = {"status": "FAILED_SHIELD", "failure_code": "shield"}
@@ -33,6 +35,14 @@ def a_token(people: SimpleNamespace, **fields: Any) -> Any:
 
 def a_shield(people: SimpleNamespace, **fields: Any) -> Any:
     return shield(people.alice, **fields)
+
+
+def a_reversal(people: SimpleNamespace, **fields: Any) -> Any:
+    return reversal(a_heist(people), **fields)
+
+
+def a_truce(people: SimpleNamespace, **fields: Any) -> Any:
+    return truce(people.alice, NOW, **fields)
 
 
 def a_notification(people: SimpleNamespace, type: str = "TOKEN_EARNED", **fields: Any) -> Any:
@@ -116,6 +126,24 @@ CLAUSES: list[tuple[str, Callable[..., Any], dict[str, Any], bool]] = [
     ("heists_shield_used_has_time", a_shield, {"used_by_id": 1}, True),
     ("heists_shield_lasts", a_shield, {"expires_at": NOW + MICRO}, False),
     ("heists_shield_lasts", a_shield, {"expires_at": NOW}, True),
+    ("heists_reversal_returns_points", a_reversal, {"points": 1, "had": 1}, False),
+    ("heists_reversal_returns_points", a_reversal, {"points": 0}, True),
+    ("heists_reversal_returns_points", a_reversal, {"points": -1}, True),
+    *(
+        ("heists_reversal_never_negative", a_reversal, {f"{role}_points_{when}": value}, value == -1)
+        for role in ("attacker", "victim")
+        for when in ("before", "after")
+        for value in (0, -1)
+    ),
+    ("heists_reversal_balanced", a_reversal, {"points": 20, "had": 70}, False),
+    ("heists_reversal_balanced", a_reversal, {"attacker_points_after": 1}, True),
+    ("heists_reversal_balanced", a_reversal, {"attacker_points_after": -1}, True),
+    ("heists_reversal_balanced", a_reversal, {"victim_points_after": 999}, True),
+    ("heists_reversal_balanced", a_reversal, {"victim_points_after": 1001}, True),
+    ("heists_truce_ends_later", a_truce, {}, False),
+    # Withdrawn before it began.
+    ("heists_truce_ends_later", a_truce, {"ends_at": NOW}, False),
+    ("heists_truce_ends_later", a_truce, {"ends_at": NOW - MICRO}, True),
     ("heists_outboxemail_state_known", an_email, {}, False),
     ("heists_outboxemail_state_known", an_email, {"state": "LOST"}, True),
 ]
@@ -180,20 +208,73 @@ def test_a_player_has_one_open_shield(people: SimpleNamespace) -> None:
     assert [line.split(": ")[1] for line in found("heists_shield_one_live")] == [f"player {people.bob.pk}, times 2"]
 
 
-@pytest.mark.postgresql
-def test_a_value_of_a_unique_column_is_there_once(people: SimpleNamespace) -> None:
-    first = grant(people.alice)
-    tokens(people.alice), tokens(people.bob)
-    shield(people.alice), shield(people.bob)
-    assert found("heists_tokengrant_source_unique") == found("heists_heisttoken_user_unique") == []
-    assert found("heists_shield_used_by_unique") == []
+def test_a_player_has_one_truce_without_an_end(people: SimpleNamespace) -> None:
+    first = truce(people.alice, NOW)
+    truce(people.alice, NOW - DAY, NOW), truce(people.alice, NOW + DAY, NOW + DAY)
+    truce(people.bob, NOW)
+    assert found("heists_truce_one_open") == []
 
-    a_grant(people, source=first.source)
-    tokens(people.bob)
-    assert found("heists_tokengrant_source_unique") == [f"first {first.pk}: source {first.source}, times 2"]
-    assert [line.split(": ")[1] for line in found("heists_heisttoken_user_unique")] == [
-        f"user {people.bob.pk}, times 2"
+    truce(people.alice, NOW + 2 * DAY)
+    assert found("heists_truce_one_open") == [f"first {first.pk}: player {people.alice.pk}, times 2"]
+
+
+@pytest.mark.postgresql
+def test_two_truces_of_a_player_never_start_at_the_same_time(people: SimpleNamespace) -> None:
+    first = truce(people.alice, NOW, NOW)
+    truce(people.alice, NOW + MICRO), truce(people.bob, NOW)
+    assert found("heists_truce_one_a_start") == []
+
+    truce(people.alice, NOW, NOW + DAY)
+    assert found("heists_truce_one_a_start") == [
+        f"first {first.pk}: player {people.alice.pk}, starts_at {NOW}, times 2"
     ]
+
+
+@pytest.mark.postgresql
+def test_the_same_rules_are_kept_once(people: SimpleNamespace) -> None:
+    rules = rule_set()
+    # One setting differs.
+    rule_set(token_cost=2), rule_set(truce_enabled=False)
+    assert found("heists_ruleset_unique") == []
+
+    RuleSet.objects.create(**asdict(Rules()))
+    (line,) = found("heists_ruleset_unique")
+    assert line.startswith(f"first {rules.pk}: ")
+    assert line.endswith(", times 2")
+
+
+# Of each unique column: its name, a row, and a second row with the same value.
+UNIQUE: dict[str, tuple[str, Callable[[SimpleNamespace], Any], Callable[[SimpleNamespace, Any], Any]]] = {
+    "heists_tokengrant_source_unique": ("source", a_grant, lambda people, row: grant(people.bob, source=row.source)),
+    "heists_heisttoken_user_unique": ("user", a_token, lambda people, row: tokens(row.user)),
+    "heists_shield_used_by_unique": (
+        "used_by",
+        lambda people: shield(people.alice, used_at=NOW, used_by=a_heist(people, **BLOCK)),
+        lambda people, row: shield(people.bob, used_at=NOW, used_by=row.used_by),
+    ),
+    "heists_reversal_heist_unique": ("heist", a_reversal, lambda people, row: reversal(row.heist)),
+    "heists_outboxemail_notification_unique": (
+        "notification",
+        an_email,
+        lambda people, row: OutboxEmail.objects.create(notification=row.notification),
+    ),
+}
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("code", UNIQUE)
+def test_a_value_of_a_unique_column_is_there_once(people: SimpleNamespace, code: str) -> None:
+    column, write, again = UNIQUE[code]
+    first = write(people)
+    # Other values; of shields that nobody used, none.
+    grant(people.bob), tokens(people.bob), shield(people.bob), shield(people.carol)
+    reversal(heist(people.bob, people.carol, rule_set()))
+    OutboxEmail.objects.create(notification=notification(people.bob, "TOKEN_EARNED"))
+    assert found(code) == []
+
+    again(people, first)
+    value = getattr(first, first._meta.get_field(column).attname)
+    assert found(code) == [f"first {first.pk}: {column} {value}, times 2"]
 
 
 # docs/specification.md, "Data": what each model promises of its rows.
@@ -230,9 +311,9 @@ def test_every_constraint_is_a_check_with_a_promise() -> None:
 
 
 def test_notifications_of_all_types_are_known(people: SimpleNamespace) -> None:
-    types = ("HEIST_SUCCESS", "HEIST_VICTIM", "TOKEN_EARNED", "SHIELD_ACTIVATED", "SHIELD_EXPIRED")
+    types = ("HEIST_SUCCESS", "HEIST_VICTIM", "TOKEN_EARNED", "SHIELD_ACTIVATED", "SHIELD_EXPIRED", "HEIST_REVERSED")
     for type in types:
         notification(people.alice, type)
 
-    assert HeistNotification.objects.count() == 5
+    assert HeistNotification.objects.count() == 6
     assert found("heists_notification_type_known") == []

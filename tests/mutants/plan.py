@@ -9,8 +9,13 @@ from typing import NamedTuple
 MODULES = (
     "heists/rules.py",
     "heists/queries/facts.py",
+    "heists/queries/leaderboard.py",
     "heists/queries/me.py",
+    "heists/queries/preview.py",
+    "heists/queries/replay.py",
+    "heists/queries/returns.py",
     "heists/queries/search.py",
+    "heists/queries/truces.py",
     "heists/services/*.py",
     "heists/emails/*.py",
     "heists/db/retry.py",
@@ -28,6 +33,7 @@ MODULES = (
     "gamification/economy.py",
     "gamification/months.py",
     "gamification/referrals.py",
+    "gamification/standings.py",
 )
 # The share of mutants, excused ones aside, that the tests have to notice.
 THRESHOLD = 0.92
@@ -48,8 +54,8 @@ class Stage(NamedTuple):
 AUDIT = tuple(
     f"tests/heists/audit/test_{name}.py"
     for name in [
-        *("base", "tokens", "heists", "losses", "deleted", "cooldowns", "shields", "reversals", "side_effects"),
-        *("constraints", "audit"),
+        *("base", "tokens", "heists", "losses", "deleted", "cooldowns", "shields", "reversals", "truces"),
+        *("side_effects", "constraints", "audit"),
     ]
 )
 HEISTS = ("tests/heists/services/test_heists*.py",)
@@ -109,6 +115,10 @@ TESTS: dict[str, tuple[Stage, ...]] = {
         Stage("sqlite", ("tests/heists/services/test_notifications*.py", "tests/heists/api/test_notifications.py")),
         Stage("sqlite", (*COMMON, *HEISTS)),
     ),
+    "heists/services/players.py": (
+        Stage("sqlite", ("tests/heists/services/test_players.py", "tests/heists/admin/test_cascade.py")),
+        Stage("postgres", ("tests/heists/services/test_players.py",)),
+    ),
     "heists/services/preferences.py": (
         Stage(
             "sqlite",
@@ -159,7 +169,7 @@ TESTS: dict[str, tuple[Stage, ...]] = {
     ),
     **{
         f"heists/audit/{name}.py": (Stage("sqlite", (f"tests/heists/audit/test_{name}*.py",)), Stage("sqlite", AUDIT))
-        for name in ("tokens", "deleted", "cooldowns", "shields", "reversals", "side_effects")
+        for name in ("tokens", "deleted", "cooldowns", "shields", "reversals", "truces", "side_effects")
     },
     "heists/audit/heists.py": (
         Stage("sqlite", ("tests/heists/audit/test_heists.py", "tests/heists/audit/test_losses.py")),
@@ -173,6 +183,23 @@ TESTS: dict[str, tuple[Stage, ...]] = {
         Stage("sqlite", ("tests/heists/api/test_reading.py", "tests/heists/api/test_targets*.py", "tests/hostile")),
     ),
     "heists/queries/me.py": (Stage("sqlite", ("tests/heists/api/test_me.py",)),),
+    "heists/queries/leaderboard.py": (
+        Stage("sqlite", ("tests/heists/queries/test_leaderboard*.py", "tests/heists/queries/test_returns.py")),
+        Stage("sqlite", ("tests/heists/api/test_reading.py", "tests/heists/admin/test_dashboard.py")),
+    ),
+    "heists/queries/preview.py": (
+        Stage("sqlite", ("tests/heists/api/test_targets.py", "tests/heists/api/test_me.py")),
+    ),
+    "heists/queries/replay.py": (
+        Stage("sqlite", ("tests/heists/queries/test_replay.py", "tests/heists/management/test_simulate_rules.py")),
+    ),
+    "heists/queries/returns.py": (
+        Stage("sqlite", ("tests/heists/queries/test_returns.py", "tests/heists/queries/test_leaderboard*.py")),
+        Stage("sqlite", ("tests/heists/admin/test_dashboard.py",)),
+    ),
+    "heists/queries/truces.py": (
+        Stage("sqlite", ("tests/heists/api/test_truces.py", "tests/heists/services/test_truces.py")),
+    ),
     "heists/queries/search.py": (
         Stage("sqlite", ("tests/heists/queries/test_search.py", "tests/heists/api/test_targets_filters.py")),
     ),
@@ -190,6 +217,10 @@ TESTS: dict[str, tuple[Stage, ...]] = {
     "gamification/referrals.py": (
         Stage("sqlite", ("tests/gamification/test_referrals.py",)),
         Stage("postgres", ("tests/gamification/test_referrals.py",)),
+        Stage("sqlite", ("tests/gamification",)),
+    ),
+    "gamification/standings.py": (
+        Stage("sqlite", ("tests/gamification/test_standings.py",)),
         Stage("sqlite", ("tests/gamification",)),
     ),
     "gamification/": (

@@ -103,6 +103,7 @@ TESTS: dict[str, tuple[Stage, ...]] = {
     "heists/services/tokens.py": (
         Stage("sqlite", ("tests/heists/services/test_tokens*.py", *COMMON)),
         Stage("sqlite", ("tests/heists/management/test_grant_tokens.py", "tests/heists/admin/test_tokens.py")),
+        Stage("postgres", ("tests/heists/services/test_tokens_taken_back.py",)),
     ),
     "heists/services/reversals.py": (
         Stage("sqlite", ("tests/heists/services/test_reversals.py", "tests/heists/services/test_nesting.py")),

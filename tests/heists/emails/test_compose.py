@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from email import message_from_bytes, policy
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from pytest_django import Settings
 from heists.choices import GrantReason, HeistNotificationType
 from heists.economy import get_economy
 from heists.emails import unsubscribe
-from heists.emails.compose import compose, unsubscribe_path
+from heists.emails.compose import ListUnsubscribeHeader, compose, unsubscribe_path
 from tests.conftest import HeistSettings
 from tests.factories import player
 from tests.heists.conftest import SITE, EmailTo
@@ -115,6 +116,26 @@ def test_one_click_headers_and_message_id(email_to: EmailTo) -> None:
     assert message["Message-ID"] == f"<heist-email-{email.pk}@game.example>"
     assert message["Auto-Submitted"] == "auto-generated"
     assert all(link in part for part in parts(message))
+
+
+def test_a_long_link_stays_on_one_line_of_the_header() -> None:
+    # As Django 6.0 makes it.
+    message, link = EmailMessage(policy=policy.SMTP), f"<{SITE}/{'é' * 50}/{'a' * 200}>"
+
+    message["List-Unsubscribe"] = ListUnsubscribeHeader(link)
+
+    assert f"List-Unsubscribe: {link}\r\n" in message.as_string()
+
+
+@pytest.mark.parametrize("sender", ["", "no-reply@"])
+def test_without_any_domain_a_message_id_has_one_too(email_to: EmailTo, settings: Settings, sender: str) -> None:
+    settings.HEISTS = {**settings.HEISTS, "SITE_URL": "", "EMAIL_FROM": sender}
+    settings.DEFAULT_FROM_EMAIL = sender
+    email = email_to(player("bob", email="bob@example.com"))
+
+    message = compose(email, to="bob@example.com", economy=get_economy())
+
+    assert message.extra_headers["Message-ID"] == f"<heist-email-{email.pk}@localhost>"
 
 
 def test_without_site_url_there_is_no_link_and_no_header(email_to: EmailTo, settings: Settings) -> None:

@@ -67,10 +67,12 @@ def test_no_more_is_taken_than_the_balance() -> None:
 
 
 def test_only_what_is_left_is_taken() -> None:
+    player(tokens=9)
     alice = player(tokens=0)
     grant = granted(alice, 3)
     execute_heist(attacker_id=alice.pk, victim_id=player(points=1000).pk)
 
+    assert amount_to_take_back(grant) == 2
     correction = taken(grant)
 
     token = tokens_of(alice)
@@ -193,13 +195,17 @@ def test_the_signal_comes_after_the_commit(django_capture_on_commit_callbacks: A
 def test_taking_back_needs_a_transaction_of_its_own() -> None:
     grant = granted(player())
 
-    with transaction.atomic(), pytest.raises(RuntimeError, match="nested"):
-        taken(grant)
+    # Whatever else is wrong.
+    for reason in ("the wrong player", ""):
+        with transaction.atomic(), pytest.raises(RuntimeError, match="nested"):
+            taken(grant, reason=reason)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_the_token_row_is_locked_before_it_is_judged() -> None:
-    grant = granted(player())
+    player(tokens=1)
+    alice = player()
+    grant = granted(alice)
 
     with CaptureQueriesContext(connection) as statements:
         taken(grant)
@@ -207,7 +213,7 @@ def test_the_token_row_is_locked_before_it_is_judged() -> None:
     sql = [statement["sql"] for statement in statements]
     # BEGIN, the lock, the grant, its correction, the new row, the balance, COMMIT.
     assert len(sql) == 7
-    assert "heists_heisttoken" in sql[1]
+    assert "heists_heisttoken" in sql[1] and f'"user_id" = {alice.pk}' in sql[1]
     if connection.vendor == "postgresql":
         assert sql[1].endswith("FOR NO KEY UPDATE")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,15 +13,26 @@ from django.utils import timezone
 
 from gamification import errors
 from gamification.economy import GamificationEconomy
-from gamification.models import CoinEntry, CoinReason, PlayerProfile, PointEvent
+from gamification.models import CoinEntry, CoinReason, MonthlyStanding, PlayerProfile, PointEvent
 from heists.errors import InsufficientCoins
+from tests.factories import player
 
 pytestmark = pytest.mark.django_db
 AWARD = "ACHIEVEMENT_UNLOCK"
+AUGUST, SEPTEMBER, OCTOBER, NOVEMBER, DECEMBER = (dt.date(2026, month, 1) for month in range(8, 13))
 
 
-def balances(user: Any, **values: int) -> None:
+def balances(user: Any, **values: Any) -> None:
     PlayerProfile.objects.filter(user=user).update(**values)
+
+
+def with_events(*events: tuple[dt.date, int], **profile: Any) -> Any:
+    """Return a player with these events, each a month and points, and with what `profile` names."""
+    user = player()
+    balances(user, **profile)
+    for month, points in events:
+        PointEvent.objects.create(user=user, type_id=AWARD, points=points, month=month)
+    return user
 
 
 def heist(alice: Any, bob: Any) -> Any:
@@ -87,6 +99,49 @@ def test_the_ledger_sums_all_events_of_the_players_it_is_asked_for(alice: Any, b
 
     # Signing up gives 100.
     assert GamificationEconomy().ledger_balances([alice.pk, carol.pk]) == {alice.pk: 111}
+
+
+@pytest.mark.parametrize(
+    ("month", "found"),
+    [
+        # The balance of a month that is over is none of this month; one that began by another host's clock counts.
+        (SEPTEMBER, None),
+        (OCTOBER, 7),
+        (NOVEMBER, 5),
+        (DECEMBER, 0),
+    ],
+)
+def test_the_ledger_of_a_balance_is_of_its_month(
+    monkeypatch: pytest.MonkeyPatch, month: dt.date, found: int | None
+) -> None:
+    monkeypatch.setattr(timezone, "now", lambda: dt.datetime(2026, 10, 20, tzinfo=dt.UTC))
+    alice = with_events((SEPTEMBER, 3), (OCTOBER, 4), (OCTOBER, 3), (NOVEMBER, 5), month=month)
+    with_events((OCTOBER, 9), month=OCTOBER)
+
+    assert GamificationEconomy().ledger_balances([alice.pk]) == ({} if found is None else {alice.pk: found})
+
+
+def test_the_balance_of_each_month_is_beside_the_sum_of_its_events() -> None:
+    alice = with_events((SEPTEMBER, 3), (OCTOBER, 4), (OCTOBER, 3), month=NOVEMBER, monthly_points=5)
+    bob = with_events((SEPTEMBER, 9), month=NOVEMBER, monthly_points=6)
+    for user, month, points in ((alice, AUGUST, 1), (alice, SEPTEMBER, 2), (bob, SEPTEMBER, 9)):
+        MonthlyStanding.objects.create(player=user, month=month, points=points)
+
+    assert [tuple(one) for one in GamificationEconomy().monthly_balances([alice.pk]) or ()] == [
+        (alice.pk, AUGUST, 1, 0),
+        (alice.pk, SEPTEMBER, 2, 3),
+        (alice.pk, OCTOBER, 0, 7),
+        (alice.pk, NOVEMBER, 5, 0),
+    ]
+
+
+def test_a_standing_and_a_profile_of_one_month_are_added() -> None:
+    alice = with_events((OCTOBER, 9), month=OCTOBER, monthly_points=5)
+    MonthlyStanding.objects.create(player=alice, month=OCTOBER, points=4)
+
+    assert [tuple(one) for one in GamificationEconomy().monthly_balances([alice.pk]) or ()] == [
+        (alice.pk, OCTOBER, 9, 9)
+    ]
 
 
 def test_coins_are_spent_as_a_shield_with_its_reference(alice: Any, profile: Any) -> None:

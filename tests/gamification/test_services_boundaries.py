@@ -125,12 +125,13 @@ def test_a_lock_needs_a_transaction(alice: Any) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("call", ["award_points", "award_coins", "sign_up", "change_password"])
+@pytest.mark.parametrize("call", ["award_points", "award_coins", "sign_up", "sign_in", "change_password"])
 def test_a_service_is_the_outermost_transaction(alice: Any, call: str) -> None:
     arguments: dict[str, Any] = {
         "award_points": {"player": alice, "type_name": AWARD, "points": 1},
         "award_coins": {"player": alice, "amount": 1},
         "sign_up": {"username": "carol", "password": PASSWORD},
+        "sign_in": {"username": "alice", "password": PASSWORD},
         "change_password": {"user": alice, "password": PASSWORD, "new_password": "another long one"},
     }[call]
 

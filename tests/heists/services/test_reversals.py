@@ -29,6 +29,7 @@ from heists.errors import (
     NoReversals,
     NotASuccess,
     NothingLeft,
+    OutcomeUnknown,
     UnknownHeist,
 )
 from heists.models import Heist, OutboxEmail, Reversal, TokenGrant
@@ -39,6 +40,7 @@ from tests.conftest import HeistSettings
 from tests.factories import player, points_of, rewrite, tokens_of
 
 from .elsewhere import only
+from .lost_answers import fail_the_commit, lose_the_answer
 
 pytestmark = pytest.mark.django_db
 
@@ -387,15 +389,65 @@ def test_the_signal_and_the_log_line_come_after_the_commit(
 
     assert received == [reversal]
     line = f"reversed heist={heist.pk} attacker={alice.pk} victim={bob.pk} points=50"
-    assert [record.getMessage() for record in caplog.records if "reversed" in record.getMessage()] == [line]
+    (record,) = [record for record in caplog.records if "reversed" in record.getMessage()]
+    assert record.getMessage() == line
+    numbers = {"heist_id": heist.pk, "attacker_id": alice.pk, "victim_id": bob.pk, "points_returned": 50}
+    assert {name: vars(record)[name] for name in numbers} == numbers
 
 
 def test_a_reversal_needs_a_transaction_of_its_own() -> None:
     alice, bob = player(tokens=1), player(points=1000)
     heist = robbed(alice, bob)
 
-    with transaction.atomic(), pytest.raises(RuntimeError, match="nested"):
+    # Whatever else is wrong.
+    for reason in ("a bug", ""):
+        with transaction.atomic(), pytest.raises(RuntimeError, match="nested"):
+            returned(heist, reason=reason)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_reversal_whose_commit_is_not_answered_is_an_unknown_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    alice, bob = player(tokens=1), player(points=1000)
+    heist = robbed(alice, bob)
+    lose_the_answer(monkeypatch)
+
+    with pytest.raises(OutcomeUnknown):
         returned(heist)
+
+    assert Reversal.objects.get().heist == heist
+    assert points_of(bob) == 1000
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_reversal_that_fails_at_commit_for_others_is_done_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    heist = robbed(player(tokens=1), player(points=1000))
+    fail_the_commit(monkeypatch, "40001")
+
+    assert returned(heist) == Reversal.objects.get()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_signal_that_fails_stops_no_reversal_and_no_hook_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    heist, later = robbed(player(tokens=1), player(points=1000)), []
+
+    def receive(**_signal: Any) -> None:
+        raise RuntimeError("a receiver that fails")
+
+    def then_hook(self: Any, reversal: Reversal) -> None:
+        give_back(self, reversal)
+        transaction.on_commit(lambda: later.append(reversal))
+
+    give_back = GamificationEconomy.give_back
+    monkeypatch.setattr(GamificationEconomy, "give_back", then_hook)
+    signals.heist_reversed.connect(receive)
+    try:
+        with mock.patch("heists.db.atomic.logger.exception") as logged:
+            reversal = returned(heist)
+    finally:
+        signals.heist_reversed.disconnect(receive)
+
+    assert later == [reversal]
+    logged.assert_not_called()
 
 
 @pytest.mark.django_db(transaction=True)

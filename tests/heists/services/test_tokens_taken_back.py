@@ -16,12 +16,15 @@ from heists.errors import (
     InvalidGrant,
     NotCorrectable,
     NothingLeft,
+    OutcomeUnknown,
     UnknownGrant,
 )
 from heists.models import HeistNotification, TokenGrant
 from heists.services import add_tokens, execute_heist, grant_tokens, take_back
 from heists.services.tokens import amount_to_take_back
 from tests.factories import player, tokens_of
+
+from .lost_answers import fail_the_commit, lose_the_answer
 
 pytestmark = pytest.mark.django_db
 
@@ -199,6 +202,28 @@ def test_taking_back_needs_a_transaction_of_its_own() -> None:
     for reason in ("the wrong player", ""):
         with transaction.atomic(), pytest.raises(RuntimeError, match="nested"):
             taken(grant, reason=reason)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_correction_whose_commit_is_not_answered_is_an_unknown_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    alice = player()
+    grant = granted(alice)
+    lose_the_answer(monkeypatch)
+
+    with pytest.raises(OutcomeUnknown):
+        taken(grant)
+
+    assert tokens_of(alice).balance == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_correction_that_fails_at_commit_for_others_is_done_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    alice = player()
+    grant = granted(alice)
+    fail_the_commit(monkeypatch, "40001")
+
+    assert taken(grant).amount == -3
+    assert tokens_of(alice).balance == 0
 
 
 @pytest.mark.django_db(transaction=True)

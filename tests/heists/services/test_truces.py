@@ -28,6 +28,7 @@ from tests.factories import player
 from tests.heists.queries.test_facts_joins import Clock, check, clock_at, rob
 
 from .elsewhere import only
+from .lost_answers import lose_the_answer
 
 pytestmark = pytest.mark.django_db
 
@@ -140,6 +141,15 @@ def test_a_wish_is_tried_again_where_another_transaction_is_in_the_way(
 
     assert set_truce(player_id=alice.pk, wanted=True)
     assert (failures, spans(alice)) == ([], [(JUNE, None)])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_wish_whose_commit_is_not_answered_is_repeated(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    alice = player()
+    lose_the_answer(monkeypatch)
+
+    assert set_truce(player_id=alice.pk, wanted=True) == Truce.objects.get()
+    assert spans(alice) == [(JUNE, None)]
 
 
 def test_a_wish_concerns_its_player_alone(clock: Clock) -> None:

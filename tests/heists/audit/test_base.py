@@ -82,9 +82,11 @@ def test_rows_that_a_hosts_default_manager_hides_are_audited(
     assert found("heist_amount")[0].startswith(f"heist {row.pk},")
 
 
-@pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
-def test_on_postgresql_the_snapshot_is_read_only_and_repeatable() -> None:
-    with audit.open_snapshot("default"), connection.cursor() as cursor:
-        cursor.execute("SELECT current_setting('transaction_isolation'), current_setting('transaction_read_only')")
-        assert cursor.fetchone() == ("repeatable read", "on")
+def test_outside_a_transaction_the_snapshot_is_one_that_on_postgresql_is_read_only_and_repeatable() -> None:
+    with audit.open_snapshot("default") as data, connection.cursor() as cursor:
+        assert connection.in_atomic_block
+        if connection.vendor == "postgresql":
+            cursor.execute("SELECT current_setting('transaction_isolation'), current_setting('transaction_read_only')")
+            assert cursor.fetchone() == ("repeatable read", "on")
+        assert list(data.heists_in_chunks()) == []

@@ -428,7 +428,8 @@ def test_a_reversal_that_fails_at_commit_for_others_is_done_again(monkeypatch: p
 
 @pytest.mark.django_db(transaction=True)
 def test_a_signal_that_fails_stops_no_reversal_and_no_hook_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    heist, later = robbed(player(tokens=1), player(points=1000)), []
+    heist = robbed(player(tokens=1), player(points=1000))
+    later: list[Reversal] = []
 
     def receive(**_signal: Any) -> None:
         raise RuntimeError("a receiver that fails")

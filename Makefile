@@ -66,6 +66,7 @@ serve: .venv/site ## start the site as in production: gunicorn, several workers;
 		SECRET_KEY=$$(cat var/secret_key); export SECRET_KEY; \
 	fi; \
 	export DEBUG=false; \
+	$(BIN)/python manage.py check --database default && \
 	$(BIN)/python manage.py migrate --verbosity 0 && \
 	$(BIN)/python manage.py collectstatic --no-input --verbosity 0 && \
 	exec $(BIN)/python -m gunicorn --config config/gunicorn.conf.py config.wsgi

@@ -11,6 +11,7 @@ import datetime as dt
 import logging
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -26,6 +27,8 @@ from health_check.views import HealthCheckView
 from heists import conf
 from heists.models import OutboxEmail
 
+from .databases import REPLICA
+
 logger = logging.getLogger(__name__)
 
 # A check that takes longer has failed, a second later: django-health-check adds one.
@@ -40,6 +43,15 @@ class Database(checks.Database):  # type: ignore[misc]
     name = "database"
     required = True
     timeout = TIMEOUT
+
+
+@dataclass
+class Replica(Database):
+    """The replica answers. Without it, reads go to the primary."""
+
+    alias: str = REPLICA
+    name = "replica"
+    required = False
 
 
 class Cache(checks.Cache):  # type: ignore[misc]
@@ -100,9 +112,12 @@ class HealthView(HealthCheckView):  # type: ignore[misc]
 
 
 class ReadyView(HealthView):
-    """Whether this host should get requests: the database answers. The cache and the emails are reported with it."""
+    """Whether this host should get requests: the database answers. The rest is reported with it."""
 
-    checks = (Database, Cache, Emails)
+    checks = (Database, Replica, Cache, Emails)
+
+    def get_checks(self) -> list[HealthCheck]:
+        return [check for check in super().get_checks() if REPLICA in connections or not isinstance(check, Replica)]
 
 
 def _state(error: HealthCheckException | None) -> str:

@@ -20,6 +20,8 @@ import heists
 from gamification.conf import SETTINGS as REFERRAL_SETTINGS
 from heists.conf import DEFAULTS
 
+from .databases import CONNECT_SECONDS, POSTGRESQL, REPLICA, REPLICA_CONNECT_SECONDS, database
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
@@ -65,6 +67,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "gamification",
+    "config",
 ]
 
 MIDDLEWARE = [
@@ -87,7 +90,6 @@ if DEBUG:
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "config" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -102,7 +104,7 @@ TEMPLATES = [
 # Database
 
 DATABASES: dict[str, dict[str, Any]] = {
-    "default": dict(env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'db.sqlite3'}")),
+    "default": database("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'db.sqlite3'}"),
 }
 _database = DATABASES["default"]
 # A service opens a durable transaction of its own, which raises inside a transaction around the request.
@@ -124,14 +126,25 @@ else:
     # For PgBouncer in transaction mode.
     _bouncer = env.bool("DATABASE_DISABLE_SERVER_SIDE_CURSORS", default=False)
     _database["DISABLE_SERVER_SIDE_CURSORS"] = _bouncer
-    # Seconds, for each host that the URL names; psycopg waits two minutes.
-    _database.setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+    _database["OPTIONS"].setdefault("connect_timeout", CONNECT_SECONDS)
     if env.bool("DATABASE_PREPARED_STATEMENTS", default=not _bouncer):
         # PostgreSQL takes longer to plan our joins than to run them; a connection plans what it repeats only once.
         _database["OPTIONS"].update(server_side_binding=True, prepare_threshold=5)
     if _pool:
         _size = env.int("DATABASE_POOL_SIZE", default=10)
         _database["OPTIONS"]["pool"] = {"min_size": 1, "max_size": _size, "timeout": 10}
+if os.environ.get("REPLICA_URL"):
+    if _database["ENGINE"] != POSTGRESQL:
+        raise ImproperlyConfigured("REPLICA_URL needs a PostgreSQL in DATABASE_URL, whose replica it names.")
+    # Like the database that is written, except for what its URL says.
+    _replica = database("REPLICA_URL", engines=(POSTGRESQL,))
+    _urls = {"host", "port", "target_session_attrs", "connect_timeout"}
+    _options = {key: value for key, value in _database["OPTIONS"].items() if key not in _urls}
+    _replica["OPTIONS"] = _options | {"connect_timeout": REPLICA_CONNECT_SECONDS} | _replica["OPTIONS"]
+    DATABASES[REPLICA] = _database | _replica | {"CONN_HEALTH_CHECKS": True, "TEST": {"MIRROR": "default"}}
+    DATABASE_ROUTERS = ["config.databases.ReplicaRouter"]
+    # Inside the others: who signs in is not read from the replica.
+    MIDDLEWARE.append("config.databases.ReplicaMiddleware")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 
@@ -209,7 +222,6 @@ if env.bool("BEHIND_TLS_PROXY", default=False):
 # Files and emails
 
 STATIC_URL = "static/"
-STATICFILES_DIRS = [BASE_DIR / "config" / "static"]
 STATIC_ROOT = VAR_DIR / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

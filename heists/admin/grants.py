@@ -7,7 +7,6 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.models import ADDITION, LogEntry
-from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db import router
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -28,7 +27,7 @@ from . import links
 from .filters import DateRangeFilter, PeriodFilter
 from .formats import number, staff_name, when
 from .names import player_name
-from .readonly import ReadOnlyAdmin
+from .readonly import ReadOnlyAdmin, row_id
 
 
 class TakeBackForm(forms.Form):
@@ -94,10 +93,8 @@ class TokenGrantAdmin(ReadOnlyAdmin):
         """Show the numbers and ask for the reason; on POST, take the grant back and report the result."""
         if not self.may_take_back(request):
             raise PermissionDenied
-        text = unquote(object_id)
-        key = int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
         grants = TokenGrant.objects.using(router.db_for_write(TokenGrant)).select_related("player")
-        grant = grants.filter(pk=key).first()
+        grant = grants.filter(pk=row_id(object_id)).first()
         if grant is None:
             self.message_user(request, _("There is no such grant any more."), messages.ERROR)
             return HttpResponseRedirect(links.list_url(self.admin_site, TokenGrant) or "")
@@ -116,7 +113,7 @@ class TokenGrantAdmin(ReadOnlyAdmin):
                     self.message_user(request, text % {"seen": number(seen), "now": number(amount)}, messages.WARNING)
                     form = TakeBackForm({"expected": amount, "reason": form.cleaned_data["reason"]})
         except HeistError as error:
-            self.message_user(request, _refusal(error), messages.ERROR)
+            self.message_user(request, _error_text(error), messages.ERROR)
             return HttpResponseRedirect(page)
         return TemplateResponse(request, "admin/heists/confirm.html", self._context(request, grant, amount, form, page))
 
@@ -162,8 +159,8 @@ class TokenGrantAdmin(ReadOnlyAdmin):
         }
 
 
-def _refusal(error: HeistError) -> str:
-    """Return why a grant can't be taken back, with the numbers that belong to it."""
+def _error_text(error: HeistError) -> str:
+    """Return why a grant can't be taken back, as a sentence with its numbers."""
     details = error.details
     if isinstance(error, AlreadyTakenBack):
         text = _("This grant was taken back before: %(tokens)s, on %(time)s, by %(name)s.")

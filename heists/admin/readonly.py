@@ -7,6 +7,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import ValidationError
 from django.db import router
 from django.db.models import QuerySet
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
 else:
     ModelAdmin = admin.ModelAdmin
+
+
+# Any number of so many digits fits a 64-bit column.
+MAX_KEY_DIGITS = 18
 
 
 class ReadOnlyAdmin(ModelAdmin):
@@ -181,6 +186,12 @@ class ReadOnlyAdmin(ModelAdmin):
             self.message_user(request, _("The selection is not valid."), messages.ERROR)
             return None
         return super().response_action(request, queryset, *args, **kwargs)
+
+
+def row_id(object_id: str) -> int:
+    """Return the primary key in the path of a row's page; 0 where it is none, or beyond any integer column."""
+    text = unquote(object_id)
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= MAX_KEY_DIGITS else 0
 
 
 def _at(row: Any, path: str) -> Any:

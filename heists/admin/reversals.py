@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
-from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db import router
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -27,7 +26,7 @@ from . import links
 from .filters import DateRangeFilter, PeriodFilter, RoleFilter
 from .formats import number, signed, staff_name, when
 from .names import name_players, player_name
-from .readonly import ReadOnlyAdmin
+from .readonly import ReadOnlyAdmin, row_id
 
 if TYPE_CHECKING:
     from .heists import HeistAdmin
@@ -113,8 +112,7 @@ def view(model_admin: HeistAdmin, request: HttpRequest, object_id: str) -> HttpR
     """Show the numbers and ask for the reason; on POST, return the points and report the result."""
     if not may_reverse(model_admin, request):
         raise PermissionDenied
-    text = unquote(object_id)
-    heist_id = int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else 0
+    heist_id = row_id(object_id)
     try:
         plan = plan_reversal(heist_id)
         name_players((plan.heist.attacker, plan.heist.victim))
@@ -131,13 +129,13 @@ def view(model_admin: HeistAdmin, request: HttpRequest, object_id: str) -> HttpR
                 model_admin.message_user(request, text % numbers, messages.WARNING)
                 form = ReverseForm(plan, {**request.POST.dict(), "expected": plan.points})
     except HeistError as error:
-        model_admin.message_user(request, refusal(error), messages.ERROR)
+        model_admin.message_user(request, _error_text(error), messages.ERROR)
         return HttpResponseRedirect(_back_url(model_admin, heist_id))
     return TemplateResponse(request, "admin/heists/confirm.html", _context(model_admin, request, plan, form))
 
 
-def refusal(error: HeistError) -> str:
-    """Return why points can't be returned, with the numbers that belong to it."""
+def _error_text(error: HeistError) -> str:
+    """Return why points can't be returned, as a sentence with its numbers."""
     details = error.details
     if isinstance(error, AlreadyReversed):
         text = _("The points of this heist were returned before: %(points)s, on %(time)s, by %(name)s.")
@@ -183,8 +181,7 @@ def _reverse(model_admin: HeistAdmin, request: HttpRequest, plan: Plan, form: Re
 
 def _back_url(model_admin: HeistAdmin, heist_id: int) -> str:
     site = model_admin.admin_site
-    heists = Heist.objects.using(router.db_for_write(Heist))
-    heist = heists.filter(pk=heist_id).first() if 0 < heist_id < 2**63 else None
+    heist = Heist.objects.using(router.db_for_write(Heist)).filter(pk=heist_id).first()
     return (links.page_url(site, heist) if heist else links.list_url(site, Heist)) or ""
 
 

@@ -30,13 +30,12 @@ from ..models import Heist, Reversal
 from ..models.reversals import REVERSAL_TEXT_MAX_LENGTH
 from ..models.tokens import REFUND_SOURCE
 from ..rules import MAX_POINTS, next_month
-from ..user_model import staff_name
+from ..user_model import MAX_INTEGER, staff_name
 from . import notifications, tokens
 
 logger = logging.getLogger("heists")
 
 LOG_LINE = "reversed heist=%(heist_id)s attacker=%(attacker_id)s victim=%(victim_id)s points=%(points_returned)s"
-LARGEST_KEY = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ def reverse_heist(
 
     1. Lock both players' balances in primary-key order, and read the heist, its reversal and the balances.
     2. Check that it is a success of the current month that was not reversed, and that the attacker has points left.
-       The month is that of the heist's own rules, in their time zone; the clock is read behind the lock.
+       The month is that of the heist's own rules, in their time zone; the clock is read under the lock.
     3. Insert the reversal; its unique heist decides between two members of staff. Move the points.
     4. Give the tokens back where `return_token` is set and the heist cost any. Notify both players.
 
@@ -124,7 +123,7 @@ def _plan(heist_id: int, economy: Economy, using: str) -> Plan:
     if not economy.can_give_back:
         raise NoReversals
     heists = Heist.objects.using(using).select_related("attacker", "victim", "rule_set", "reversal")
-    heist = heists.filter(pk=heist_id).first() if 0 < heist_id <= LARGEST_KEY else None
+    heist = heists.filter(pk=heist_id).first() if 0 < heist_id <= MAX_INTEGER else None
     if heist is None:
         raise UnknownHeist
     if heist.status != HeistStatus.SUCCESS:

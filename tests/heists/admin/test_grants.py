@@ -98,7 +98,7 @@ def test_a_form_that_is_sent_twice_takes_once(client: Client, boss: Any, grant: 
     assert (tokens_of(grant.player).balance, LogEntry.objects.count()) == (1, 1)
 
 
-def test_a_refusal_is_a_sentence(client: Client, boss: Any, grant: TokenGrant) -> None:
+def test_an_error_is_a_sentence(client: Client, boss: Any, grant: TokenGrant) -> None:
     correction = take_back(grant=grant, by=boss, reason="x")
     assert "A correction can&#x27;t be taken back." in client.get(url_of(correction), follow=True).content.decode()
     assert url_of(correction) not in client.get(page_of(correction)).content.decode()

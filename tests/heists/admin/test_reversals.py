@@ -135,7 +135,7 @@ def test_a_form_that_is_sent_twice_returns_once(client: Client, boss: Any, heist
     assert (points_of(heist.victim), Reversal.objects.count(), LogEntry.objects.count()) == (1000, 1, 1)
 
 
-def test_a_refusal_is_a_sentence_with_its_numbers(client: Client, boss: Any, heist: Heist) -> None:
+def test_an_error_is_a_sentence_with_its_numbers(client: Client, boss: Any, heist: Heist) -> None:
     rejected = execute_heist(attacker_id=player().pk, victim_id=player(points=1000).pk)
     assert "This heist moved no points." in client.get(url_of(rejected), follow=True).content.decode()
     assert url_of(rejected) not in client.get(page_of(rejected)).content.decode()

@@ -5,7 +5,6 @@ The texts are in `templates/heists/email/`, three files a type. A host overrides
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator
 from email.policy import Policy
 from email.utils import parseaddr
@@ -23,6 +22,7 @@ from .. import conf
 from ..economy import Economy
 from ..messages import notification_message
 from ..models import HeistNotification, OutboxEmail
+from ..rules import ahead
 from . import unsubscribe
 
 SUBJECT_MAX_LENGTH = 150
@@ -39,7 +39,8 @@ def compose(email: OutboxEmail, *, to: str, economy: Economy) -> EmailMultiAlter
             "sentence": notification_message(notification.type, metadata) or notification.message,
             "notification": notification,
             "details": metadata,
-            "protection_until": _ahead(parse_datetime(str(metadata.get("protection_until", "")))),
+            # A late email does not promise what is over.
+            "protection_until": ahead(parse_datetime(str(metadata.get("protection_until", ""))), timezone.now()),
             "site_url": conf.site_url(),
             "unsubscribe_url": link,
             "language": translation.get_language(),
@@ -53,11 +54,6 @@ def compose(email: OutboxEmail, *, to: str, economy: Economy) -> EmailMultiAlter
     message = EmailMultiAlternatives(subject, text, conf.email_from(), [to], headers=_headers(email, link))
     message.attach_alternative(html, "text/html")
     return message
-
-
-def _ahead(moment: dt.datetime | None) -> dt.datetime | None:
-    """Return a moment; None where it has passed, so that a late email does not promise what is over."""
-    return moment if moment is not None and moment > timezone.now() else None
 
 
 def unsubscribe_link(notification: HeistNotification) -> str:

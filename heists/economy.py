@@ -178,7 +178,7 @@ class Economy:
         """
         name = user_model.username(player)
         if not name or user_model.may_be_address(name):
-            return fill(UNNAMED_PLAYER, {"id": user_model.neutral_id(player.pk)})
+            return fill(UNNAMED_PLAYER, {"id": user_model.public_id(player.pk)})
         return name
 
     def names(self, players: Iterable[Any]) -> dict[PlayerId, str]:

@@ -82,7 +82,7 @@ def may_be_address(name: str) -> bool:
     return "@" in (name if name.isascii() else unicodedata.normalize("NFKC", name))
 
 
-def neutral_id(key: Any) -> str:
+def public_id(key: Any) -> str:
     """Return a short text that identifies a key in public: the number itself, or a digest.
 
     A text key may be an address, and UUIDs made at nearly the same time may begin alike, so no part of them is shown.

@@ -50,7 +50,7 @@ class MinuteThrottle(BaseThrottle):
             count = self.count(cache, f"heists:{self.scope}:{client}:{int(now // WINDOW_SECONDS)}")
         except Exception as error:  # the cache decides what it raises
             kind = type(error).__name__
-            logger.warning("The throttle's cache fails, so the request is let through: %s: %s", kind, error)
+            logger.warning("the throttle's cache fails, the request is allowed: %s: %s", kind, error)
             return True
         return count <= limit
 
@@ -72,7 +72,7 @@ def _cache() -> BaseCache:
     try:
         return caches[conf.throttle_cache()]
     except InvalidCacheBackendError as error:
-        raise ImproperlyConfigured(f'HEISTS["THROTTLE_CACHE"] can not be used: {error}') from error
+        raise ImproperlyConfigured(f'HEISTS["THROTTLE_CACHE"] can\'t be used: {error}') from error
 
 
 class PlayerThrottle(MinuteThrottle):

@@ -119,7 +119,7 @@ def test_the_cache_is_the_one_that_the_setting_names(settings: Any) -> None:
     assert throttling._cache() is caches["limits"]
 
     settings.HEISTS = settings.HEISTS | {"THROTTLE_CACHE": "no such"}
-    with pytest.raises(ImproperlyConfigured, match=r'^HEISTS\["THROTTLE_CACHE"\] can not be used: .*no such'):
+    with pytest.raises(ImproperlyConfigured, match=r"""^HEISTS\["THROTTLE_CACHE"\] can't be used: .*no such"""):
         throttling._cache()
 
 
@@ -137,5 +137,5 @@ def test_while_the_cache_fails_requests_pass_and_the_wait_is_known(
 
     assert (throttle.allowed, throttle.wait()) == (True, 40)
     assert [(record.name, record.getMessage()) for record in caplog.records] == [
-        ("heists", "The throttle's cache fails, so the request is let through: ConnectionError: gone")
+        ("heists", "the throttle's cache fails, the request is allowed: ConnectionError: gone")
     ]

@@ -48,7 +48,7 @@ class NotificationMetadataSerializer(serializers.Serializer[Any]):
     attacker_name = serializers.CharField(required=False)
     victim_id = PlayerIdField(required=False)
     victim_name = serializers.CharField(required=False)
-    points = serializers.IntegerField(required=False, help_text="Points that were stolen.")
+    points = serializers.IntegerField(required=False, help_text="Points that were stolen, or returned.")
     protection_until = UTCDateTimeField(required=False, help_text="The end of the victim's protection.")
     grant_id = serializers.IntegerField(required=False)
     amount = serializers.IntegerField(required=False, help_text="Tokens that were granted.")

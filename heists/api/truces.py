@@ -33,7 +33,9 @@ class TruceSerializer(serializers.Serializer[Any]):
     enabled = serializers.BooleanField(help_text="Whether this site has truces; without, none counts.")
     wanted = serializers.BooleanField(help_text="My last wish. It takes effect with the next month.")
     in_force = serializers.BooleanField(help_text="Whether I have a truce now: I can't rob and can't be robbed.")
-    starts_at = UTCDateTimeField(allow_null=True, help_text="When the truce that I have or shall have begins or began.")
+    starts_at = UTCDateTimeField(
+        allow_null=True, help_text="When the truce that I have now or will have begins or began."
+    )
     ends_at = UTCDateTimeField(allow_null=True, help_text="When it ends; null while it is wanted.")
     takes_effect_at = UTCDateTimeField(help_text="When a wish made now takes effect: the beginning of the next month.")
 

@@ -377,20 +377,3 @@ def test_the_first_outcome_of_ones_own_ends_the_protection_of_a_newcomer() -> No
     assert failed(with_rules(newcomer_days=3), attacker(spent=NOW), victim()._replace(joined_at=NOW)) == [
         Failure(FailureCode.NEWCOMER, NOW + 72 * HOUR)
     ]
-
-
-def test_the_rolling_day_has_room_for_what_the_limit_leaves() -> None:
-    numbers = with_rules(max_heists_per_day=3)
-    moments = (NOW, NOW - 24 * HOUR + INSTANT, NOW - 24 * HOUR, NOW - 30 * HOUR)
-
-    assert rules.heists_left_today(numbers, attacker(outcomes=outcomes(*moments)), NOW) == 1
-    assert rules.heists_left_today(numbers, attacker(), NOW) == 3
-    assert rules.heists_left_today(numbers, attacker(outcomes=outcomes(*[NOW] * 3)), NOW) == 0
-    assert rules.heists_left_today(numbers, attacker(outcomes=outcomes(*[NOW] * 4)), NOW) == 0
-
-
-def test_a_moment_is_ahead_until_it_has_come() -> None:
-    assert rules.ahead(NOW + INSTANT, NOW) == NOW + INSTANT
-    assert rules.ahead(NOW, NOW) is None
-    assert rules.ahead(NOW - INSTANT, NOW) is None
-    assert rules.ahead(None, NOW) is None

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.postgresql, pytest.mark.usefixtures("isolation", "audi
 INSTANT = dt.timedelta(microseconds=1)
 DAY = dt.timedelta(days=1)
 MAY, JUNE, JULY = (dt.datetime(2026, month, 1, tzinfo=dt.UTC) for month in (5, 6, 7))
-# Where the heist has not read its facts behind the lock yet.
+# Where the heist has not read its facts under the lock yet.
 UNDECIDED = SUCCESS[: SUCCESS.index("after the second look")]
 
 at_each_point = pytest.mark.parametrize("point", SUCCESS)

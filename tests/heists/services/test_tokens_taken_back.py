@@ -88,11 +88,11 @@ def test_with_an_empty_balance_nothing_is_taken() -> None:
     grant = granted(alice, 1)
     execute_heist(attacker_id=alice.pk, victim_id=player(points=1000).pk)
 
-    with pytest.raises(NothingLeft) as refused:
+    with pytest.raises(NothingLeft) as raised:
         taken(grant)
 
-    assert refused.value.code == "nothing_left"
-    assert refused.value.details == {"required": 1, "available": 0}
+    assert raised.value.code == "nothing_left"
+    assert raised.value.details == {"required": 1, "available": 0}
 
 
 def test_a_grant_is_taken_back_once() -> None:
@@ -100,11 +100,11 @@ def test_a_grant_is_taken_back_once() -> None:
     grant = granted(alice, 3)
     first = taken(grant, by=staff)
 
-    with pytest.raises(AlreadyTakenBack) as refused:
+    with pytest.raises(AlreadyTakenBack) as raised:
         taken(grant)
 
-    assert refused.value.code == "already_taken_back"
-    assert refused.value.details == {"tokens": 3, "at": first.created_at, "by": "staff"}
+    assert raised.value.code == "already_taken_back"
+    assert raised.value.details == {"tokens": 3, "at": first.created_at, "by": "staff"}
     assert tokens_of(alice).balance == 5
 
 
@@ -112,10 +112,10 @@ def test_a_correction_is_not_taken_back() -> None:
     alice = player(tokens=5)
     correction = taken(granted(alice, 3))
 
-    with pytest.raises(NotCorrectable) as refused:
+    with pytest.raises(NotCorrectable) as raised:
         taken(correction)
 
-    assert refused.value.code == "not_correctable"
+    assert raised.value.code == "not_correctable"
     assert tokens_of(alice).balance == 5
 
 
@@ -123,10 +123,10 @@ def test_where_the_amount_changed_nothing_is_taken() -> None:
     alice = player()
     grant = granted(alice, 3)
 
-    with pytest.raises(AmountChanged) as refused:
+    with pytest.raises(AmountChanged) as raised:
         taken(grant, expected_amount=2)
 
-    assert refused.value.details == {"expected": 2, "available": 3}
+    assert raised.value.details == {"expected": 2, "available": 3}
     assert tokens_of(alice).balance == 3
     assert taken(grant, expected_amount=3).amount == -3
 
@@ -148,10 +148,10 @@ def test_a_reason_out_of_range_takes_nothing(reason: str) -> None:
     alice = player()
     grant = granted(alice)
 
-    with pytest.raises(InvalidGrant) as refused:
+    with pytest.raises(InvalidGrant) as raised:
         taken(grant, reason=reason)
 
-    assert refused.value.details == {"code_detail": "note"}
+    assert raised.value.details == {"code_detail": "note"}
     assert tokens_of(alice).balance == 3
     assert taken(grant, reason="x" * 255).amount == -3
 
@@ -159,12 +159,12 @@ def test_a_reason_out_of_range_takes_nothing(reason: str) -> None:
 def test_callers_grant_no_correction() -> None:
     alice = player()
 
-    with pytest.raises(InvalidGrant) as refused:
+    with pytest.raises(InvalidGrant) as raised:
         grant_tokens(player=alice, amount=1, reason=GrantReason.CORRECTION, source="s")
     with pytest.raises(InvalidGrant), transaction.atomic():
         add_tokens(player=alice, amount=1, reason=GrantReason.STAFF, source="refund:9")
 
-    assert refused.value.details == {"code_detail": "reason"}
+    assert raised.value.details == {"code_detail": "reason"}
     assert not TokenGrant.objects.exists()
 
 

@@ -265,7 +265,7 @@ def test_of_two_truces_that_are_not_over_the_later_is_changed(clock: Clock) -> N
     assert spans(alice) == [(MAY, JUNE), (JULY, JULY)]
 
 
-def test_the_clock_is_read_behind_the_lock(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_clock_is_read_under_the_lock(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     lock, locked = GamificationEconomy.lock, []
 
     def waits_over_the_months_end(self: Any, *ids: Any) -> None:

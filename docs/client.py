@@ -167,8 +167,8 @@ def play(site: str, username: str, password: str) -> list[str]:
 
     me = client.get("/api/heists/me/")
     lines.append(f"Points: {me['monthly_points']}. Unread: {me['unread_count']}.")
-    inbox = client.get("/api/heists/notifications/", read="false")
-    lines += [row["message"] for row in inbox["results"]]
+    unread = client.get("/api/heists/notifications/", read="false")
+    lines += [row["message"] for row in unread["results"]]
     client.post("/api/heists/notifications/read-all/")
 
     stats = client.get("/api/heists/stats/")

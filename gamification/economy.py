@@ -1,7 +1,7 @@
 """The economy of this host: how heists reads, locks and moves the balances of `PlayerProfile`.
 
-A heist's writes to this host's two tables are SQL. The same three writes through the ORM add about a third to the
-processor time of a heist (docs/performance.md); the economy of docs/integrating.md is plain ORM.
+A heist's writes to this host's two tables are SQL. The same three writes through the ORM cost about 2 ms more processor
+time a heist (docs/performance.md); the economy of docs/integrating.md is plain ORM.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 Each public function is one durable transaction. Locks are on profiles, in the order of their users' primary keys. A
 lock begins the month of its profiles, if they are of an earlier one (see `months`).
+
 Everything is read from the database that is written (`written_to`): a replica may lag behind the locks.
 """
 

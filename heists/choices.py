@@ -1,4 +1,4 @@
-"""Enumerations stored in the database."""
+"""Enumerations: those that the database stores, and two that follow from what it stores."""
 
 from __future__ import annotations
 

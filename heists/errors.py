@@ -140,7 +140,7 @@ class BalanceFull(HeistError):
 
 
 class AmountChanged(HeistError):
-    """The amount is another one than the caller saw (`expected`, `available`). Nothing was changed."""
+    """The amount is no longer the one that the caller saw (`expected`, `available`). Nothing was changed."""
 
     code = "amount_changed"
     message = _("The numbers have changed meanwhile.")

@@ -1,4 +1,4 @@
-"""Every sentence that players read: failures, notifications, and the answer to a heist.
+"""The sentences that players read: failures, notifications, and the answer to a heist. Errors have theirs in `errors`.
 
 All are gettext messages. A function translates into the active language; pass a caching `gettext` to translate many.
 A translation with wrong placeholders is not used: a host's catalogue must not make a heist fail.

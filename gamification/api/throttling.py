@@ -1,4 +1,4 @@
-"""Rate limits by client address, for the views that need no account."""
+"""Rate limits by client address: for signing up, and wherever a password is checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sign up and sign in: the views that need no account. See docs/specification.md, "HTTP API"."""
+"""Sign up, sign in, sign out, and change the password. See docs/specification.md, "HTTP API"."""
 
 from __future__ import annotations
 

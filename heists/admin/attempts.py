@@ -1,4 +1,4 @@
-"""The attempt log: heists that were ever inserted."""
+"""The attempt log: each rejection and each deleted heist."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .readonly import ReadOnlyAdmin
 
 @admin.register(AttemptLog)
 class AttemptLogAdmin(ReadOnlyAdmin):
-    """The list of heists that were ever inserted, by the ids of their players: the accounts may have been deleted."""
+    """The list of rejections and deleted heists, by the ids of their players: the accounts may have been deleted."""
 
     list_display = ("heist_id", "attacker_id", "victim_id", "deleted")
     fields = list_display

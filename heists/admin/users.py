@@ -25,7 +25,7 @@ else:
 
 
 class HeistLinksMixin(ModelAdmin):
-    """Adds links to a player's heists, tokens, shields, truces, notifications and emails to the host's user admin.
+    """Adds links to a player's heists, tokens, grants and so on to the host's user admin.
 
     `class PlayerAdmin(HeistLinksMixin, UserAdmin): ...` is all that is needed. The page that deletes a user then counts
     the rows of heists instead of listing each, and deletes them in a few statements.

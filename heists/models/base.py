@@ -1,4 +1,4 @@
-"""Rows that are only ever added, and the lengths that several models share."""
+"""What several models share: append-only rows, the name of a player in a row's text, the length of a key."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def player_name(row: models.Model, field: str) -> str:
     """
     if field in row._state.fields_cache:
         player = getattr(row, field)
-        # The admin has looked it up, for a whole page.
+        # `heists_name` is what the admin looked up for a whole page.
         return str(vars(player).get("heists_name") or player)
     return gettext("player %(id)s") % {"id": getattr(row, f"{field}_id")}
 
@@ -42,7 +42,7 @@ class AppendOnlyQuerySet(models.QuerySet[Row]):
 
 
 class AppendOnlyModel(models.Model):
-    """A row that the ORM does not edit; a database trigger rejects a plain SQL UPDATE."""
+    """A row that the ORM neither edits nor deletes; a database trigger rejects a plain SQL UPDATE."""
 
     # Fields that may change after the insert.
     editable_fields: ClassVar[frozenset[str]] = frozenset()

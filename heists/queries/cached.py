@@ -30,7 +30,7 @@ _warned = threading.Event()
 def cached(name: str, compute: Callable[[], list[Any]], timeout: dt.timedelta) -> list[Any]:
     """Return the cached rows of this name; else compute them, and cache them for `timeout` where that was slow.
 
-    Rows have to survive JSON: lists, texts and numbers.
+    Rows are lists of texts and numbers, which any cache can store.
     """
     key = f"heists:{name}:{_database_digest()}"
     try:

@@ -13,7 +13,7 @@ from ..models import Heist, Truce
 from ..rules import Victim, share
 from .facts import joined_at
 
-# Heists before and after that are listed.
+# The most heists listed before the heist, and after it.
 ROWS = 10
 
 

@@ -103,9 +103,9 @@ def leaders(*, now: dt.datetime, limit: int, month: dt.date | None = None) -> li
 def best(rollup: Rollup, role: HeistRole, places: int) -> list[tuple[Any, int, int]]:
     """Return the players with the most points of successes as (key, heists, points), in this role.
 
-    Points are those stolen less those returned; players of whom nothing is left are not on the list. The ranking is
-    exact. It is computed from the cached sums of the closed days where they decide it, and else from the heists of the
-    whole period.
+    Points are those stolen less those returned; players whose points were all returned are not on the list. The ranking
+    is exact. It is computed from the cached sums of the closed days where they decide it, and else from the heists of
+    the whole period.
     """
 
     def compute(since: dt.datetime, until: dt.datetime | None) -> list[list[Any]]:

@@ -1,7 +1,7 @@
 """Reads what a player sees of themselves on one screen (docs/specification.md, "HTTP API").
 
-It takes no lock. Nothing in it changes by itself, except at a moment that it names: so an answer that is built of it
-stays the same until something happened.
+It takes no lock. Nothing in it changes by itself, except at a moment that it names: so an answer that is built from it
+stays the same until something happens.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Me:
 
     @property
     def truce(self) -> TruceState:
-        """The truce that this player has or shall have, and when a wish takes effect."""
+        """The truce that this player has now or will have, and when a wish takes effect."""
         newest = max(self.victim.truces, key=lambda truce: truce.starts_at, default=None)
         return truces.state(newest and Truce(**newest._asdict()), self.rules, self.now)
 

@@ -23,7 +23,7 @@ SUMMARIZE_WINDOW = dt.timedelta(hours=1)
 # How long sums over the open rest are cached.
 OPEN_TIMEOUT = dt.timedelta(minutes=1)
 
-# Computes rows that survive JSON, from the heists since a time and, unless it is None, before another.
+# Computes rows for `cached`, from the heists since a time and, unless it is None, before another.
 Compute = Callable[[dt.datetime, dt.datetime | None], list[Any]]
 
 

@@ -32,7 +32,7 @@ LOG_LINE = (
     "points=%(points_stolen)s"
 )
 
-# As a queryset, this update adds about a tenth to the processor time of a heist (docs/performance.md).
+# As a queryset, this update would add to the processor time of each heist (docs/performance.md).
 SPEND_TOKEN = """
     UPDATE heists_heisttoken SET balance = %s, total_spent = %s, last_spent_at = %s, updated_at = %s
     WHERE id = %s AND balance = %s AND total_spent = %s

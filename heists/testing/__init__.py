@@ -3,9 +3,11 @@
     from django.test import TransactionTestCase
     from heists.testing import EconomyConformance
 
-    class MyEconomyTests(EconomyConformance, TransactionTestCase):
+    class YourEconomyTests(EconomyConformance, TransactionTestCase):
         def make_player(self, points, coins=0):
-            return User.objects.create(email=f"{uuid4()}@example.com", points=points, coins=coins)
+            player = Player.objects.create(username=uuid4().hex)
+            Balance.objects.create(player=player, points=points)
+            return player
 
 Run it on PostgreSQL as well: SQLite has no row locks, so the tests of `lock` only call it there.
 """

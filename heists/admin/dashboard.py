@@ -16,7 +16,7 @@ from django.utils.translation import ngettext
 
 from ..choices import EmailState, HeistStatus
 from ..models import Heist, HeistToken, OutboxEmail, Reversal
-from ..queries import dashboard, returns
+from ..queries import dashboard, returns, warnings
 from . import charts, links
 from .formats import number, when
 from .names import name_players
@@ -39,9 +39,8 @@ def view(model_admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
     days = int(given) if given in map(str, dashboard.PERIODS_DAYS) else 30
     period = dashboard.period(days, now)
     tokens = _token_columns()
-    rejected, attacked = dashboard.players_with_many_rejections(now), dashboard.players_attacked_often(now)
-    ranks, warnings = (*period.attackers, *period.victims), (*rejected, *attacked)
-    name_players([*(rank.player for rank in ranks), *(warning.player for warning in warnings)])
+    found = warnings.find(now)
+    name_players([*(rank.player for rank in (*period.attackers, *period.victims)), *found.players])
     context = {
         **site.each_context(request),
         "title": _("Heists dashboard"),
@@ -64,10 +63,17 @@ def view(model_admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
         "attackers": _ranks(site, period.attackers),
         "victims": _ranks(site, period.victims),
         "tokens_url": links.list_url(site, HeistToken) if links.may_view(site, request, HeistToken) else None,
-        "many_rejections": _warnings(site, rejected),
-        "attacked_often": _warnings(site, attacked),
-        "rejections_an_hour": dashboard.REJECTIONS_PER_HOUR,
-        "attacks_a_day": dashboard.ATTACKS_PER_DAY,
+        "warned": bool(found),
+        "many_rejections": _players(site, found.many_rejections),
+        "attacked_often": _players(site, found.attacked_often),
+        "shared_addresses": _addresses(site, found.shared_addresses),
+        "pairs": _pairs(site, found.pairs),
+        "referrers": _pairs(site, found.referrers),
+        "rejections_an_hour": warnings.REJECTIONS_PER_HOUR,
+        "attacks_a_day": warnings.ATTACKS_PER_DAY,
+        "attackers_an_address": warnings.ATTACKERS_PER_ADDRESS,
+        "meetings": warnings.MEETINGS,
+        "meetings_days": warnings.MEETINGS_DAYS,
     }
     return TemplateResponse(request, "admin/heists/dashboard.html", context)
 
@@ -182,9 +188,23 @@ def _ranks(site: Any, ranks: list[dashboard.Rank]) -> list[tuple[Any, str, str]]
     ]
 
 
-def _warnings(site: Any, warnings: list[dashboard.PlayerWarning]) -> list[tuple[Any, str]]:
+def _players(site: Any, found: list[warnings.PlayerWarning]) -> list[tuple[Any, str]]:
+    return [(links.player_link(site, warning.player, period="7"), number(warning.count)) for warning in found]
+
+
+def _addresses(site: Any, found: list[warnings.AddressWarning]) -> list[tuple[Any, str]]:
     return [
-        (links.player_link(site, warning.player, period="7"), number(warning.count))
-        for warning in warnings
-        if warning.player
+        (links.link(links.list_url(site, Heist, q=warning.address, period="7"), warning.address), number(warning.count))
+        for warning in found
     ]
+
+
+def _pairs(site: Any, found: list[warnings.PairWarning]) -> list[tuple[Any, Any, Any]]:
+    """Return both players, and the number as a link to the outcomes between them, in either role."""
+    period, rows = str(warnings.MEETINGS_DAYS), []
+    for pair in found:
+        between = {"player": pair.attacker.pk, "q": pair.victim.pk, "period": period, "token_spent": "1"}
+        count = links.link(links.list_url(site, Heist, **between), number(pair.count))
+        players = (links.player_link(site, player, period=period) for player in (pair.attacker, pair.victim))
+        rows.append((*players, count))
+    return rows

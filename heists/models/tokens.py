@@ -22,6 +22,8 @@ GRANT_TEXT_MAX_LENGTH = 255
 # The beginnings of the sources that services make up; callers can't use them.
 CORRECTION_SOURCE, REFUND_SOURCE = "correction:", "refund:"
 RESERVED_SOURCES = (CORRECTION_SOURCE, REFUND_SOURCE)
+# Before the key of the referred player, in the source of a grant for a referral.
+REFERRAL_SOURCE = "referral:"
 
 
 class DeletedLoss(NamedTuple):

@@ -9,20 +9,17 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.db.models import Count, F, Min, Sum, Window
-from django.db.models.functions import Lag, TruncDate
+from django.db.models import Count, Min, Sum
+from django.db.models.functions import TruncDate
 from django.utils import timezone
 
 from ..choices import EmailState, HeistRole, HeistStatus
 from ..models import Heist, HeistToken, OutboxEmail, Shield
 from ..rules import DAY
-from . import leaderboard, returns
+from . import leaderboard, returns, warnings
 from .cached import cached
-from .rollups import GRACE, OPEN_TIMEOUT, Rollup
+from .rollups import GRACE, Rollup
 
-# A warning needs more rejections of one player in an hour, or more attacks on one victim in a day.
-REJECTIONS_PER_HOUR = 10
-ATTACKS_PER_DAY = 5
 # Players on a list.
 PLACES = 10
 PERIODS_DAYS = (7, 30, 90)
@@ -86,14 +83,6 @@ class Outbox:
     failed: int
 
 
-@dataclass(frozen=True, slots=True)
-class PlayerWarning:
-    """A player with unusually many rejections, or attacks, in the last day, and how many."""
-
-    player: Any
-    count: int
-
-
 def period(days: int, now: dt.datetime) -> Period:
     """Return the last `days` days of the site's time zone, today included."""
     zone = timezone.get_default_timezone()
@@ -135,6 +124,7 @@ def summarize(now: dt.datetime) -> None:
             rollup.closed("days", partial(_tallies, zone))
             for role in HeistRole:
                 leaderboard.closed_best(rollup, role)
+        warnings.summarize(Rollup.since(warnings.first_day(today), settings.TIME_ZONE, closed_before=until))
         month = Rollup.since(today.replace(day=1), settings.TIME_ZONE, closed_before=until)
         leaderboard.closed_best(month, HeistRole.ATTACKER)
 
@@ -160,42 +150,6 @@ def outbox(now: dt.datetime) -> Outbox:
     waiting = OutboxEmail.objects.filter(state=EmailState.WAITING).aggregate(count=Count("*"), oldest=Min("due_at"))
     failed = OutboxEmail.objects.filter(state=EmailState.FAILED, created_at__gte=now - FAILED_EMAILS_DAYS * DAY).count()
     return Outbox(waiting["count"], waiting["oldest"], failed)
-
-
-def players_with_many_rejections(now: dt.datetime) -> list[PlayerWarning]:
-    """Return players with over 10 rejections in an hour of the last day, with their rejections of the day."""
-    rejections = Heist.objects.rejections().filter(created_at__gte=now - DAY, created_at__lte=now)
-    # A rejection less than an hour after the tenth one before it is the eleventh in that hour.
-    eleventh = rejections.annotate(
-        tenth_before=Window(
-            Lag("created_at", REJECTIONS_PER_HOUR), partition_by=F("attacker"), order_by=[F("created_at"), F("pk")]
-        )
-    ).filter(tenth_before__gt=F("created_at") - dt.timedelta(hours=1))
-    keys = cached(
-        "many-rejections", lambda: [*map(str, set(eleventh.values_list("attacker", flat=True)))], OPEN_TIMEOUT
-    )
-    return _warnings(_counted(rejections.filter(attacker__in=keys), HeistRole.ATTACKER, 0)) if keys else []
-
-
-def players_attacked_often(now: dt.datetime) -> list[PlayerWarning]:
-    """Return players whom others attacked over 5 times in the last day, rejections included."""
-    attacks = Heist.objects.filter(created_at__gte=now - DAY, created_at__lte=now).exclude(attacker=F("victim"))
-    return _warnings(
-        cached("attacked-often", lambda: _counted(attacks, HeistRole.VICTIM, ATTACKS_PER_DAY), OPEN_TIMEOUT)
-    )
-
-
-def _counted(heists: Any, role: HeistRole, more_than: int) -> list[list[Any]]:
-    """Return the players with the most of these heists, as [key, count]."""
-    counted = heists.order_by().values_list(role).annotate(count=Count("*")).filter(count__gt=more_than)
-    return [[str(key), count] for key, count in counted.order_by("-count", role)[:PLACES]]
-
-
-def _warnings(worst: list[list[Any]]) -> list[PlayerWarning]:
-    to_key = get_user_model()._meta.pk.to_python
-    counts = {to_key(key): count for key, count in worst}
-    people = get_user_model()._default_manager.in_bulk(counts)
-    return [PlayerWarning(people.get(key), count) for key, count in counts.items()]
 
 
 def _tallies(zone: dt.tzinfo, since: dt.datetime, until: dt.datetime | None) -> list[list[Any]]:

@@ -61,8 +61,8 @@ class Rollup:
         key = f"{name}:{self.start:%Y%m%d%H%M}:{self.until:%Y%m%d%H%M}:{self.newest}"
         return cached(key, lambda: compute(self.start, self.until), 2 * DAY)
 
-    def open(self, name: str, compute: Compute) -> list[Any]:
-        """Return the rows of the open rest, computed or cached under this name."""
+    def open(self, name: str, compute: Compute, timeout: dt.timedelta | None = None) -> list[Any]:
+        """Return the rows of the open rest, computed or cached under this name; for a minute, or for `timeout`."""
         end = f"{self.end:%Y%m%d%H%M}" if self.end else ""
         key = f"open-{name}:{self.start:%Y%m%d%H%M}:{self.until:%Y%m%d%H%M}:{end}:{self.newest}"
-        return cached(key, lambda: compute(self.until, self.end), OPEN_TIMEOUT)
+        return cached(key, lambda: compute(self.until, self.end), timeout or OPEN_TIMEOUT)

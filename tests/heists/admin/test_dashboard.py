@@ -14,11 +14,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from heists.choices import HeistStatus
+from heists.choices import GrantReason, HeistStatus
 from heists.models import Heist, Shield
 from heists.queries import dashboard, rollups
 from heists.rules import DAY
-from heists.services import execute_heist
+from heists.services import execute_heist, grant_tokens
 from tests.factories import player, rewrite
 
 pytestmark = pytest.mark.django_db
@@ -142,38 +142,6 @@ def test_days_are_those_of_the_sites_time_zone(settings: Any) -> None:
     assert [day.date.isoformat() for day in period.days if day.points] == ["2026-05-20"]
 
 
-def test_slow_warnings_are_cached(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("heists.queries.cached.SLOW_SECONDS", 0)
-    many, bob = player("many"), player("bob")
-    for number in range(11):
-        rejection(many, bob, NOON - dt.timedelta(minutes=5 * number))
-
-    for _time in range(2):
-        assert [(warning.player, warning.count) for warning in dashboard.players_with_many_rejections(NOON)] == [
-            (many, 11)
-        ]
-        assert [(warning.player, warning.count) for warning in dashboard.players_attacked_often(NOON)] == [(bob, 11)]
-
-
-def test_the_eleventh_rejection_in_an_hour_is_a_warning() -> None:
-    many, patient, bob = player("many"), player("patient"), player("bob")
-    for number in range(11):
-        rejection(many, bob, NOON - dt.timedelta(minutes=5 * number))
-        rejection(patient, bob, NOON - dt.timedelta(minutes=6 * number))
-
-    assert [(warning.player, warning.count) for warning in dashboard.players_with_many_rejections(NOON)] == [(many, 11)]
-
-
-def test_the_sixth_attack_in_a_day_is_a_warning() -> None:
-    alice, bob, cid = player("alice"), player("bob"), player("cid")
-    for number in range(6):
-        rejection(alice, bob, NOON - dt.timedelta(hours=number))
-        rejection(alice, cid, NOON - dt.timedelta(hours=5 * number))
-        rejection(cid, cid, NOON)
-
-    assert [(warning.player, warning.count) for warning in dashboard.players_attacked_often(NOON)] == [(bob, 6)]
-
-
 @pytest.mark.parametrize("days", ["7", "30", "90"])
 def test_the_page_shows_numbers_and_names(client: Client, boss: Any, days: str) -> None:
     now = timezone.now()
@@ -190,8 +158,38 @@ def test_the_page_shows_numbers_and_names(client: Client, boss: Any, days: str) 
     assert (tiles["Attempts"], tiles["Points moved"], tiles["Live shields"]) == ("7", "30", "1")
     assert f"?player={alice.pk}" in text and f"?player={bob.pk}" in text
     assert "14.3 %" in text
-    assert "was attacked 7 times (limit: 5)." in text
+    assert "was attacked 7 times in the day (limit: 5)." in text
     assert "http://" not in text.replace("http://www.w3.org", "") and "https://" not in text
+
+
+def test_a_warning_of_a_pair_leads_to_the_heists_between_them(client: Client, boss: Any) -> None:
+    now, zone = timezone.now(), timezone.get_default_timezone()
+    alice, bob, cid = player("alice"), player("bob"), player("cid")
+    grant_tokens(player=alice, amount=1, reason=GrantReason.REFERRAL, source=f"referral:{bob.pk}", referred=bob)
+    for days in (0, 0, 29):
+        success(alice, bob, 30, dt.datetime.combine(now.astimezone(zone).date() - days * DAY, dt.time(), zone))
+    success(alice, cid, 30, now)
+    rejection(alice, bob, now)
+
+    text = client.get(reverse("admin:heists_dashboard")).content.decode()
+
+    assert "alice</a> attacked <a" in text and "3</a> times in 30 days, rejections not counted (limit: 2)." in text
+    assert "alice</a> referred <a" in text and "bob</a> and attacked them. Attacks in 30 days: <a" in text
+    address = f"?player={alice.pk}&amp;q={bob.pk}&amp;period=30&amp;token_spent=1"
+    assert text.count(address) == 2
+    page = client.get(reverse("admin:heists_heist_changelist") + address.replace("&amp;", "&"))
+    rows = page.context["cl"].result_list
+    assert {(row.attacker, row.victim, row.token_spent) for row in rows} == {(alice, bob, True)} and len(rows) == 3
+
+
+def test_a_warning_of_an_address_leads_to_its_heists(client: Client, boss: Any) -> None:
+    bob = player("bob")
+    for _number in range(4):
+        execute_heist(attacker_id=player().pk, victim_id=bob.pk, ip_address="2001:db8::7")
+
+    text = client.get(reverse("admin:heists_dashboard")).content.decode()
+
+    assert '4 players attacked from <a href="/admin/heists/heist/?q=2001%3Adb8%3A%3A7&amp;period=7">' in text
 
 
 def test_the_page_takes_a_fixed_number_of_statements(client: Client, boss: Any) -> None:
@@ -206,8 +204,14 @@ def test_the_page_takes_a_fixed_number_of_statements(client: Client, boss: Any) 
     few = statements(7)
     for _number in range(5):
         success(player(), player(), 30, now)
+    assert statements(7) == statements(90) == few <= 26
 
-    assert statements(7) == statements(90) == few <= 24
+    for attacker in [player(tokens=1) for _number in range(3)]:
+        victim = player()
+        for _number in range(11):
+            rejection(attacker, victim, now)
+            success(attacker, victim, 30, now)
+    assert statements(7) == statements(90) <= 28
 
 
 def test_an_empty_site_has_a_dashboard(client: Client, boss: Any) -> None:

@@ -19,12 +19,14 @@ from django.conf import settings  # noqa: E402
 from django.core import mail  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.test import Client, override_settings  # noqa: E402
+from django.utils import timezone  # noqa: E402
 
 from heists import conf  # noqa: E402
 from heists.choices import GrantReason  # noqa: E402
 from heists.economy import get_economy  # noqa: E402
 from heists.errors import NoReversals, UnknownPlayer  # noqa: E402
 from heists.models import EmailPreference, Reversal, TokenGrant  # noqa: E402
+from heists.queries import warnings  # noqa: E402
 from heists.services import execute_heist, grant_tokens, reverse_heist, take_back  # noqa: E402
 from heists.user_model import has_active_field  # noqa: E402
 
@@ -95,7 +97,8 @@ def points(*browsers):
 
 # A thief with a token, a victim with points, and a neighbour with too few points.
 thief, victim, neighbour = Browser(make_player(100)), Browser(make_player(1000)), Browser(make_player(15))
-grant_tokens(player=thief.player, amount=1, reason=GrantReason.REFERRAL, source="story", referred=neighbour.player)
+of_victim = {"source": f"referral:{victim.player.pk}", "referred": victim.player}
+grant_tokens(player=thief.player, amount=1, reason=GrantReason.REFERRAL, **of_victim)
 
 # The thief reads.
 assert thief.get("token/")["balance"] == 1
@@ -239,5 +242,7 @@ else:
     assert all("List-Unsubscribe" not in message.extra_headers for message in mail.outbox)
 
 # The data.
+(robbed,) = warnings.find(timezone.now()).referrers
+assert (robbed.attacker, robbed.victim, robbed.count) == (thief.player, victim.player, 1), robbed
 call_command("audit_heists", stdout=io.StringIO())
 sys.stdout.write("The story passed.\n")

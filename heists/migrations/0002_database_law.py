@@ -54,7 +54,7 @@ APPEND_ONLY = [
             "created_at",
         ],
     ),
-    ("heists_tokengrant", ["player_id", "amount", "reason", "source", "note", "granted_by_name", "created_at"]),
+    ("heists_tokengrant", ["id", "player_id", "amount", "reason", "source", "note", "granted_by_name", "created_at"]),
     (
         "heists_reversal",
         [
@@ -75,6 +75,7 @@ APPEND_ONLY = [
     (
         "heists_ruleset",
         [
+            "id",
             "token_cost",
             "tokens_per_referral",
             "steal_percentage",
@@ -90,6 +91,7 @@ APPEND_ONLY = [
             "newcomer_days",
             "truce_enabled",
             "time_zone",
+            "created_at",
         ],
     ),
 ]

@@ -126,10 +126,13 @@ def test_a_grant_is_positive_known_and_once_per_source() -> None:
     "statement",
     [
         "UPDATE heists_tokengrant SET amount = amount + 1",
+        "UPDATE heists_tokengrant SET id = id + 1000",
         "UPDATE heists_tokengrant SET source = 'elsewhere'",
         "UPDATE heists_tokengrant SET granted_by_name = 'another'",
         "UPDATE heists_tokengrant SET granted_by_id = player_id",
         "UPDATE heists_ruleset SET token_cost = token_cost + 1",
+        "UPDATE heists_ruleset SET id = id + 1000",
+        "UPDATE heists_ruleset SET created_at = '2026-01-01 00:00:00+00'",
     ],
 )
 def test_grants_and_rules_can_not_be_edited_by_sql(success: Heist, statement: str) -> None:

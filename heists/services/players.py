@@ -9,7 +9,17 @@ from django.db import connections, router, transaction
 from django.db.models import Model, Q, QuerySet
 from django.db.models.signals import post_delete, pre_delete
 
-from ..models import EmailPreference, Heist, HeistNotification, HeistToken, OutboxEmail, Reversal, Shield, TokenGrant
+from ..models import (
+    EmailPreference,
+    Heist,
+    HeistNotification,
+    HeistToken,
+    OutboxEmail,
+    Reversal,
+    Shield,
+    TokenGrant,
+    Truce,
+)
 
 # Players in one call's statements: a database limits the parameters of one.
 BATCH_SIZE = 500
@@ -20,6 +30,7 @@ ROWS: dict[type[Model], tuple[str, ...]] = {
     HeistToken: ("user",),
     TokenGrant: ("player",),
     Shield: ("player",),
+    Truce: ("player",),
     HeistNotification: ("user",),
     OutboxEmail: ("notification__user",),
     EmailPreference: ("player",),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection, transaction
-from django.db.models import Model
+from django.db.models import CASCADE, Model
 from django.db.models.signals import post_delete, pre_delete
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -22,9 +22,8 @@ from heists.models import (
     OutboxEmail,
     Reversal,
     Shield,
-    TokenGrant,
 )
-from heists.services import delete_player_rows, execute_heist, reverse_heist
+from heists.services import delete_player_rows, execute_heist, players, reverse_heist
 from tests.conftest import HeistSettings
 from tests.factories import bought_shield, player, rewrite, tokens_of
 
@@ -142,7 +141,7 @@ def test_a_receiver_of_the_host_leaves_the_deletion_to_django() -> None:
     def receive(**_signal: Any) -> None:
         pass
 
-    for model in (Heist, Reversal, HeistToken, TokenGrant, Shield, HeistNotification, OutboxEmail, EmailPreference):
+    for model in players.ROWS:
         for signal in (pre_delete, post_delete):
             signal.connect(receive, sender=model)
             try:
@@ -190,3 +189,14 @@ def test_the_opponents_tokens_are_locked_in_one_order_before_anything_is_deleted
     with connection.cursor() as cursor:
         cursor.execute(lock)
         assert [key for (key,) in cursor.fetchall()] == expected
+
+
+def test_every_model_whose_rows_a_deleted_player_takes_along_is_named() -> None:
+    relations = [
+        relation for relation in get_user_model()._meta.get_fields(include_hidden=True) if relation.is_relation
+    ]
+    of_heists = [one for one in relations if one.related_model._meta.app_label == "heists"]
+    cascades = {one.related_model for one in of_heists if getattr(one, "on_delete", None) is CASCADE}
+
+    # Two whose rows go with a heist or a notification.
+    assert cascades | {Reversal, OutboxEmail} == players.ROWS.keys()

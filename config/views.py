@@ -9,10 +9,9 @@ from django.contrib.auth import get_user_model
 from django.http import HttpRequest, HttpResponse
 from django.views.generic import TemplateView
 
-from gamification.demo.players import PASSWORD
+from gamification.demo.players import PASSWORD, SIGN_IN
 from heists.choices import HeistNotificationType
 
-DEMO_USERNAME = "alice"
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -29,9 +28,9 @@ class PlayView(TemplateView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         # Known passwords are set only while DEBUG is on.
-        demo = settings.DEBUG and get_user_model().objects.filter(username=DEMO_USERNAME).exists()
+        demo = settings.DEBUG and get_user_model().objects.filter(username=SIGN_IN).exists()
         return super().get_context_data(
-            demo={"username": DEMO_USERNAME, "password": PASSWORD} if demo else None,
+            demo={"username": SIGN_IN, "password": PASSWORD} if demo else None,
             notification_types=HeistNotificationType.choices,
             **kwargs,
         )

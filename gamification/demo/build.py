@@ -107,8 +107,8 @@ def _build(
     cast = {player.name: player for player in players[: len(CAST)]}
     staff: list[Player] = []
     if settings.DEBUG:
-        boss = Player(STAFF, start, password=PASSWORD, is_staff=True, is_superuser=True)
-        staff = [boss, Player(SUPPORT, start, password=PASSWORD, is_staff=True)]
+        superuser = Player(STAFF, start, password=PASSWORD, is_staff=True, is_superuser=True)
+        staff = [superuser, Player(SUPPORT, start, password=PASSWORD, is_staff=True)]
         cast[SIGN_IN].password = PASSWORD
     accounts = [*players, *staff]
     _check_names(accounts)

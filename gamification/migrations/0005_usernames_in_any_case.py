@@ -1,11 +1,14 @@
+"""User names are unique in any case: by ORM, admin or SQL nobody becomes "Alice" beside "alice"."""
+
 from django.conf import settings
 from django.db import migrations
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.state import StateApps
 
 INDEX = "gamification_username_any_case"
 
 
-def create(apps, schema_editor):
-    """Make user names unique in any case: by ORM, admin or SQL nobody becomes "Alice" beside "alice"."""
+def create_index(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     user = apps.get_model(settings.AUTH_USER_MODEL)
     quote = schema_editor.quote_name
     column = quote(user._meta.get_field("username").column)
@@ -14,8 +17,7 @@ def create(apps, schema_editor):
     schema_editor.execute(f"CREATE UNIQUE INDEX {INDEX} ON {quote(user._meta.db_table)} ({key})")
 
 
-def drop(apps, schema_editor):
-    """Drop the index again."""
+def drop_index(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     schema_editor.execute(f"DROP INDEX {INDEX}")
 
 
@@ -27,4 +29,4 @@ class Migration(migrations.Migration):
         ("gamification", "0004_append_only_ledgers"),
     ]
 
-    operations = [migrations.RunPython(create, drop)]
+    operations = [migrations.RunPython(create_index, drop_index, elidable=False)]

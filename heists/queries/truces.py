@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
-from .. import rules
 from ..models import Truce
-from ..rules import Rules
+from ..rules import Rules, next_month, truce_at
+from ..rules import Truce as TruceFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +26,17 @@ class TruceState:
     takes_effect_at: dt.datetime
 
 
-def state(truce: Truce | None, numbers: Rules, now: dt.datetime) -> TruceState:
+def state(truce: Truce | None, rules: Rules, now: dt.datetime) -> TruceState:
     """Return the state at `now` of a player whose truce that is not over is `truce`."""
     if truce is not None and truce.starts_at == truce.ends_at:
         # Withdrawn before it began.
         truce = None
-    spans = (rules.Truce(truce.starts_at, truce.ends_at),) if truce else ()
+    spans = (TruceFacts(truce.starts_at, truce.ends_at),) if truce else ()
     return TruceState(
-        enabled=numbers.truce_enabled,
+        enabled=rules.truce_enabled,
         wanted=truce is not None and truce.wanted,
-        in_force=rules.truce_at(numbers, spans, now) is not None,
+        in_force=truce_at(rules, spans, now) is not None,
         starts_at=truce.starts_at if truce else None,
         ends_at=truce.ends_at if truce else None,
-        takes_effect_at=rules.next_month(numbers, now),
+        takes_effect_at=next_month(rules, now),
     )

@@ -190,7 +190,7 @@ class Migration(migrations.Migration):
                 (
                     "granted_by_name",
                     models.CharField(
-                        blank=True, db_default="", default="", max_length=255, verbose_name="name of granted by"
+                        blank=True, db_default="", default="", max_length=255, verbose_name="granted by (name)"
                     ),
                 ),
                 (
@@ -518,7 +518,7 @@ class Migration(migrations.Migration):
                 (
                     "reversed_by_name",
                     models.CharField(
-                        blank=True, db_default="", default="", max_length=255, verbose_name="name of reversed by"
+                        blank=True, db_default="", default="", max_length=255, verbose_name="reversed by (name)"
                     ),
                 ),
                 (
@@ -769,7 +769,7 @@ class Migration(migrations.Migration):
                         db_default=django.db.models.functions.datetime.Now(),
                         default=django.utils.timezone.now,
                         editable=False,
-                        verbose_name="wished",
+                        verbose_name="asked for",
                     ),
                 ),
             ],

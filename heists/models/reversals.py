@@ -46,7 +46,7 @@ class Reversal(AppendOnlyModel):
     )
     # Stays when the account of `reversed_by` is deleted.
     reversed_by_name = models.CharField(
-        _("name of reversed by"), max_length=STAFF_NAME_MAX_LENGTH, blank=True, default="", db_default=""
+        _("reversed by (name)"), max_length=STAFF_NAME_MAX_LENGTH, blank=True, default="", db_default=""
     )
     created_at = models.DateTimeField(_("time"), default=timezone.now, db_default=Now(), editable=False)
 

@@ -128,7 +128,7 @@ class TokenGrant(AppendOnlyModel):
     )
     # Stays when the account of `granted_by` is deleted.
     granted_by_name = models.CharField(
-        _("name of granted by"), max_length=STAFF_NAME_MAX_LENGTH, blank=True, default="", db_default=""
+        _("granted by (name)"), max_length=STAFF_NAME_MAX_LENGTH, blank=True, default="", db_default=""
     )
     created_at = models.DateTimeField(_("created"), default=timezone.now, db_default=Now(), editable=False)
 

@@ -53,7 +53,7 @@ class Truce(models.Model):
     # Both are the first moment of a calendar month of the site's time zone.
     starts_at = models.DateTimeField(_("starts"))
     ends_at = models.DateTimeField(_("ends"), null=True, blank=True, help_text=_("Empty while it is wanted."))
-    created_at = models.DateTimeField(_("wished"), default=timezone.now, db_default=Now(), editable=False)
+    created_at = models.DateTimeField(_("asked for"), default=timezone.now, db_default=Now(), editable=False)
 
     objects = TruceQuerySet.as_manager()
 

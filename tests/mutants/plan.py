@@ -58,6 +58,7 @@ AUDIT = tuple(
         *("side_effects", "constraints", "audit"),
     ]
 )
+OF_ALL_CHECKS = ("tests/heists/audit/test_base.py", "tests/heists/audit/test_constraints.py")
 HEISTS = ("tests/heists/services/test_heists*.py",)
 SHIELDS = ("tests/heists/services/test_shields*.py",)
 # What all services have in common: keys of players, nested transactions, the number of statements.
@@ -165,8 +166,9 @@ TESTS: dict[str, tuple[Stage, ...]] = {
         Stage("postgres", ("tests/heists/db/test_insert.py",)),
     ),
     "heists/audit/": (
+        Stage("sqlite", OF_ALL_CHECKS),
         Stage("sqlite", AUDIT),
-        Stage("postgres", ("tests/heists/audit/test_base.py", "tests/heists/audit/test_constraints.py")),
+        Stage("postgres", OF_ALL_CHECKS),
     ),
     **{
         f"heists/audit/{name}.py": (Stage("sqlite", (f"tests/heists/audit/test_{name}*.py",)), Stage("sqlite", AUDIT))

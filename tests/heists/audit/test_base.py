@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,9 +12,10 @@ from django.test.utils import CaptureQueriesContext
 
 from heists import audit
 from heists.audit.base import Difference, check
+from heists.economy import get_economy
 from heists.models import Heist
 
-from .rows import found, heist, rule_set
+from .rows import NOW, found, heist, rule_set
 
 
 def test_a_difference_is_printed_with_its_ids_and_its_numbers() -> None:
@@ -21,6 +23,13 @@ def test_a_difference_is_printed_with_its_ids_and_its_numbers() -> None:
         "code: heist 1, player a: cost 2, paid []"
     )
     assert str(Difference("code", {"heist": 1}, {})) == "code: heist 1"
+
+
+def test_differences_and_checks_are_values() -> None:
+    data = audit.AuditData("default", get_economy(), NOW)
+    for value, name in ((Difference("code", {}, {}), "code"), (audit.CHECKS[0], "code"), (data, "now")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(value, name, None)
 
 
 def test_a_check_is_made_of_a_function_whose_docstring_is_the_promise() -> None:

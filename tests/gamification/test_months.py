@@ -294,6 +294,20 @@ def test_close_month_closes_everybody_once(clock: Clock) -> None:
     assert "no difference" in audit()
 
 
+@pytest.mark.postgresql
+def test_close_month_locks_in_one_order_and_waits_for_nobody_at_first(clock: Clock) -> None:
+    player(points=10), player(points=10)
+    clock(TURN)
+
+    with CaptureQueriesContext(connection) as statements:
+        assert months.close_month(using="default", batch=1).profiles == 2
+
+    locks = [one["sql"] for one in statements if "FOR UPDATE" in one["sql"]]
+    assert all("ORDER BY 1 ASC LIMIT 1 FOR UPDATE" in lock for lock in locks)
+    # Both batches, the empty one, and the pass that waits.
+    assert [lock.endswith("SKIP LOCKED") for lock in locks] == [True, True, True, False]
+
+
 def test_close_month_keeps_each_profiles_own_month(clock: Clock) -> None:
     alice, bob = player(points=500), player(points=30)
     clock(TURN)

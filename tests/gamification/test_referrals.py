@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from gamification import referrals, services
@@ -373,6 +375,21 @@ def test_an_interrupted_command_leaves_whole_referrals(
     assert [waits(user) for user in users] == [False, True, True]
     assert reward_referrals() == Rewarded(2, 0)
     assert rewards(alice) == (3, 3, 150)
+
+
+@pytest.mark.postgresql
+def test_both_profiles_are_locked_in_one_order(alice: Any, conditions: Any) -> None:
+    """Heists and awards lock in this order too; another one would deadlock with them."""
+    conditions(cap=5)
+    bob = referred_by(alice)
+
+    with CaptureQueriesContext(connection) as statements:
+        assert reward_referrals() == Rewarded(1, 0)
+
+    lock, *_others = [one["sql"] for one in statements if "FOR UPDATE" in one["sql"]]
+    assert str(alice.pk) in lock and str(bob.pk) in lock
+    assert lock.endswith("ORDER BY 1 ASC FOR UPDATE")
+    assert lock.startswith('SELECT "gamification_playerprofile"."user_id"')
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 100])

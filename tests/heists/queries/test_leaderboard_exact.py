@@ -164,6 +164,27 @@ def test_the_closed_days_decide_where_they_can(monkeypatch: pytest.MonkeyPatch) 
     assert leaderboard.best(rollup, HeistRole.ATTACKER, 5) == expected(rows, 0, 5)
 
 
+def test_players_who_tie_by_both_sums_are_in_the_order_of_their_keys() -> None:
+    first, second, victim = people(3)
+    rows = [(first, victim, 50, YESTERDAY), (second, victim, 52, YESTERDAY)]
+    rows += [(first, victim, 5, TODAY), (second, victim, 3, TODAY)]
+    insert(rows)
+    rollup = Rollup.up_to(NOW, dt.date(2026, 3, 1), "UTC")
+
+    assert leaderboard._from_closed(rollup, HeistRole.ATTACKER, 2, {}) is not None
+    assert leaderboard.best(rollup, HeistRole.ATTACKER, 2) == [(first.pk, 2, 55), (second.pk, 2, 55)]
+
+
+def test_without_a_success_in_the_open_rest_nothing_is_added_up_there(django_assert_num_queries: Any) -> None:
+    first, second, victim = people(3)
+    insert([(first, victim, 50, YESTERDAY), (second, victim, 52, YESTERDAY)])
+    rollup = Rollup.up_to(NOW, dt.date(2026, 3, 1), "UTC")
+
+    # What was returned, the closed sums, and the largest open sum.
+    with django_assert_num_queries(3):
+        assert leaderboard.best(rollup, HeistRole.ATTACKER, 2) == [(second.pk, 1, 52), (first.pk, 1, 50)]
+
+
 def test_a_day_that_begins_twice_is_counted_once(settings: Any) -> None:
     settings.TIME_ZONE = "America/Havana"
     first, second = player("first"), player("second")

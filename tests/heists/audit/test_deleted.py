@@ -80,9 +80,10 @@ def test_a_changed_loss_is_named(bob: Any, changes: dict[str, Any], says: str, h
     heist_settings(RETENTION_READ_DAYS=0, RETENTION_UNREAD_DAYS=0)
     tamper(bob, **changes)
 
-    (line,) = found("loss_kept_wrong")
-
-    assert line.startswith(f"player {bob.pk}, heist ") and line.endswith(f"found {says}")
+    (kept,) = tokens_of(bob).deleted_losses
+    assert found("loss_kept_wrong") == [
+        f"player {bob.pk}, heist {kept.heist_id}: points {kept.points}, at {kept.at}, found {says}"
+    ]
 
 
 def test_a_loss_to_another_player_is_named(bob: Any) -> None:

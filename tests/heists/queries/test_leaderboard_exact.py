@@ -164,6 +164,22 @@ def test_the_closed_days_decide_where_they_can(monkeypatch: pytest.MonkeyPatch) 
     assert leaderboard.best(rollup, HeistRole.ATTACKER, 5) == expected(rows, 0, 5)
 
 
+def test_a_player_behind_the_candidates_may_still_reach_the_last_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leaderboard, "MAX_CANDIDATES", 3)
+    best, second, third, left_out, victim = people(5)
+    rows = [(one, victim, points, YESTERDAY) for one, points in ((best, 99), (second, 60), (third, 55), (left_out, 55))]
+    rows.append((left_out, victim, 5, TODAY))
+    insert(rows)
+    rollup = Rollup.up_to(NOW, dt.date(2026, 3, 1), "UTC")
+
+    # As many points as the second, by more heists.
+    assert leaderboard.best(rollup, HeistRole.ATTACKER, 2) == [(best.pk, 1, 99), (left_out.pk, 2, 60)]
+    # The first place is out of reach: nobody behind the candidates has more than the last of them.
+    assert leaderboard._from_closed(rollup, HeistRole.ATTACKER, 1, {}) is not None
+    insert([(victim, best, 42, TODAY)])
+    assert leaderboard._from_closed(rollup, HeistRole.ATTACKER, 1, {}) is not None
+
+
 def test_players_who_tie_by_both_sums_are_in_the_order_of_their_keys() -> None:
     first, second, victim = people(3)
     rows = [(first, victim, 50, YESTERDAY), (second, victim, 52, YESTERDAY)]

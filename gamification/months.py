@@ -10,8 +10,10 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from django.db import connections, transaction
+from django.db import connections
 
+from heists.db.atomic import durable_atomic
+from heists.db.retry import retry_transient
 from heists.economy import current_month
 
 from .models import MonthlyStanding, PlayerProfile
@@ -49,24 +51,31 @@ def close_month(
 ) -> Closed:
     """Close all stale profiles, in batches in the order of their users' primary keys, and return how many there were.
 
-    Each batch is a durable transaction. Profiles that others hold are left for a second pass, which waits for them.
-    Safe to run twice or twice at once, and to interrupt: `on_batch` is called after each batch.
+    Each batch is a durable transaction, repeated after a deadlock or serialization failure. Profiles that others hold
+    are left for a second pass, which waits for them. Safe to run twice or twice at once, and to interrupt: `on_batch`
+    is called after each batch. Raises Busy where the database is not available.
     """
     profiles = standings = 0
     for waits in (False, True):
         after: Any = None
         while True:
-            # Read once, so that a batch begins a later month than it closes, also where the clock is set back.
-            month = current_month()
-            with transaction.atomic(using=using, durable=True):
-                stale = _lock_stale(using, month, batch, after, waits=waits)
-                kept = _close(stale, month, using)
-            if not stale:
+            closed, after = _close_batch(using, batch, after, waits=waits)
+            if not closed.profiles:
                 break
-            after = stale[-1].user_id
-            profiles, standings = profiles + len(stale), standings + kept
-            on_batch(Closed(len(stale), kept))
+            profiles, standings = profiles + closed.profiles, standings + closed.standings
+            on_batch(closed)
     return Closed(profiles, standings)
+
+
+@retry_transient
+def _close_batch(using: str, batch: int, after: Any, *, waits: bool) -> tuple[Closed, Any]:
+    """Close the next stale profiles, those after the user `after`; return how many, and the last one's user."""
+    # Read once, so that a batch begins a later month than it closes, also where the clock is set back.
+    month = current_month()
+    with durable_atomic(using, repeatable=True):
+        stale = _lock_stale(using, month, batch, after, waits=waits)
+        standings = _close(stale, month, using)
+    return Closed(len(stale), standings), stale[-1].user_id if stale else after
 
 
 def _lock_stale(using: str, month: dt.date, batch: int, after: Any, *, waits: bool) -> list[LockedProfile]:

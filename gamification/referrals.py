@@ -11,11 +11,12 @@ import logging
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from django.db import transaction
 from django.db.models import OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from heists.db.atomic import durable_atomic
+from heists.db.retry import retry_transient
 from heists.economy import current_month
 
 from . import conf, services
@@ -42,7 +43,7 @@ def reward_referrals(
 
     A referral that meets them after the cap of its month was reached is never paid. Each is decided once, in a durable
     transaction: safe to interrupt, to repeat, and to run twice at once. `on_batch` is called after each batch. Raises
-    ImproperlyConfigured where a condition is out of its range.
+    ImproperlyConfigured where a condition is out of its range, and Busy where the database is not available.
     """
     now, conditions = timezone.now(), conf.referral_conditions()
     paid = never_paid = 0
@@ -86,6 +87,7 @@ def _try_to_decide(*args: Any) -> bool | None:
         return None
 
 
+@retry_transient
 def _decide(referred: Any, referrer: Any, now: dt.datetime, conditions: conf.ReferralConditions) -> bool | None:
     """Pay a referral and return True, or decide that it is never paid, because of the cap, and return False.
 
@@ -93,7 +95,7 @@ def _decide(referred: Any, referrer: Any, now: dt.datetime, conditions: conf.Ref
     """
     using = services.written_to()
     profiles = PlayerProfile.objects.using(using)
-    with transaction.atomic(using=using, durable=True):
+    with durable_atomic(using, repeatable=True):
         # In the order of the keys, as every lock of profiles. A deleted player has none, and none may be made.
         locked = profiles.filter(user__in=[referred, referrer]).select_for_update().order_by("user_id")
         if len(locked.values_list("user_id", flat=True)) < 2:

@@ -1,7 +1,11 @@
 """Points, coins and accounts: every change of them (docs/specification.md, "The two apps").
 
-Each public function is one durable transaction. Locks are on profiles, in the order of their users' primary keys. A
-lock begins the month of its profiles, if they are of an earlier one (see `months`).
+Each public function is one durable transaction, which is repeated after a deadlock or serialization failure. It raises
+Busy where the database is not available, and OutcomeUnknown (a Busy) where the connection is lost during COMMIT and a
+second call would have a second effect.
+
+Locks are on profiles, in the order of their users' primary keys. A lock begins the month of its profiles, if they are
+of an earlier one (see `months`).
 
 Everything is read from the database that is written (`written_to`): a replica may lag behind the locks.
 """
@@ -15,7 +19,7 @@ from django.contrib.auth import get_user_model, password_validation
 from django.contrib.auth.hashers import check_password
 from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, connections, router, transaction
+from django.db import connections, router
 from django.db.models import Q
 from django.db.transaction import TransactionManagementError
 from django.utils import timezone
@@ -24,6 +28,8 @@ from knox.models import get_token_model
 
 import heists.conf
 from heists.choices import GrantReason
+from heists.db.atomic import durable_atomic
+from heists.db.retry import retry_transient
 from heists.economy import current_month
 from heists.services import add_tokens
 
@@ -96,22 +102,24 @@ def lock_profiles(*user_ids: Any) -> None:
     raise RuntimeError(f"No profile could be created for the users {sorted(missing)}.")
 
 
+@retry_transient
 def award_points(*, player: Any, type_name: str, points: int, reference: str = "") -> PointEvent:
     """Change a player's points, all-time and of the month that has begun, and return the point event.
 
     Raises UnknownEventType, InsufficientPoints where a negative award exceeds the balance, BalanceTooLarge.
     """
     using = written_to()
-    with transaction.atomic(using=using, durable=True):
+    with durable_atomic(using, repeatable=False):
         if not PointEventTypeMaster.objects.using(using).filter(name=type_name, active=True).exists():
             raise UnknownEventType(type=type_name)
         lock_profiles(player.pk)
         return _add_points(player.pk, type_name, points, reference)
 
 
+@retry_transient
 def award_coins(*, player: Any, amount: int, reason: CoinReason = CoinReason.AWARD, reference: str = "") -> CoinEntry:
     """Change a player's coins and return the ledger entry. Raises InsufficientCoins, BalanceTooLarge."""
-    with transaction.atomic(using=written_to(), durable=True):
+    with durable_atomic(written_to(), repeatable=False):
         lock_profiles(player.pk)
         return add_coins(player.pk, amount, reason, reference)
 
@@ -134,21 +142,18 @@ def sign_up(*, username: str, password: str, email: str = "", referral_code: str
     user = model(username=model.normalize_username(username), email=model.objects.normalize_email(email))
     _validate_account(user, password)
     user.set_password(password)
-    code = _read_code(referral_code)
+    _open_account(user, _read_code(referral_code))
+    return user
+
+
+@retry_transient
+def _open_account(user: Any, code: str | None) -> None:
+    """Carry out steps 2 to 5 of `sign_up`: once more also where another account took the name or code meanwhile."""
     if _is_taken(user.username):
         raise UsernameTaken
-
-    for _attempt in range(CODE_ATTEMPTS):
-        user.pk = None
-        try:
-            with transaction.atomic(using=written_to(), durable=True):
-                _create_account(user, code)
-            return user
-        except IntegrityError as exc:
-            if _is_taken(user.username):
-                raise UsernameTaken from exc
-            collision = exc
-    raise collision
+    user.pk = None
+    with durable_atomic(written_to(), repeatable=False):
+        _create_account(user, code)
 
 
 def _is_taken(username: str) -> bool:
@@ -159,18 +164,20 @@ def _is_taken(username: str) -> bool:
     return get_user_model().objects.using(written_to()).filter(alike).exists()
 
 
+@retry_transient
 def sign_out(*, user: Any, token: Any = None) -> None:
     """End one token of the user's; without one, all."""
     tokens = get_token_model().objects.filter(user=user)
     (tokens.filter(pk=token.pk) if token is not None else tokens).delete()
 
 
+@retry_transient
 def change_password(*, user: Any, password: str, new_password: str) -> None:
     """Change the password of an account and end its tokens (see `end_tokens`).
 
     Raises InvalidCredentials where `password` is not the current one, and Django's ValidationError for the new one.
     """
-    with transaction.atomic(using=written_to(), durable=True):
+    with durable_atomic(written_to(), repeatable=False):
         account = get_user_model().objects.using(written_to()).select_for_update().get(pk=user.pk)
         if not account.check_password(password):
             raise InvalidCredentials
@@ -205,9 +212,21 @@ def sign_in(*, username: str, password: str) -> str:
         raise InvalidCredentials
     if not user.is_active:
         raise InactiveAccount
-    with transaction.atomic(using=written_to(), durable=True):
+    secret = _insert_token(user, password)
+    user_logged_in.send(sender=user.__class__, request=None, user=user)
+    return secret
+
+
+@retry_transient
+def _insert_token(user: Any, password: str) -> str:
+    """Insert a token for this account, delete its expired ones, and return the new one's secret.
+
+    Raises InvalidCredentials where the account has another password by now.
+    """
+    # A second token, which nobody knows, does no harm.
+    with durable_atomic(written_to(), repeatable=True):
         # A password changed meanwhile has ended the account's tokens, and with them this sign-in.
-        current = model.objects.using(written_to()).select_for_update().filter(pk=user.pk)
+        current = get_user_model().objects.using(written_to()).select_for_update().filter(pk=user.pk)
         stored = current.values_list("password", flat=True).first() or ""
         # Another sign-in may have stored a better hash of the same password.
         if stored != user.password and not check_password(password, stored):
@@ -216,7 +235,6 @@ def sign_in(*, username: str, password: str) -> str:
         tokens = get_token_model().objects
         tokens.filter(user=user, expiry__lte=timezone.now()).delete()
         _token, secret = tokens.create(user=user)
-    user_logged_in.send(sender=user.__class__, request=None, user=user)
     return str(secret)
 
 

@@ -18,6 +18,7 @@ from .schema import answer
 from .serializers import LoginSerializer, PasswordSerializer, ProblemSerializer, SignupSerializer
 from .throttling import LoginThrottle, SignupThrottle
 
+BUSY = {503: "The server is busy, or the database is not available."}
 # Errors of the services that are not a 409.
 STATUSES = {
     errors.UnknownReferralCode: status.HTTP_400_BAD_REQUEST,
@@ -79,6 +80,7 @@ class SignupView(PublicView):
                 415: "The body is not JSON.",
                 429: "Too many requests.",
             }
+            | BUSY
         ),
     )
     def post(self, request: Request) -> Response:
@@ -115,6 +117,7 @@ class LoginView(PublicView):
                 415: "The body is not JSON.",
                 429: "Too many requests.",
             }
+            | BUSY
         ),
     )
     def post(self, request: Request) -> Response:
@@ -131,7 +134,7 @@ class LogoutView(APIView):
         description="End the token of this request, or the session.",
         tags=["account"],
         request=None,
-        responses={204: None} | _problems({401: "Not signed in."}),
+        responses={204: None} | _problems({401: "Not signed in."} | BUSY),
     )
     def post(self, request: Request) -> Response:
         """End the token of this request, or the session."""
@@ -158,6 +161,7 @@ class PasswordView(AccountView):
                 401: "Not signed in, or the current password is wrong.",
                 429: "Too many requests.",
             }
+            | BUSY
         ),
     )
     def post(self, request: Request) -> Response:

@@ -130,6 +130,7 @@ def _deliver(select: Select, batch: int, stop: Callable[[], bool]) -> Tally:
     return tally
 
 
+@retry_transient
 def _lease(select: Select, batch: int, using: str) -> tuple[uuid.UUID, list[int]]:
     """Lease due emails to this worker in a short transaction. Two workers never get the same one."""
     now, lease = timezone.now(), uuid.uuid4()
@@ -146,7 +147,7 @@ def _lease(select: Select, batch: int, using: str) -> tuple[uuid.UUID, list[int]
 
 
 def _send(held: OutboxEmailQuerySet, connection: MailConnection, economy: Economy, tally: Tally, using: str) -> None:
-    """Send one leased email and mark it. Raises ServerUnreachable, and errors of the database."""
+    """Send one leased email and mark it. Raises ServerUnreachable, Busy, and errors of the database."""
     # Each email gets the whole lease, however long the ones before took. If it expired, another worker has the email.
     if not held.update(leased_until=timezone.now() + conf.email_lease()):
         return
@@ -168,6 +169,12 @@ def _send(held: OutboxEmailQuerySet, connection: MailConnection, economy: Econom
     if not address:
         tally.skipped += held.update(state=EmailState.SKIPPED, lease=None, leased_until=None)
         return
+    tally.sent += _mark_sent(email, held, using)
+
+
+@retry_transient
+def _mark_sent(email: OutboxEmail, held: OutboxEmailQuerySet, using: str) -> int:
+    """Mark a sent email and its notification; return 0 where the lease expired meanwhile."""
     with transaction.atomic(using=using, durable=True):
         marked = held.update(
             state=EmailState.SENT, attempts=email.attempts + 1, last_error="", lease=None, leased_until=None
@@ -176,7 +183,7 @@ def _send(held: OutboxEmailQuerySet, connection: MailConnection, economy: Econom
             HeistNotification.objects.using(using).filter(pk=email.notification_id).update(
                 email_sent=True, email_sent_at=timezone.now()
             )
-    tally.sent += marked
+    return marked
 
 
 def _address(email: OutboxEmail, economy: Economy, using: str) -> str:

@@ -12,6 +12,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from .. import conf
+from ..db.retry import retry_transient
 from ..models import Heist, HeistNotification
 
 # Rows in one statement, which is a transaction: few, so that locks are held for a short time.
@@ -39,6 +40,7 @@ def prune(
     """Delete old notifications with their emails, and set old addresses on heists to null.
 
     `read`, `unread` and `address` are ages; the default of each is its setting. Safe to interrupt and to repeat.
+    Raises Busy.
     """
     now = timezone.now()
     read = conf.retention_read() if read is None else read
@@ -68,7 +70,7 @@ def prune(
 
 
 def _in_batches(rows: QuerySet[Any], change: Callable[[list[int]], int], batch: int) -> int:
-    total = 0
+    change, total = retry_transient(change), 0
     while pks := list(rows.values_list("pk", flat=True)[:KEYS_PER_READ]):
         done = sum(change(pks[start : start + batch]) for start in range(0, len(pks), batch))
         total += done

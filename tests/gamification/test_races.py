@@ -7,14 +7,19 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection, transaction
+from django.db.models import Sum
 from django.test.utils import CaptureQueriesContext
 from knox.models import AuthToken
 
 from gamification import errors, services
 from gamification.models import PlayerProfile, PointEvent
+from gamification.referrals import reward_referrals
+from heists.errors import OutcomeUnknown
 from heists.models import HeistToken
 from tests.concurrency import at_once
+from tests.heists.services.lost_answers import fail_write, lose_the_answer
 from tests.races.staging import ConcurrentCall
 
 from .conftest import PASSWORD
@@ -153,3 +158,74 @@ def test_no_token_outlives_a_password_changed_meanwhile(
     assert change.error is None
     assert isinstance(signed_in, result)
     assert not AuthToken.objects.filter(user=alice).exists()
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["award_points", "award_coins", "sign_up", "sign_in", "change_password", "sign_out", "reward_referrals"],
+)
+def test_a_serialization_failure_repeats_the_call_and_nothing_happens_twice(
+    alice: Any, call: str, settings: Any
+) -> None:
+    settings.GAMIFICATION = {"REFERRAL_MONTHLY_CAP": 5}
+    code = PlayerProfile.objects.get(user=alice).referral_code
+    services.sign_up(username="bob", password=PASSWORD, referral_code=code)
+    services.sign_in(username="alice", password=PASSWORD)
+    calls: dict[str, Callable[[], Any]] = {
+        "award_points": lambda: services.award_points(player=alice, type_name="CHECKIN", points=10),
+        "award_coins": lambda: services.award_coins(player=alice, amount=10),
+        "sign_up": lambda: services.sign_up(username="carol", password=PASSWORD, referral_code=code),
+        "sign_in": lambda: services.sign_in(username="alice", password=PASSWORD),
+        "change_password": lambda: services.change_password(
+            user=alice, password=PASSWORD, new_password="another long one 17"
+        ),
+        "sign_out": lambda: services.sign_out(user=alice),
+        "reward_referrals": reward_referrals,
+    }
+
+    def state() -> tuple[int, ...]:
+        profiles = PlayerProfile.objects.aggregate(points=Sum("points"), coins=Sum("coins"))
+        return (*profiles.values(), PointEvent.objects.count(), AuthToken.objects.count(), User.objects.count())
+
+    before = state()
+    with fail_write():
+        calls[call]()
+
+    change = tuple(after - earlier for after, earlier in zip(state(), before, strict=True))
+    # Points, coins, point events, tokens of sign-ins, accounts.
+    assert (
+        change
+        == {
+            "award_points": (10, 0, 1, 0, 0),
+            "award_coins": (0, 10, 0, 0, 0),
+            "sign_up": (100, 0, 1, 0, 1),
+            "sign_in": (0, 0, 0, 1, 0),
+            "change_password": (0, 0, 0, -1, 0),
+            "sign_out": (0, 0, 0, -1, 0),
+            "reward_referrals": (50, 0, 1, 0, 0),
+        }[call]
+    )
+
+
+@pytest.mark.parametrize("call", ["award_points", "sign_up", "change_password"])
+def test_a_call_whose_commit_is_lost_is_not_repeated_where_it_would_count_twice(
+    alice: Any, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: dict[str, Callable[[], Any]] = {
+        "award_points": lambda: services.award_points(player=alice, type_name="CHECKIN", points=10),
+        "sign_up": lambda: services.sign_up(username="carol", password=PASSWORD),
+        "change_password": lambda: services.change_password(
+            user=alice, password=PASSWORD, new_password="another long one 17"
+        ),
+    }
+    lose_the_answer(monkeypatch)
+
+    with pytest.raises(OutcomeUnknown):
+        calls[call]()
+
+    done = {
+        "award_points": lambda: PlayerProfile.objects.get(user=alice).points == 110,
+        "sign_up": lambda: User.objects.filter(username="carol").count() == 1,
+        "change_password": lambda: User.objects.get(pk=alice.pk).check_password("another long one 17"),
+    }
+    assert done[call]()

@@ -117,3 +117,9 @@ def concurrent_at(
         yield concurrent
     assert concurrent.ident is not None, f"the point {point!r} was not reached"
     concurrent.finish()
+
+
+def terminate(backend: int) -> None:
+    """End a connection's server process, as an operator or a crash would."""
+    with psycopg.connect(**connection_parameters(), autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [backend])

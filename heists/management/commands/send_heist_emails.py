@@ -12,6 +12,7 @@ from django.template.defaultfilters import pluralize
 from heists import conf
 from heists.db.retry import close_if_unusable, is_temporary
 from heists.emails.outbox import BATCH_SIZE, Tally
+from heists.errors import Busy
 from heists.management.options import require_at_least
 from heists.services import deliver_due_emails
 
@@ -66,8 +67,8 @@ class Command(BaseCommand):
                 close_old_connections()
                 try:
                     tally = deliver_due_emails(batch=batch, stop=lambda: self.stopping)
-                except (DatabaseError, InterfaceError) as error:
-                    if not is_temporary(error):
+                except (Busy, DatabaseError, InterfaceError) as error:
+                    if not isinstance(error, Busy) and not is_temporary(error):
                         raise
                     close_if_unusable(error)
                     logger.warning("the database is unavailable, emails wait: %s", error)

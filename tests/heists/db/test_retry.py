@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import psycopg
 import pytest
+from django.core import mail
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.backends.postgresql.psycopg_any import IsolationLevel, is_psycopg3
 from django.test import Client
+from django.utils import timezone
 from knox.models import get_token_model
 
 from gamification.models import PlayerProfile
@@ -23,11 +25,12 @@ from heists.db import retry
 from heists.db.atomic import durable_atomic
 from heists.db.retry import retry_transient
 from heists.errors import Busy, OutcomeUnknown
-from heists.models import Heist, RuleSet, TokenGrant
-from heists.services import execute_heist, grant_tokens
+from heists.models import Heist, OutboxEmail, RuleSet, TokenGrant
+from heists.services import deliver_due_emails, execute_heist, grant_tokens, prune
 from tests.concurrency import TIMEOUT_SECONDS, CallThread
-from tests.factories import player, points_of, tokens_of
-from tests.races.staging import ConcurrentCall, concurrent_at, connection_parameters
+from tests.factories import player, points_of, rewrite, tokens_of
+from tests.heists.services.lost_answers import fail_write
+from tests.races.staging import ConcurrentCall, concurrent_at, connection_parameters, terminate
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.usefixtures("transactional_db")]
 
@@ -43,12 +46,6 @@ def locked(user: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL deadlock_timeout = '10ms'")
     PlayerProfile.objects.select_for_update().get(user=user)
-
-
-def terminate(backend: int) -> None:
-    """End a connection's server process, as an operator or a crash would."""
-    with psycopg.connect(**connection_parameters(), autocommit=True) as other:
-        other.execute("SELECT pg_terminate_backend(%s, 5000)", [backend])
 
 
 def my_backend() -> int:
@@ -122,6 +119,27 @@ def test_a_serialization_failure_at_commit_is_retried() -> None:
     assert concurrent.error is None
     assert [retry.sqlstate(error) for error in errors] == [retry.SERIALIZATION_FAILURE]
     assert dict(TokenGrant.objects.values_list("source", "amount")) == {"theirs": 1, "mine": 2}
+
+
+def test_old_rows_are_pruned_also_after_a_serialization_failure() -> None:
+    alice, bob = player(tokens=1), player(points=1000)
+    heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk, ip_address="192.0.2.7")
+    rewrite(heist, created_at=timezone.now() - dt.timedelta(days=1))
+
+    with fail_write():
+        assert prune(address=dt.timedelta(hours=1)).addresses == 1
+
+    assert Heist.objects.get().ip_address is None
+
+
+@pytest.mark.parametrize("number", [1, 3], ids=["while it is leased", "while it is marked"])
+def test_an_email_is_sent_once_also_after_a_serialization_failure(number: int) -> None:
+    grant_tokens(player=player(email="alice@example.org"), amount=1, reason=GrantReason.STAFF, source="one")
+
+    with fail_write(number):
+        tally = deliver_due_emails()
+
+    assert (tally.sent, len(mail.outbox), OutboxEmail.objects.get().state) == (1, 1, "SENT")
 
 
 def test_a_call_that_fails_each_time_raises_busy() -> None:

@@ -14,7 +14,6 @@ class Setting(NamedTuple):
 
     default: int | None
     maximum: int
-    meaning: str
 
     def is_valid(self, value: Any) -> bool:
         """Return whether the setting may have this value."""
@@ -24,9 +23,12 @@ class Setting(NamedTuple):
 
 
 SETTINGS = {
-    "REFERRAL_MEMBER_HOURS": Setting(0, 87_840, "how long a referred player has been a member before the reward"),
-    "REFERRAL_EARNED_POINTS": Setting(0, 10**9, "what a referred player has earned before the reward"),
-    "REFERRAL_MONTHLY_CAP": Setting(None, 10**9, "rewards for one month's sign-ups of one referrer; None: no limit"),
+    # How long a referred player has been a member before the reward.
+    "REFERRAL_MEMBER_HOURS": Setting(0, 87_840),
+    # What a referred player has earned before the reward.
+    "REFERRAL_EARNED_POINTS": Setting(0, 10**9),
+    # Rewards for one month's sign-ups of one referrer; None for no limit.
+    "REFERRAL_MONTHLY_CAP": Setting(None, 10**9),
 }
 
 

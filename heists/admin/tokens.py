@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -113,15 +114,20 @@ class HeistTokenAdmin(ReadOnlyAdmin):
         # If a grant failed, show the page again with the same nonce: sending it then grants only what failed.
         if request.method == "POST" and form.is_valid() and self._grant(request, players, **form.cleaned_data):
             return HttpResponseRedirect(self._after(players))
+        sentence = ngettext("This player gets tokens:", "Each of these %(count)s players gets tokens:", len(players))
         context = {
             **self.admin_site.each_context(request),
             "title": _("Grant tokens"),
             "opts": self.opts,
             "media": self.media,
+            "crumbs": [(self._list_url(), capfirst(self.opts.verbose_name_plural))],
+            "sentences": [sentence % {"count": number(len(players))}],
+            "items": [player_name(player) for player in players],
             "form": form,
-            "players": [(player, player_name(player)) for player in players],
+            "submit": _("Yes, grant tokens"),
+            "cancel_url": self._list_url(),
         }
-        return TemplateResponse(request, "admin/heists/heisttoken/grant.html", context)
+        return TemplateResponse(request, "admin/heists/confirm.html", context)
 
     def _after(self, players: list[Any]) -> str:
         only = {"player": players[0].pk} if len(players) == 1 else {}

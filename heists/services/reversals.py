@@ -104,14 +104,13 @@ def _reverse(
         economy.give_back(reversal)
         if reversal.token_returned:
             tokens.record_grant(
-                plan.heist.attacker,
-                plan.tokens,
-                GrantReason.REFUND,
-                f"{REFUND_SOURCE}{plan.heist.pk}",
-                by,
-                reason,
-                None,
-                using,
+                player=plan.heist.attacker,
+                amount=plan.tokens,
+                reason=GrantReason.REFUND,
+                source=f"{REFUND_SOURCE}{plan.heist.pk}",
+                granted_by=by,
+                note=reason,
+                using=using,
             )
         _notify(reversal, economy, using)
         _announce(reversal, using)

@@ -44,7 +44,16 @@ def grant_tokens(
     require_outermost(using)
     validate_grant(amount, source, note, reason)
     with durable_atomic(using, repeatable=True):
-        return record_grant(player, amount, reason, source, granted_by, note, referred, using)
+        return record_grant(
+            player=player,
+            amount=amount,
+            reason=reason,
+            source=source,
+            granted_by=granted_by,
+            note=note,
+            referred=referred,
+            using=using,
+        )
 
 
 def add_tokens(
@@ -68,7 +77,16 @@ def add_tokens(
     if amount == 0:
         return None
     validate_grant(amount, source, note, reason)
-    return record_grant(player, amount, reason, source, granted_by, note, referred, using)
+    return record_grant(
+        player=player,
+        amount=amount,
+        reason=reason,
+        source=source,
+        granted_by=granted_by,
+        note=note,
+        referred=referred,
+        using=using,
+    )
 
 
 def validate_grant(amount: int, source: str, note: str, reason: str = GrantReason.STAFF) -> None:
@@ -85,7 +103,15 @@ def validate_grant(amount: int, source: str, note: str, reason: str = GrantReaso
 
 
 def record_grant(
-    player: Any, amount: int, reason: GrantReason, source: str, granted_by: Any, note: str, referred: Any, using: str
+    *,
+    player: Any,
+    amount: int,
+    reason: GrantReason,
+    source: str,
+    granted_by: Any,
+    note: str,
+    using: str,
+    referred: Any = None,
 ) -> TokenGrant:
     """Insert a grant of this source, unless there is one, with its tokens and notification. Return it.
 

@@ -154,7 +154,7 @@ def told(heard: list[list[HeistNotification]]) -> list[list[tuple[int, str]]]:
 
 @pytest.mark.django_db(transaction=True)
 class TestTheSignal:
-    def test_the_host_hears_of_new_notifications_once_after_the_commit(self, heard: Any) -> None:
+    def test_the_signal_of_new_notifications_is_sent_once_after_the_commit(self, heard: Any) -> None:
         alice, bob = player(tokens=1), player(points=1000)
         heard.clear()
         before = len(written())
@@ -167,7 +167,7 @@ class TestTheSignal:
             (bob, heist.pk, "HEIST_VICTIM"),
         ]
 
-    def test_a_rejection_a_repeated_grant_and_a_reading_tell_nothing(self, heard: Any) -> None:
+    def test_a_rejection_a_repeated_grant_and_a_reading_send_no_signal(self, heard: Any) -> None:
         alice = player(tokens=1)
         grant = {"player": alice, "amount": 1, "reason": GrantReason.STAFF, "source": "once"}
         grant_tokens(**grant)
@@ -179,7 +179,7 @@ class TestTheSignal:
 
         assert heard == []
 
-    def test_a_shield_that_blocks_tells_its_owner(self, heard: Any) -> None:
+    def test_a_shield_that_blocks_is_signalled(self, heard: Any) -> None:
         alice, bob = player(tokens=1), player(points=1000)
         bought_shield(bob, timezone.now())
         heard.clear()
@@ -188,7 +188,7 @@ class TestTheSignal:
 
         assert [[(note.user, note.type) for note in one] for one in heard] == [[(bob, "SHIELD_ACTIVATED")]]
 
-    def test_shields_that_expire_together_are_told_together(self, heard: Any) -> None:
+    def test_shields_that_expire_together_are_one_signal(self, heard: Any) -> None:
         for _ in range(5):
             bought_shield(player(), timezone.now() - dt.timedelta(days=8))
 
@@ -197,7 +197,7 @@ class TestTheSignal:
         assert [len(one) for one in heard] == [3, 2]
         assert [note for one in told(heard) for note in one] == written()
 
-    def test_a_purchase_that_marks_an_expired_shield_tells_of_it(self, heard: Any) -> None:
+    def test_a_purchase_that_marks_an_expired_shield_signals_it(self, heard: Any) -> None:
         bob = player(coins=50)
         bought_shield(bob, timezone.now() - dt.timedelta(days=8))
 
@@ -205,7 +205,7 @@ class TestTheSignal:
 
         assert told(heard) == [written()]
 
-    def test_each_line_of_a_file_is_told_when_it_is_granted(self, heard: Any, tmp_path: Path) -> None:
+    def test_each_line_of_a_file_is_signalled_when_it_is_granted(self, heard: Any, tmp_path: Path) -> None:
         file = tmp_path / "tokens.csv"
         file.write_text(f"player,amount\n{player().pk},1\n{player().pk},2\n{player().pk},0\n")
 
@@ -214,7 +214,7 @@ class TestTheSignal:
 
         assert told(heard) == [[one] for one in written()] and len(heard) == 2
 
-    def test_what_is_rolled_back_is_not_told(self, heard: Any) -> None:
+    def test_what_is_rolled_back_is_not_signalled(self, heard: Any) -> None:
         alice = player()
         with pytest.raises(ConnectionError), transaction.atomic():
             add_tokens(player=alice, amount=1, reason=GrantReason.STAFF, source="a")
@@ -226,7 +226,7 @@ class TestTheSignal:
             assert heard == []
         assert told(heard) == [written()]
 
-    def test_a_retry_tells_only_of_what_it_committed(self, heard: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_retry_signals_only_what_it_committed(self, heard: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         from heists.db.retry import StaleRead
         from heists.services import heists
 

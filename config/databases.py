@@ -23,11 +23,11 @@ POSTGRESQL = "django.db.backends.postgresql"
 ENGINES = (POSTGRESQL, "django.db.backends.sqlite3")
 # Seconds that psycopg waits for each host that a URL names; without it, two minutes.
 CONNECT_SECONDS = 5
-# The replica has an alternative.
+# Less for the replica: without it, reads go to the primary.
 REPLICA_CONNECT_SECONDS = 2
-# For so long a process leaves a replica alone that did not answer.
+# How long a process waits until it tries a replica again that did not answer.
 RETRY_SECONDS = 10
-# Of these apps and addresses, what GET reads may lag. Who signs in is read from the primary.
+# What GET requests to these addresses read of these apps may lag. Who signs in is read from the primary.
 APPS = ("heists", "gamification")
 PATHS = ("/api/", "/admin/heists/heist/dashboard/")
 SAFE_METHODS = ("GET", "HEAD")

@@ -14,6 +14,7 @@ from django.views import View
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 
+from .. import conf
 from ..db.atomic import outside_atomic_requests
 from ..emails import unsubscribe
 from ..errors import Busy, UnknownPlayer
@@ -53,7 +54,8 @@ class UnsubscribeView(View):
         return self._page(request, "done_type" if only_this_type else "done_all", type=subscription.type.label)
 
     def _page(self, request: HttpRequest, state: str, *, status: int = 200, **context: Any) -> HttpResponse:
-        response = render(request, "heists/unsubscribe.html", {"state": state, **context}, status=status)
+        values = {"state": state, "site_url": conf.site_url(), **context}
+        response = render(request, "heists/unsubscribe.html", values, status=status)
         # The address is a credential: keep it out of other sites' logs and of search engines.
         response.headers["Referrer-Policy"] = "no-referrer"
         response.headers["X-Robots-Tag"] = "noindex"

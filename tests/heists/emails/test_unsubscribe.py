@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -37,6 +38,19 @@ def test_a_scanner_that_follows_the_link_changes_nothing(browser: Client) -> Non
     assert [page.status_code for page in pages] == [200, 200]
     assert b"<form" in pages[0].content
     assert not EmailPreference.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "links"), [("https://game.example.com", [b'<a href="https://game.example.com/">']), ("", [])]
+)
+def test_the_page_leads_back_to_the_game_where_its_address_is_known(
+    browser: Client, heist_settings: Any, address: str, links: list[bytes]
+) -> None:
+    heist_settings(SITE_URL=address)
+
+    page = browser.post(link(player()), {"emails": "all"})
+
+    assert re.findall(rb"<a [^>]*>", page.content) == links
 
 
 def test_the_one_click_post_stops_all_emails_without_login_or_csrf(browser: Client) -> None:

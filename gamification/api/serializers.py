@@ -44,13 +44,3 @@ class PasswordSerializer(serializers.Serializer[Any]):
 
     password = serializers.CharField(**_PASSWORD)
     new_password = serializers.CharField(**_PASSWORD)
-
-
-class ProblemSerializer(serializers.Serializer[Any]):
-    """A problem document (RFC 9457)."""
-
-    type = serializers.CharField()
-    title = serializers.CharField()
-    status = serializers.IntegerField()
-    detail = serializers.CharField()
-    code = serializers.CharField()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib.auth import logout
 from django.core.exceptions import ValidationError
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import exceptions, permissions, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,23 +12,15 @@ from rest_framework.serializers import as_serializer_error
 from rest_framework.views import APIView
 
 from .. import errors, services
-from .schema import answer
-from .serializers import LoginSerializer, PasswordSerializer, ProblemSerializer, SignupSerializer
+from .schema import examples, problems
+from .serializers import LoginSerializer, PasswordSerializer, SignupSerializer
 from .throttling import LoginThrottle, SignupThrottle
 
-BUSY = {503: "The server is busy, or the database is not available."}
 # Errors of the services that are not a 409.
 STATUSES = {
     errors.UnknownReferralCode: status.HTTP_400_BAD_REQUEST,
     errors.InactiveAccount: status.HTTP_403_FORBIDDEN,
 }
-
-
-def _problems(described: dict[int, str]) -> dict[Any, OpenApiResponse]:
-    return {
-        (code, "application/problem+json"): OpenApiResponse(ProblemSerializer, description)
-        for code, description in described.items()
-    }
 
 
 class AccountView(APIView):
@@ -70,18 +60,8 @@ class SignupView(PublicView):
         tags=["account"],
         auth=[],
         request=SignupSerializer,
-        examples=answer("signup"),
-        responses={201: SignupSerializer}
-        | _problems(
-            {
-                400: "A field is missing or malformed, the password is weak, or the referral code does not exist.",
-                409: "The username is taken.",
-                413: "The body is too long.",
-                415: "The body is not JSON.",
-                429: "Too many requests.",
-            }
-            | BUSY
-        ),
+        examples=examples("signup"),
+        responses={201: SignupSerializer} | problems("signup"),
     )
     def post(self, request: Request) -> Response:
         """Open an account."""
@@ -106,19 +86,8 @@ class LoginView(PublicView):
         tags=["account"],
         auth=[],
         request=LoginSerializer,
-        examples=answer("login"),
-        responses={200: LoginSerializer}
-        | _problems(
-            {
-                400: "A field is missing or malformed.",
-                401: "No account has this username and password.",
-                403: "The account is not active.",
-                413: "The body is too long.",
-                415: "The body is not JSON.",
-                429: "Too many requests.",
-            }
-            | BUSY
-        ),
+        examples=examples("login"),
+        responses={200: LoginSerializer} | problems("login"),
     )
     def post(self, request: Request) -> Response:
         """Get a token."""
@@ -134,7 +103,7 @@ class LogoutView(APIView):
         description="End the token of this request, or the session.",
         tags=["account"],
         request=None,
-        responses={204: None} | _problems({401: "Not signed in."} | BUSY),
+        responses={204: None} | problems("logout"),
     )
     def post(self, request: Request) -> Response:
         """End the token of this request, or the session."""
@@ -154,15 +123,8 @@ class PasswordView(AccountView):
         description="It ends all tokens of the account: sign in again with the new password.",
         tags=["account"],
         request=PasswordSerializer,
-        responses={204: None}
-        | _problems(
-            {
-                400: "A field is missing or malformed, or the new password is weak.",
-                401: "Not signed in, or the current password is wrong.",
-                429: "Too many requests.",
-            }
-            | BUSY
-        ),
+        examples=examples("change_password"),
+        responses={204: None} | problems("change_password"),
     )
     def post(self, request: Request) -> Response:
         """Change my password."""

@@ -108,26 +108,33 @@ class ProblemKey(tuple[int, str]):
 
 def problems(*codes: str, rejections: bool = False) -> dict[Any, OpenApiResponse]:
     """Return the responses of these codes and of `COMMON_CODES`, to be merged into `responses`."""
-    by_status: dict[int, list[tuple[str, str]]] = {}
-    for code in dict.fromkeys((*codes, *COMMON_CODES)):
-        status, description = PROBLEMS[code]
-        by_status.setdefault(status, []).append((code, description))
+    described = {code: PROBLEMS[code] for code in (*codes, *COMMON_CODES)}
     if rejections:
-        by_status.setdefault(409, []).extend((code.value, FAILURES[code]) for code in FailureCode.rejections())
+        described |= {code.value: (409, FAILURES[code]) for code in FailureCode.rejections()}
+    return problem_responses(described, EXAMPLES["problems"])
+
+
+def problem_responses(
+    described: dict[str, tuple[int, str]], examples: dict[str, dict[str, Any]]
+) -> dict[Any, OpenApiResponse]:
+    """Return the responses of these codes, each with its status and description, and with its example."""
+    by_status: dict[int, list[tuple[str, str]]] = {}
+    for code, (status, description) in described.items():
+        by_status.setdefault(status, []).append((code, description))
     return {
         ProblemKey((status, MEDIA_TYPE)): OpenApiResponse(
             ProblemSerializer,
             "\n".join(f"* `{code}`: {description}" for code, description in found),
-            [_example(status, code, description) for code, description in found],
+            [_example(status, code, description, examples.get(code, {})) for code, description in found],
         )
         for status, found in sorted(by_status.items())
     }
 
 
-def _example(status: int, code: str, description: str) -> OpenApiExample:
+def _example(status: int, code: str, description: str, value: dict[str, Any]) -> OpenApiExample:
     return OpenApiExample(
         code,
-        EXAMPLES["problems"].get(code, {}),
+        value,
         summary=description,
         response_only=True,
         status_codes=[str(status)],

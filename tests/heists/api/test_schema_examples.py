@@ -20,6 +20,7 @@ from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
 
+from gamification import services as host_services
 from gamification.api import schema as host_schema
 from gamification.economy import GamificationEconomy
 from heists import errors
@@ -73,7 +74,6 @@ def test_every_success_of_the_schema_is_a_real_answer(signed_in: Any) -> None:
     anna, ben = player("anna", points=500, tokens=1), player("ben", points=1000)
     as_anna, as_ben, as_dora = signed_in(anna), signed_in(ben), signed_in(player("dora", coins=80))
     nobody = APIClient()
-    account = {"username": "erin", "password": PASSWORD}
     requests: dict[str, Callable[[], Any]] = {
         "heists_me": lambda: as_anna.get(f"{URL}me/"),
         "heists_targets_list": lambda: as_anna.get(f"{URL}targets/?search=ben"),
@@ -96,8 +96,8 @@ def test_every_success_of_the_schema_is_a_real_answer(signed_in: Any) -> None:
         "heists_truce_wish": lambda: as_ben.put(f"{URL}truce/", {"wanted": True}),
         "heists_truce": lambda: as_ben.get(f"{URL}truce/"),
         "leaderboard": lambda: as_anna.get("/api/leaderboard/?page_size=2"),
-        "signup": lambda: nobody.post("/api/signup/", account),
-        "login": lambda: nobody.post("/api/auth/login/", account),
+        "signup": lambda: nobody.post("/api/signup/", host_schema.REQUESTS["signup"]),
+        "login": lambda: nobody.post("/api/auth/login/", host_schema.REQUESTS["login"]),
     }
     found = {}
     for operation, send in requests.items():
@@ -107,6 +107,16 @@ def test_every_success_of_the_schema_is_a_real_answer(signed_in: Any) -> None:
         for name in RANDOM:
             if isinstance(body.get(name), str):
                 body[name] = host_schema.EXAMPLES["answers"].get(operation, body)[name]
+
+    # These answer without a body.
+    token = nobody.post("/api/auth/login/", host_schema.REQUESTS["login"]).json()["token"]
+    nobody.credentials(HTTP_AUTHORIZATION=f"Token {token}")
+    assert nobody.post("/api/auth/password/", host_schema.REQUESTS["change_password"]).status_code == 204
+    account = host_schema.REQUESTS["login"] | {"password": host_schema.REQUESTS["change_password"]["new_password"]}
+    nobody.credentials()
+    token = nobody.post("/api/auth/login/", account).json()["token"]
+    nobody.credentials(HTTP_AUTHORIZATION=f"Token {token}")
+    assert nobody.post("/api/auth/logout/").status_code == 204
 
     for module in (schema, host_schema):
         is_host = module is host_schema
@@ -244,15 +254,107 @@ def test_every_error_of_the_schema_is_a_real_answer(
     assert found.keys() == {*schema.PROBLEMS, *FailureCode.rejections()}
 
 
+@pytest.mark.django_db
+def test_every_error_of_the_host_is_a_real_answer(
+    signed_in: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.SIGNUP_RATE_LIMIT_PER_MINUTE = settings.LOGIN_RATE_LIMIT_PER_MINUTE = 1000
+    paths = {"signup": "/api/signup/", "login": "/api/auth/login/", "logout": "/api/auth/logout/"}
+    paths["change_password"] = "/api/auth/password/"
+    services = {"signup": "sign_up", "login": "sign_in", "logout": "sign_out", "change_password": "change_password"}
+    account = host_schema.REQUESTS["login"]
+    erin = player(account["username"])
+    erin.set_password(account["password"])
+    erin.save()
+    player("frank", is_active=False)
+    token = f"Token {host_services.sign_in(**account)}"
+
+    def client(operation: str) -> APIClient:
+        answering = APIClient()
+        if operation not in ("signup", "login"):
+            answering.credentials(HTTP_AUTHORIZATION=token)
+        return answering
+
+    def changed(operation: str, **values: str) -> dict[str, str]:
+        return host_schema.REQUESTS.get(operation, {}) | values
+
+    def in_a_session_without_token(path: str) -> Any:
+        browser = Client(enforce_csrf_checks=True)
+        browser.force_login(erin)
+        return browser.post(path, content_type="application/json")
+
+    def throttled(operation: str, path: str) -> Any:
+        # More requests than one were counted before.
+        settings.SIGNUP_RATE_LIMIT_PER_MINUTE = settings.LOGIN_RATE_LIMIT_PER_MINUTE = 1
+        answered = client(operation).post(path, changed(operation))
+        settings.SIGNUP_RATE_LIMIT_PER_MINUTE = settings.LOGIN_RATE_LIMIT_PER_MINUTE = 1000
+        return answered
+
+    def failing_with(error: Exception, operation: str, path: str) -> Any:
+        def fail(**arguments: Any) -> None:
+            raise error
+
+        with monkeypatch.context() as patch:
+            patch.setattr(f"gamification.services.{services[operation]}", fail)
+            return client(operation).post(path, changed(operation))
+
+    def ask(operation: str, path: str, code: str) -> Any:
+        match code:
+            case "validation_error":
+                weak = {"login": {"username": ""}, "signup": {"password": "erin"}}
+                return client(operation).post(path, changed(operation, **weak.get(operation, {"new_password": "erin"})))
+            case "parse_error":
+                return client(operation).generic("POST", path, "{", content_type="application/json")
+            case "unknown_referral_code":
+                return client(operation).post(path, changed(operation, username="gina", referral_code="NOBODYHASIT0"))
+            case "not_authenticated":
+                return APIClient().post(path, changed(operation))
+            case "authentication_failed":
+                return APIClient().post(path, changed(operation), headers={"authorization": "Token wrong"})
+            case "invalid_credentials":
+                return client(operation).post(path, changed(operation, password="not-the-password"))
+            case "inactive_account":
+                return client(operation).post(path, {"username": "frank", "password": PASSWORD})
+            case "permission_denied":
+                return in_a_session_without_token(path)
+            case "not_acceptable":
+                return client(operation).post(path, changed(operation), headers={"accept": "application/xml"})
+            case "username_taken":
+                return client(operation).post(path, changed(operation))
+            case "payload_too_large":
+                return client(operation).post(path, {"username": "x" * 70_000})
+            case "unsupported_media_type":
+                return client(operation).generic("POST", path, "username=erin", content_type="text/plain")
+            case "throttled":
+                return throttled(operation, path)
+            case "busy":
+                return failing_with(errors.Busy(), operation, path)
+            case _:
+                return failing_with(UNAVAILABLE, operation, path)
+
+    found: dict[str, Any] = {}
+    for operation, codes in host_schema.CODES.items():
+        for code in codes:
+            response = ask(operation, paths[operation], code)
+            body = response.json()
+            assert (body["status"], body["code"]) == (response.status_code, code), (operation, body)
+            found.setdefault(operation, {})[code] = body
+
+    compare(host_schema, "problems", found)
+
+
 def test_the_schema_shows_every_example_where_it_belongs() -> None:
     successes = {}
-    problems = set()
+    problems: dict[str, dict[str, Any]] = {}
     for operation, status, value in documented():
         if status < "300":
             successes[operation] = value
         else:
-            assert value == schema.EXAMPLES["problems"][value["code"]], operation
-            problems.add(value["code"])
+            problems.setdefault(operation, {})[value["code"]] = value
 
     assert successes == schema.EXAMPLES["answers"] | host_schema.EXAMPLES["answers"]
-    assert problems == schema.EXAMPLES["problems"].keys()
+    of_host = {operation: problems.pop(operation) for operation in host_schema.CODES}
+    assert of_host == host_schema.EXAMPLES["problems"]
+    shown = [item for found in problems.values() for item in found.items()]
+    assert all(value == schema.EXAMPLES["problems"][code] for code, value in shown)
+    assert {code for code, _value in shown} == schema.EXAMPLES["problems"].keys()

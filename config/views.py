@@ -12,6 +12,8 @@ from django.views.generic import TemplateView
 from gamification.demo.players import PASSWORD, SIGN_IN
 from heists.choices import HeistNotificationType
 
+# A number of each plural form of the page's languages.
+PLURAL_FORMS = (("one", 1), ("other", 2))
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -32,5 +34,6 @@ class PlayView(TemplateView):
         return super().get_context_data(
             demo={"username": SIGN_IN, "password": PASSWORD} if demo else None,
             notification_types=HeistNotificationType.choices,
+            plural_forms=PLURAL_FORMS,
             **kwargs,
         )

@@ -52,17 +52,21 @@ def test_every_text_is_translated_with_the_same_values(language: str) -> None:
 
     assert [entry.msgid for entry in entries if not entry.translated() or entry.obsolete] == []
     for entry in entries:
-        assert set(PLACEHOLDER.findall(entry.msgid)) == set(PLACEHOLDER.findall(entry.msgstr)), entry.msgid
+        for text in entry.msgstr_plural.values() or [entry.msgstr]:
+            assert set(PLACEHOLDER.findall(entry.msgid)) == set(PLACEHOLDER.findall(text)), entry.msgid
 
 
 def test_the_script_finds_every_text_and_field_that_it_names() -> None:
-    script = (ROOT / "config" / "static" / "play" / "play.js").read_text()
+    folder = ROOT / "config" / "static" / "play"
+    script = "".join((folder / name).read_text() for name in ("page.js", "play.js"))
     template = (ROOT / "config" / "templates" / "play.html").read_text()
 
     # `me/` gives a code of the attacker's own, or that heists are switched off.
     codes = {"own_truce", "insufficient_tokens", "cooldown", "daily_limit", "feature_disabled"}
     for name in codes | set(re.findall(r'\btext\(\s*"(\w+)"', script)):
         assert f'data-text="{name}"' in template
+    for noun in re.findall(r'\bcounted\(\s*"(\w+)"', script):
+        assert f'data-text="{noun}_{{{{ form }}}}"' in template
     for name in re.findall(r'\bput\("(\w+)"|\bfield\("(\w+)"', script):
         assert f'data-field="{"".join(name)}"' in template
     for name in re.findall(r'\$\("#([\w-]+)"\)', script):

@@ -4,6 +4,7 @@ const PAUSES_MS = [500, 1000, 2000, 4000, 8000];
 const LONGEST_PAUSE_MS = 30000;
 const TIMEOUT_MS = 10000;
 const STORAGE = "heists";
+const TOKEN = `${STORAGE}-token`;
 
 /** An answer that is an error: `code` decides, `body` is the problem document. */
 export class Problem extends Error {
@@ -25,23 +26,36 @@ export class Problem extends Error {
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
 export class Api {
-  /** `onWait(problem or null, ms)` is called before each pause, and `onAnswer()` after each answer. */
-  constructor({ language, onWait, onAnswer }) {
+  /**
+   * `onWait(problem or null, ms)` is called before each pause, `onAnswer()` after each answer, and `onToken()` after
+   * another tab signed in or out.
+   */
+  constructor({ language, onWait, onAnswer, onToken }) {
     this.language = language;
     this.onWait = onWait;
     this.onAnswer = onAnswer;
     this.cached = new Map();
+    window.addEventListener("storage", ({ key }) => {
+      if (key !== TOKEN && key !== null) return;
+      this.forget();
+      onToken();
+    });
+  }
+
+  /** Drop what belongs to the player of the last token. */
+  forget() {
+    this.cached.clear();
+    sessionStorage.clear();
   }
 
   get token() {
-    return localStorage.getItem(`${STORAGE}-token`);
+    return localStorage.getItem(TOKEN);
   }
 
   set token(token) {
-    this.cached.clear();
-    sessionStorage.clear();
-    if (token) localStorage.setItem(`${STORAGE}-token`, token);
-    else localStorage.removeItem(`${STORAGE}-token`);
+    this.forget();
+    if (token) localStorage.setItem(TOKEN, token);
+    else localStorage.removeItem(TOKEN);
   }
 
   /** Return the answer; with `changed: false` where the server answered 304. */

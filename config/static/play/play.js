@@ -1,71 +1,31 @@
 // The page to play on: it shows what the API answers and decides nothing itself.
 
 import { Api, Problem } from "./api.js";
+import {
+  $, all, answer, append, banner, counted, field, html, keepFocus, listOf, monthsBefore, numbers, put, show, text, timeText,
+} from "./page.js";
 
 const POLL_MS = 15000;
 const SEARCH_PAUSE_MS = 300;
 const MONTHS_SHOWN = 12;
 
-const html = document.documentElement;
-const $ = (selector, root = document) => root.querySelector(selector);
-const all = (selector, root = document) => [...root.querySelectorAll(selector)];
-const field = (name, root = document) => $(`[data-field=${name}]`, root);
-
-const api = new Api({ language: html.lang, onWait, onAnswer: () => show("banner", false) });
+const api = new Api({ language: html.lang, onWait, onAnswer: () => show("banner", false), onToken });
 let me = null;
 let openPlayer = null;
 const nextPage = {};
 
-// Texts
-
-const numbers = new Intl.NumberFormat(html.lang);
-const times = new Intl.DateTimeFormat(html.lang, { dateStyle: "medium", timeStyle: "short" });
-const months = new Intl.DateTimeFormat(html.lang, { month: "long", year: "numeric", timeZone: "UTC" });
-
-/** Return a sentence of the template with its values: numbers grouped, moments in the reader's time zone. */
-function text(name, values = {}) {
-  const sentence = $("#texts").content.querySelector(`[data-text=${name}]`).textContent;
-  return sentence.replace(/\{(\w+)\}/g, (whole, key) => {
-    const value = values[key];
-    if (key === "time") return times.format(new Date(value));
-    return typeof value === "number" ? numbers.format(value) : value ?? "";
-  });
-}
-
-function put(name, value, root = document) {
-  for (const element of all(`[data-field=${name}]`, root)) {
-    element.textContent = value;
-    element.hidden = value === "";
-  }
-}
-
-function show(id, visible) {
-  $(`#${id}`).hidden = !visible;
-}
-
-function banner(sentence) {
-  $("#banner").textContent = sentence;
-  show("banner", true);
-}
-
-function answer(root, sentence, good) {
-  const element = $(".answer", root);
-  element.textContent = sentence;
-  element.className = `answer ${good ? "good" : "bad"}`;
-  element.hidden = !sentence;
-}
-
 // Errors
 
 function onWait(problem, ms) {
-  if (problem?.status === 429) banner(text("throttled", { seconds: Math.ceil(ms / 1000) }));
+  if (problem?.status === 429) banner(text("throttled", { seconds: counted("seconds", Math.ceil(ms / 1000)) }));
   else banner(text("away"));
 }
 
 /** Return the sentence of an error, after the sign-in form where the token has ended. */
 function sentenceOf(error) {
-  if (!(error instanceof Problem)) return text("away");
-  if (error.status === 401 && api.token) {
+  if (!(error instanceof Problem)) return text("unreachable");
+  // A wrong password is a 401 too, but nobody is signed in then.
+  if (error.status === 401 && (api.token || me)) {
     signedOut(text("signed_out"));
     return text("signed_out");
   }
@@ -73,8 +33,15 @@ function sentenceOf(error) {
   return fields.join(" ") || error.message || text("broken");
 }
 
+/** Say what keeps `poll` from its answer; it will ask again. */
+function waiting(error) {
+  const sentence = error instanceof Problem ? sentenceOf(error) : text("away");
+  if (api.token) banner(sentence);
+}
+
 /** Run an action of a button or form: disabled meanwhile, and its error as a sentence in `root`. */
 async function act(root, control, action) {
+  const hadFocus = control !== null && root.contains(document.activeElement);
   answer(root, "", true);
   if (control) control.disabled = true;
   try {
@@ -83,15 +50,24 @@ async function act(root, control, action) {
     answer(root, sentenceOf(error), false);
   } finally {
     if (control) control.disabled = false;
+    if (hadFocus) keepFocus(control, root);
   }
 }
 
 // Signing in
 
+/** Another tab signed in or out. */
+function onToken() {
+  if (!api.token) return signedOut(text("signed_out"));
+  me = null;
+  $("#preview").close();
+  return start();
+}
+
 function signedOut(sentence = "") {
   api.token = null;
   me = null;
-  if ($("#preview").open) $("#preview").close();
+  $("#preview").close();
   for (const id of ["game", "player"]) show(id, false);
   show("welcome", true);
   if (sentence) answer($("#welcome"), sentence, false);
@@ -128,12 +104,10 @@ $("#play-demo")?.addEventListener("click", (event) => {
 });
 
 $("#sign-out").addEventListener("click", async () => {
-  try {
-    await api.post("/api/auth/logout/");
-  } catch {
-    // The token is forgotten here in any case.
-  }
+  // The token is forgotten here in any case.
+  await api.post("/api/auth/logout/").catch(() => {});
   signedOut();
+  keepFocus(null, $("#welcome"));
 });
 
 // My standing
@@ -152,46 +126,41 @@ async function refresh() {
   put("safe", me.enabled ? victimText(victim) : "");
   put("month", text("month", { time: me.month_ends_at }));
   put("unread", me.unread_count ? numbers.format(me.unread_count) : "");
+  put("unread_word", me.unread_count ? text("unread") : "");
+  $("#read-all").hidden = !me.unread_count;
   put("shield", shieldText(victim.shield, shop));
   $("#buy-shield").hidden = !shop || Boolean(victim.shield);
-  $("#buy-shield").textContent = text("buy", shop ?? {});
+  $("#buy-shield").textContent = shop ? text("buy", { cost: counted("coins", shop.cost) }) : "";
   return true;
 }
 
 function attackerText({ code, retry_at: time, heists_left_today: left }) {
   if (!code) return text("can_rob", { left });
-  return text(code, { time, required: me.rules.token_cost, available: me.tokens.balance });
+  return text(code, { time, required: counted("tokens", me.rules.token_cost), available: me.tokens.balance });
 }
 
 function victimText({ code, newcomer_until, protected_until, potential_points: points }) {
   if (code === "truce") return text("in_truce");
   if (newcomer_until) return text("newcomer", { time: newcomer_until });
   if (protected_until) return text("protected", { time: protected_until });
-  return points && !code ? text("at_stake", { points }) : text("not_worth");
+  return points && !code ? text("at_stake", { points: counted("points", points) }) : text("not_worth");
 }
 
 function shieldText(shield, shop) {
   if (shield) return text("shield_live", { time: shield.expires_at });
-  return shop ? text("shield_none", shop) : text("no_shop");
+  if (!shop) return text("no_shop");
+  return text("shield_none", { cost: counted("coins", shop.cost), days: counted("days", shop.days) });
 }
 
 // Lists
 
-/** Add the rows of a page to a list, each a copy of the template of this id. */
-function append(name, template, rows, fill) {
-  const list = $(`[data-list=${name}]`);
-  for (const row of rows) {
-    const item = $(`#${template}`).content.cloneNode(true).firstElementChild;
-    fill(item, row);
-    list.append(item);
-  }
-  list.parentElement.querySelector(`[data-list=${name}] ~ .empty`).hidden = list.children.length > 0;
-}
-
 async function fill(name, path, template, row, { more = false } = {}) {
   const page = await api.get(more ? nextPage[name] : path);
-  if (!more) $(`[data-list=${name}]`).replaceChildren();
+  const list = listOf(name);
+  const hadFocus = list.contains(document.activeElement);
+  if (!more) list.replaceChildren();
   append(name, template, page.results, row);
+  if (hadFocus) keepFocus(null, list.closest("section"));
   nextPage[name] = page.next;
   const button = $(`[data-more=${name}]`);
   if (button) button.hidden = !page.next;
@@ -207,10 +176,17 @@ for (const button of all("[data-more]")) {
 // Robbing
 
 function targetRow(item, row) {
-  const values = { points: row.monthly_points, stake: row.potential_points, time: row.retry_at };
+  const values = { points: counted("points", row.monthly_points), stake: row.potential_points, time: row.retry_at };
   put("name", row.player.name, item);
-  put("figures", text(row.eligible ? "target" : row.retry_at ? "target_until" : "target_no", values), item);
+  put("figures", targetText(row, values), item);
   $("button", item).addEventListener("click", () => act($("#rob"), null, () => preview(row.player.id)));
+}
+
+function targetText({ eligible, code, retry_at: time }, values) {
+  if (eligible) return text("target", values);
+  // What stops me says nothing of the other player, and stands above.
+  if (code === me.as_attacker.code) return values.points;
+  return text(time ? "target_until" : "target_no", values);
 }
 
 async function targets({ more } = {}) {
@@ -237,16 +213,15 @@ async function preview(player) {
   const row = await api.get(`/api/heists/targets/${encodeURIComponent(player)}/`);
   openPlayer = row.player.id;
   put("victim", row.player.name, dialog);
-  put("stake", text("stake", {
-    stake: row.potential_points, points: row.monthly_points, cost: me.rules.token_cost,
-  }), dialog);
+  const [points, cost] = [counted("points", row.monthly_points), counted("tokens", me.rules.token_cost)];
+  put("stake", text("stake", { stake: row.potential_points, points, cost }), dialog);
   field("reasons", dialog).replaceChildren(...row.reasons.map((reason) => {
     const item = document.createElement("li");
     item.textContent = reason.detail;
     return item;
   }));
-  $("[data-do=rob]", dialog).hidden = !row.eligible;
-  answer(dialog, "", true);
+  $("[data-do=rob]", dialog).hidden = !row.eligible || !me.enabled;
+  answer(dialog, me.enabled ? "" : text("feature_disabled"), false);
   if (!dialog.open) dialog.showModal();
 }
 
@@ -262,16 +237,20 @@ $("[data-do=rob]").addEventListener("click", (event) => {
   });
 });
 $("[data-do=close]").addEventListener("click", () => $("#preview").close());
+// The button that opened the dialog is gone where the list was read again.
+$("#preview").addEventListener("close", () => keepFocus(null, $("#rob")));
 
 // Inbox
 
 function notificationRow(item, row) {
   put("message", row.message, item);
+  field("message", item).id = `notification-${row.id}`;
   const time = $("time", item);
   time.dateTime = row.created_at;
-  time.textContent = times.format(new Date(row.created_at));
+  time.textContent = timeText(row.created_at);
   item.classList.toggle("unread", !row.read);
   const button = $("button", item);
+  button.setAttribute("aria-describedby", `notification-${row.id}`);
   button.hidden = row.read;
   button.addEventListener("click", () => act($("#inbox"), button, async () => {
     await api.post(`/api/heists/notifications/${row.id}/read/`);
@@ -323,29 +302,35 @@ function offerMonths() {
   const select = $("#month");
   if (select.options.length) return;
   select.append(new Option(text("this_month"), ""));
-  // The month's end is the first moment of the next one, so these are the months before.
-  const end = new Date(me.month_ends_at);
-  for (let back = 2; back < MONTHS_SHOWN + 2; back += 1) {
-    const first = new Date(Date.UTC(end.getUTCFullYear(), end.getUTCMonth() + (end.getUTCDate() > 15 ? 1 : 0) - back, 1));
-    select.append(new Option(months.format(first), first.toISOString().slice(0, 7)));
-  }
+  for (const [name, value] of monthsBefore(me.month_ends_at, MONTHS_SHOWN)) select.append(new Option(name, value));
 }
 $("#month").addEventListener("change", () => act($("#boards"), null, boards));
 
+/** Fill in a place of a leaderboard; one's own stands out. */
+function placeRow(item, { player }, figures) {
+  put("name", player.name, item);
+  put("figures", figures, item);
+  if (player.id === me.player.id) item.setAttribute("aria-current", "true");
+}
+
 async function boards() {
   offerMonths();
+  for (const name of ["points", "robbers"]) listOf(name).replaceChildren();
   const query = $("#month").value ? `?month=${$("#month").value}` : "";
-  const [page] = await Promise.all([
+  const [points, robbers] = await Promise.allSettled([
     fill("points", `/api/leaderboard/${query}`, "place", (item, row) => {
-      put("name", row.player.name, item);
-      put("figures", text("points", { points: row.monthly_points }), item);
+      placeRow(item, row, counted("points", row.monthly_points));
     }),
     fill("robbers", `/api/heists/leaderboard/${query}`, "place", (item, row) => {
-      put("name", row.player.name, item);
-      put("figures", text("stolen", { points: row.points_stolen, heists: row.heists }), item);
+      const values = { points: counted("points", row.points_stolen), heists: counted("heists", row.heists) };
+      placeRow(item, row, text("stolen", values));
     }),
   ]);
-  if (query && !page.final) answer($("#boards"), text("provisional"), true);
+  if (points.status === "rejected") throw points.reason;
+  // Heists may have begun later than the points of the site.
+  if (robbers.reason?.status === 400) append("robbers", "place", []);
+  else if (robbers.status === "rejected") throw robbers.reason;
+  if (query && !points.value.final) answer($("#boards"), text("provisional"), true);
 }
 
 // Emails
@@ -385,27 +370,31 @@ async function start() {
   try {
     await refresh();
   } catch (error) {
-    const sentence = sentenceOf(error);
-    if (api.token) banner(sentence);
-    return;
+    return waiting(error);
   }
   show("welcome", false);
   for (const id of ["game", "player"]) show(id, true);
   await showSection();
 }
 
+let isPolling = false;
+let polledAt = 0;
+
+/** Ask for news while the page is visible: once at a time, and not before POLL_MS have passed. */
 async function poll() {
-  if (document.hidden || !api.token) return;
+  if (document.hidden || !api.token || isPolling || Date.now() - polledAt < POLL_MS) return;
+  isPolling = true;
   try {
     if (!me) await start();
     else if ((await refresh()) && !$("#inbox").hidden) await inbox();
   } catch (error) {
-    const sentence = sentenceOf(error);
-    if (api.token) banner(sentence);
+    waiting(error);
+  } finally {
+    isPolling = false;
+    polledAt = Date.now();
   }
 }
 setInterval(poll, POLL_MS);
 document.addEventListener("visibilitychange", poll);
-window.addEventListener("online", poll);
 
 start();

@@ -217,6 +217,15 @@ def test_a_deleted_loss_counts_for_the_limit_of_the_heists_after_it(
         assert bool(found(code)) is (code == named), code
 
 
+def test_of_two_deleted_losses_the_one_before_the_heist_counts(people: Any) -> None:
+    # Of 1,000 points and 60 that were lost, 10 % may go, so that 46 are left; of 1,000 alone, the share of 50.
+    losses = [{"heist": number, "points": 60, "at": (NOW - HOUR).isoformat()} for number in (1, 99)]
+    tokens(people.bob, losses_on_deleted=losses)
+    heist(people.alice, people.bob, rule_set(), pk=10, points=46)
+
+    assert found("heist_loss_limit") == found("heist_amount_short") == []
+
+
 def test_a_smaller_amount_is_explained_by_kept_losses_only_where_all_are_kept(people: Any) -> None:
     deleted_loss(people, NOW - HOUR, points=60)
     row = heist(people.alice, people.bob, rule_set(), pk=10, points=45)

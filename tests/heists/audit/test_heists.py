@@ -196,3 +196,19 @@ def test_a_deleted_heist_is_reported_where_both_its_players_exist(people: Simple
     )
 
     assert found("heist_deleted") == [f"heist 901, attacker {alice.pk}, victim {bob.pk}"]
+
+
+@pytest.mark.parametrize(("before", "wrong"), [(MINUTE, False), (MINUTE + MICRO, True), (DAY, True), (-DAY, False)])
+def test_a_newcomer_had_no_outcome_of_their_own_before(
+    people: SimpleNamespace, before: dt.timedelta, wrong: bool
+) -> None:
+    rules = rule_set(newcomer_days=30)
+    new: dict[str, Any] = {"status": "FAILED_TARGET_PROTECTED", "failure_code": "newcomer"}
+    row = rejected(people.alice, people.bob, rules, **new)
+    rejected(people.alice, people.carol, rules, **new)
+    blocked(people.bob, people.dora, rules, NOW - before)
+    # Neither a rejection of theirs nor an outcome against them ends it.
+    rejected(people.carol, people.dora, rules, NOW - DAY)
+    heist(people.dora, people.carol, rules, NOW - DAY)
+
+    assert found("heist_newcomer") == ([f"heist {row.pk}, victim {people.bob.pk}: created_at {NOW}"] if wrong else [])

@@ -66,6 +66,17 @@ def test_one_point_less_than_the_share_is_reported(people: SimpleNamespace) -> N
     ]
 
 
+def test_each_wrong_amount_is_reported_by_its_own_check(people: SimpleNamespace) -> None:
+    rules = rule_set()
+    large, small = (
+        heist(people.alice, victim, rules, points=n) for victim, n in ((people.bob, 101), (people.carol, 1))
+    )
+    larger = heist(people.alice, people.dora, rules, points=102)
+
+    assert [row.split(",")[0] for row in found("heist_loss_limit")] == [f"heist {large.pk}", f"heist {larger.pk}"]
+    assert [row.split(",")[0] for row in found("heist_amount_short")] == [f"heist {small.pk}"]
+
+
 def test_only_successes_against_the_same_victim_count(people: SimpleNamespace) -> None:
     rules = rule_set()
     play(people, rules)

@@ -107,10 +107,19 @@ def refund(robbed: Heist, **fields: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong",
-    [{"amount": 2}, {"reason": "STAFF"}, {"source": "elsewhere"}, {"source": "refund:999"}, {"owner": "bob"}, None],
+    ("wrong", "refunded"),
+    [
+        ({"amount": 2}, 2),
+        ({"reason": "STAFF"}, 1),
+        ({"source": "elsewhere"}, None),
+        ({"source": "refund:999"}, None),
+        ({"owner": "bob"}, 1),
+        (None, 1),
+    ],
 )
-def test_a_token_that_was_returned_is_a_refund_of_the_cost(robbed: Heist, wrong: dict[str, Any] | None) -> None:
+def test_a_token_that_was_returned_is_a_refund_of_the_cost(
+    robbed: Heist, wrong: dict[str, Any] | None, refunded: int | None
+) -> None:
     reversal(robbed, token_returned=True)
     if wrong is None:
         refund(robbed)
@@ -121,7 +130,8 @@ def test_a_token_that_was_returned_is_a_refund_of_the_cost(robbed: Heist, wrong:
 
     refund(robbed, **wrong)
 
-    assert f"heist {robbed.pk}, player {robbed.attacker_id}: cost 1" in found("reversal_token")[0]
+    line = f"heist {robbed.pk}, player {robbed.attacker_id}: cost 1, refunded {refunded}"
+    assert line in found("reversal_token")
 
 
 @pytest.mark.parametrize("reversed", [True, False])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -12,7 +11,6 @@ from .rows import DAY, HOUR, MICRO, NOW, SECOND, blocked, found, heist, rejected
 
 # NOW is in May.
 APRIL, MAY, JUNE, JULY = (dt.datetime(2026, month, 1, tzinfo=dt.UTC) for month in (4, 5, 6, 7))
-MINUTE = 60 * SECOND
 
 
 @pytest.mark.parametrize(
@@ -144,19 +142,3 @@ def test_an_attempt_that_was_rejected_by_a_truce_was_made_in_one(
     owner = row.attacker_id if role == "attacker" else row.victim_id
     reported = [f"heist {row.pk}, player {owner}: failure_code {code}, created_at {at}"]
     assert found("truce_missing") == ([] if there else reported)
-
-
-@pytest.mark.parametrize(("before", "wrong"), [(MINUTE, False), (MINUTE + MICRO, True), (DAY, True), (-DAY, False)])
-def test_a_newcomer_had_no_outcome_of_their_own_before(
-    people: SimpleNamespace, before: dt.timedelta, wrong: bool
-) -> None:
-    rules = rule_set(newcomer_days=30)
-    new: dict[str, Any] = {"status": "FAILED_TARGET_PROTECTED", "failure_code": "newcomer"}
-    row = rejected(people.alice, people.bob, rules, **new)
-    rejected(people.alice, people.carol, rules, **new)
-    blocked(people.bob, people.dora, rules, NOW - before)
-    # Neither a rejection of theirs nor an outcome against them ends it.
-    rejected(people.carol, people.dora, rules, NOW - DAY)
-    heist(people.dora, people.carol, rules, NOW - DAY)
-
-    assert found("heist_newcomer") == ([f"heist {row.pk}, victim {people.bob.pk}: created_at {NOW}"] if wrong else [])

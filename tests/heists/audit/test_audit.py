@@ -22,6 +22,7 @@ from heists.models import Heist, HeistNotification, OutboxEmail, Reversal, Shiel
 from heists.rules import RULE_FIELDS
 from heists.services import execute_heist, reverse_heist, take_back
 from tests.factories import player
+from tests.heists.services.elsewhere import Elsewhere
 
 # What is corrupted, by the check that has to name it. The names in braces are attributes of `world`.
 CORRUPTIONS: dict[str, str] = {
@@ -337,6 +338,15 @@ def test_a_host_without_point_events_is_reported_as_skipped(world: SimpleNamespa
     call_command("audit_heists", stdout=out)
 
     assert "transfer_events: skipped, the economy keeps no point events" in out.getvalue()
+
+
+def test_every_statement_goes_to_the_database_that_is_named(world: SimpleNamespace, settings: Any) -> None:
+    out = StringIO()
+    settings.DATABASE_ROUTERS = [Elsewhere(Heist)]
+
+    call_command("audit_heists", database="default", stdout=out)
+
+    assert "no difference" in out.getvalue()
 
 
 def test_the_number_of_statements_does_not_grow_with_the_heists(world: SimpleNamespace) -> None:

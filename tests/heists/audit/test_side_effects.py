@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from gamification.models import PlayerProfile
-from heists.economy import PointEventRow
+from heists.economy import MonthlyBalance, PointEventRow
 from heists.models import AttemptLog, OutboxEmail
 
 from .rows import DAY, MICRO, NOW, SECOND, blocked, found, grant, heist, notification, rejected, rule_set
@@ -125,12 +125,39 @@ def test_a_balance_is_what_the_ledger_adds_up_to(people: SimpleNamespace, monkey
     assert asked == sorted(user.pk for user in vars(people).values())
 
 
+def test_the_points_of_each_month_are_what_its_ledger_adds_up_to(
+    people: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("heists.audit.base.CHUNK_ROWS", 2)
+    april, may = dt.date(2026, 4, 1), dt.date(2026, 5, 1)
+    asked: list[Any] = []
+    kept = {
+        people.alice.pk: [(april, 11, 10), (may, 20, 20)],
+        people.bob.pk: [(april, 0, 0)],
+        people.dora.pk: [(april, 0, 7), (may, 8, 0)],
+    }
+
+    def balances(self: Any, ids: Any) -> list[MonthlyBalance]:
+        asked.extend(ids)
+        return [MonthlyBalance(pk, *balance) for pk in ids for balance in kept.get(pk, ())]
+
+    monkeypatch.setattr(f"{ECONOMY}.monthly_balances", balances)
+
+    assert found("month_ledger") == [
+        f"player {people.alice.pk}, month 2026-04-01: points 11, ledger 10",
+        f"player {people.dora.pk}, month 2026-04-01: points 0, ledger 7",
+        f"player {people.dora.pk}, month 2026-05-01: points 8, ledger 0",
+    ]
+    assert asked == sorted(user.pk for user in vars(people).values())
+
+
 @pytest.mark.parametrize(
     ("hook", "code", "words"),
     [
         ("point_events", "transfer_events", "keeps no point events"),
         ("all_point_events", "event_without_heist", "does not list all point events"),
         ("ledger_balances", "balance_ledger", "has no ledger of its own"),
+        ("monthly_balances", "month_ledger", "keeps no points of past months"),
         ("shield_payments", "shield_unpaid", "does not list payments for shields"),
     ],
 )

@@ -173,6 +173,34 @@ def test_the_first_month_is_that_of_the_oldest_points(client: APIClient, clock: 
     assert problem(client, "2026-09") == "month_too_early"
 
 
+class ReadOnly:
+    """Names the database of profiles for their reads, and one that does not exist for everything else."""
+
+    def db_for_read(self, model: Any, **hints: Any) -> str:
+        return "default" if model is PlayerProfile and not hints else "nowhere"
+
+    def db_for_write(self, model: Any, **hints: Any) -> str:
+        return "nowhere"
+
+
+def test_every_statement_goes_to_the_database_that_profiles_are_read_from(clock: Clock, settings: Any) -> None:  # noqa: F811
+    alice, bob = player(points=5), player(points=9)
+    clock(TURN)
+    lock(bob)
+    award(alice, 3)
+    carol = player(points=7)
+    PlayerProfile.objects.filter(user=carol).update(month=OCTOBER)
+    settings.DATABASE_ROUTERS = [ReadOnly()]
+
+    def boards(month: dt.date) -> list[list[tuple[Any, int]]]:
+        return [[(user.pk, user.monthly_points) for user in board] for board in standings.boards(month, TURN)]
+
+    assert boards(TURN.date()) == [[(alice.pk, 3)]]
+    assert [sorted(board) for board in boards(OCTOBER)] == [[(carol.pk, 7)], [(alice.pk, 5), (bob.pk, 9)]]
+    assert standings.is_final(OCTOBER, TURN + SECOND) is False
+    assert standings.first_month(TURN) == OCTOBER
+
+
 def test_a_page_takes_as_many_statements_for_any_number_of_players(client: APIClient, clock: Clock) -> None:  # noqa: F811
     users = [player(points=n + 1) for n in range(12)]
     clock(TURN)

@@ -8,12 +8,16 @@ from heists.choices import GrantReason
 
 
 class Attack(NamedTuple):
+    """The player attacks the victim."""
+
     hours_before_end: float
     player: str
     victim: str
 
 
 class Grant(NamedTuple):
+    """The player is granted tokens."""
+
     hours_before_end: float
     player: str
     tokens: int

@@ -29,8 +29,6 @@ logger = logging.getLogger(__name__)
 CHUNK_ROWS = 2000
 # A spreadsheet runs a cell that begins like this as a formula, and players choose their own names.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-
-
 # The header of each column, and the lookup of its value. The names of a player are looked up for many rows at once:
 # the user name, and the name that players see.
 COLUMNS = {
@@ -55,8 +53,6 @@ COLUMNS = {
     "retry_at": "retry_at",
     "rule_set_id": "rule_set_id",
 }
-
-
 # The places of the columns of names, and which name each has.
 NAMES = {
     place: "name" if column.endswith("_name") else "username"

@@ -78,6 +78,9 @@ def test_no_two_truces_of_a_player_are_in_force_at_once(
         (MAY, JUNE, NOW, True),
         (MAY, JUNE, JUNE - MICRO, True),
         (MAY, JUNE, JUNE, False),
+        # Whatever else is wrong with its end.
+        (MAY, NOW, NOW, False),
+        (MAY, NOW + MICRO, NOW, True),
         (MAY, None, MAY - MICRO, False),
         # A host whose clock was behind may have recorded the wish after a heist in the first second of the month.
         (MAY, None, MAY, False),
@@ -117,6 +120,8 @@ def test_an_outcome_in_a_truce_of_either_side_is_reported(
         (MAY, JUNE, JUNE - MICRO, True),
         (MAY, JUNE, JUNE + SECOND, False),
         (MAY, JUNE, JUNE + SECOND - MICRO, True),
+        (MAY, NOW, NOW, False),
+        (MAY, NOW + MICRO, NOW, True),
         (JUNE, None, NOW, False),
         (JUNE, JUNE, JUNE, True),
         (JUNE, JUNE, JUNE + SECOND, False),

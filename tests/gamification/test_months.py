@@ -20,6 +20,7 @@ from gamification.models import MonthlyStanding, PlayerProfile, PointEvent
 from heists.choices import FailureCode, HeistStatus
 from heists.services import execute_heist
 from tests.factories import player
+from tests.heists.services.lost_answers import lose_the_answer
 
 pytestmark = pytest.mark.django_db
 
@@ -292,6 +293,21 @@ def test_close_month_closes_everybody_once(clock: Clock) -> None:
     assert {stored(user) for user in (*rich, poor)} == {(NOVEMBER, 0), (NOVEMBER, 3)}
     assert stored(current) == (NOVEMBER, 7)
     assert "no difference" in audit()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_close_month_goes_on_where_the_answer_of_a_commit_is_lost(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = [player(points=10 * n) for n in (1, 2, 3)]
+    clock(TURN)
+    with monkeypatch.context() as lost:
+        lose_the_answer(lost)
+
+        # The first batch was committed, and is not counted.
+        assert months.close_month(using="default", batch=2) == (1, 1)
+
+    assert standings() == [(user.pk, OCTOBER, 10 * n) for n, user in enumerate(users, 1)]
 
 
 @pytest.mark.postgresql

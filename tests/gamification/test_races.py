@@ -207,12 +207,13 @@ def test_a_serialization_failure_repeats_the_call_and_nothing_happens_twice(
     )
 
 
-@pytest.mark.parametrize("call", ["award_points", "sign_up", "change_password"])
+@pytest.mark.parametrize("call", ["award_points", "award_coins", "sign_up", "change_password"])
 def test_a_call_whose_commit_is_lost_is_not_repeated_where_it_would_count_twice(
     alice: Any, call: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: dict[str, Callable[[], Any]] = {
         "award_points": lambda: services.award_points(player=alice, type_name="CHECKIN", points=10),
+        "award_coins": lambda: services.award_coins(player=alice, amount=10),
         "sign_up": lambda: services.sign_up(username="carol", password=PASSWORD),
         "change_password": lambda: services.change_password(
             user=alice, password=PASSWORD, new_password="another long one 17"
@@ -225,6 +226,7 @@ def test_a_call_whose_commit_is_lost_is_not_repeated_where_it_would_count_twice(
 
     done = {
         "award_points": lambda: PlayerProfile.objects.get(user=alice).points == 110,
+        "award_coins": lambda: PlayerProfile.objects.get(user=alice).coins == 10,
         "sign_up": lambda: User.objects.filter(username="carol").count() == 1,
         "change_password": lambda: User.objects.get(pk=alice.pk).check_password("another long one 17"),
     }

@@ -27,6 +27,7 @@ from gamification.referrals import Rewarded, reward_referrals
 from heists.models import HeistNotification, HeistToken, TokenGrant
 from heists.services import add_tokens, execute_heist
 from tests.concurrency import at_once
+from tests.heists.services.lost_answers import lose_the_answer
 from tests.races.staging import ConcurrentCall
 
 from .conftest import PASSWORD
@@ -375,6 +376,20 @@ def test_an_interrupted_command_leaves_whole_referrals(
     assert [waits(user) for user in users] == [False, True, True]
     assert reward_referrals() == Rewarded(2, 0)
     assert rewards(alice) == (3, 3, 150)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_payment_whose_commit_is_not_answered_is_found_and_not_paid_again(
+    alice: Any, conditions: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conditions(cap=5)
+    referred_by(alice)
+    with monkeypatch.context() as lost:
+        lose_the_answer(lost)
+
+        # Committed, and not counted.
+        assert reward_referrals() == Rewarded(0, 0)
+    assert rewards(alice) == ONE
 
 
 @pytest.mark.postgresql

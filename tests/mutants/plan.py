@@ -75,6 +75,11 @@ STAGED = (
     "tests/races/test_staged.py::test_a_heist_against_a_grant_to_the_attacker[read committed-after the second look]",
     "tests/races/test_staged.py::test_the_same_key_twice[read committed-before the lock]",
 )
+RETRY = "tests/heists/db/test_retry.py"
+RESENT = tuple(
+    f"{RETRY}::test_an_email_is_sent_once_also_after_a_serialization_failure[while it is {when}]"
+    for when in ("leased", "marked")
+)
 # By the beginning of the module's path; the longest that fits counts. Patterns are relative to the root of the tree,
 # and may end with the name of one test, as pytest writes it.
 TESTS: dict[str, tuple[Stage, ...]] = {
@@ -132,7 +137,10 @@ TESTS: dict[str, tuple[Stage, ...]] = {
         Stage("sqlite", ("tests/heists/services/test_truces.py",)),
         Stage("sqlite", COMMON),
     ),
-    "heists/services/retention.py": (Stage("sqlite", ("tests/heists/services/test_retention.py",)),),
+    "heists/services/retention.py": (
+        Stage("sqlite", ("tests/heists/services/test_retention.py",)),
+        Stage("postgres", (f"{RETRY}::test_old_rows_are_pruned_also_after_a_serialization_failure",)),
+    ),
     "heists/services/after_migrate.py": (
         Stage(
             "sqlite",
@@ -146,7 +154,7 @@ TESTS: dict[str, tuple[Stage, ...]] = {
     ),
     "heists/emails/outbox.py": (
         Stage("sqlite", ("tests/heists/emails/test_outbox*.py", "tests/heists/management/test_send_heist_emails.py")),
-        Stage("postgres", ("tests/heists/emails/test_outbox_boundaries.py",)),
+        Stage("postgres", ("tests/heists/emails/test_outbox_boundaries.py", *RESENT)),
     ),
     "heists/db/": (
         Stage("sqlite", ("tests/heists/db/test_retry_policy.py", "tests/heists/db/test_errors.py", *COMMON)),

@@ -16,6 +16,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.db import connections
 from django.db.models import BigIntegerField, Case, F, QuerySet, Sum, When
+from django.db.models.functions import Collate
 from django.utils import timezone
 
 from heists.economy import CLOCK_TOLERANCE, Economy, MonthlyBalance, PointEventRow, ShieldPayment, current_month
@@ -36,6 +37,10 @@ INSERT_EVENTS = """
            (%s, 'HEIST_LOSS', %s, %s, %s, (SELECT month FROM gamification_playerprofile WHERE user_id = %s))
 """
 REFERENCES_PER_QUERY = 1000
+# Each database's name of the order by code points.
+CODE_POINTS = {"postgresql": "C", "sqlite": "BINARY"}
+# No user name contains it.
+LAST_CHARACTER = "\U0010ffff"
 # The references of heists' point events: "heist:12", and "reversal:12" where staff returned the points of heist 12.
 REFERENCE_KINDS = ("heist", "reversal")
 
@@ -52,6 +57,17 @@ class GamificationEconomy(Economy):
         now = timezone.now()
         month = current_month(now)
         return _leaderboard(month, may_be_ahead=current_month(now + CLOCK_TOLERANCE) != month).all()
+
+    def search_players(self, text: str, *, exact: bool = False) -> QuerySet[Any] | None:
+        found = super().search_players(text, exact=exact)
+        if exact or found is None:
+            return found
+        # Names that begin alike are one range of an index by code points. In another order, PostgreSQL may walk the
+        # names of all players to find a page.
+        name = Collate("username", CODE_POINTS[connections[found.db].vendor])
+        begin = get_user_model().normalize_username(text)
+        players: QuerySet[Any] = found.alias(name=name).order_by(name, "pk")
+        return players.filter(name__gte=begin, name__lt=begin + LAST_CHARACTER)
 
     def lock(self, *player_ids: Any) -> None:
         services.lock_profiles(*player_ids)

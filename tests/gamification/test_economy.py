@@ -15,6 +15,7 @@ from gamification.economy import GamificationEconomy
 from gamification.models import CoinEntry, PlayerProfile, PointEvent
 from heists.economy import PointEventRow, get_economy
 from heists.errors import InsufficientCoins
+from tests.factories import player
 
 pytestmark = pytest.mark.django_db
 
@@ -136,3 +137,35 @@ def test_postgresql_walks_the_leaderboard_by_its_index(django_user_model: Any) -
 
     assert "profile_leaderboard" in plan
     assert "Seq Scan" not in plan
+
+
+def test_a_search_finds_the_names_that_begin_with_the_text_in_the_order_of_code_points() -> None:
+    for name in ("anna", "ana", "Ann", "an", "ao", "am", "an.d", "an\u00e9"):
+        player(name)
+
+    found = GamificationEconomy().search_players("an")
+
+    assert found is not None
+    assert [user.username for user in found] == ["an", "an.d", "ana", "anna", "an\u00e9"]
+    # In the form in which names are stored.
+    composed = GamificationEconomy().search_players("ane\u0301")
+    assert composed is not None and [user.username for user in composed] == ["an\u00e9"]
+
+
+def test_a_search_walks_only_the_names_that_begin_with_the_text(django_user_model: Any) -> None:
+    names = [f"{'zz' if n % 3 else 'a'}{n}" for n in range(3000)]
+    django_user_model.objects.bulk_create(django_user_model(username=name, password="!") for name in names)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    found = GamificationEconomy().search_players("zz")
+    assert found is not None
+    page = found.filter(is_active=True)[:21]
+
+    plan = page.explain(analyze=True) if connection.vendor == "postgresql" else page.explain()
+
+    assert len(page) == 21
+    if connection.vendor == "postgresql":
+        assert "gamification_username_code_points" in plan
+        assert "Rows Removed" not in plan and "Seq Scan" not in plan
+    else:
+        assert "(username>? AND username<?)" in plan and "TEMP B-TREE" not in plan

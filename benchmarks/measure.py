@@ -17,7 +17,7 @@ def main(heists: int, rounds: int, calls: int, requests: int, output: Path) -> N
     check_url_config(None)
     # The services are measured without log lines; the production server with them.
     logging.disable(logging.WARNING)
-    from . import database, report, service, web, world
+    from . import database, pages, report, service, web, world
 
     url = os.environ["DATABASE_URL"]
     figures = {"seeding": world.build(heists)}
@@ -25,7 +25,8 @@ def main(heists: int, rounds: int, calls: int, requests: int, output: Path) -> N
     database.reset_index_usage()
     storage = database.storage()
     figures["service"] = service.measure(url, rounds=rounds, calls=calls)
-    report.say("services measured")
+    figures["pages"] = pages.measure(rounds=rounds, calls=calls)
+    report.say("services and pages measured")
     if requests:
         figures["web"] = web.measure(url, requests=requests)
         report.say("HTTP measured")

@@ -27,6 +27,7 @@ def table(results: dict[str, Any]) -> str:
     for heists, world in results["worlds"].items():
         lines += [f"## {int(heists):,} heists, seeded in {world['seeding']['seconds']} s", ""]
         lines += _services(world["service"])
+        lines += _pages(world["pages"])
         if web := world.get("web"):
             lines += _http(web)
         lines += _targets(world)
@@ -49,6 +50,13 @@ def _services(service: dict[str, Any]) -> list[str]:
         ("service", "ms", "raw SQL, ms", "x raw", "CPU ms", "raw SQL, CPU ms", "statements"),
         *((name, *(row[figure] for figure in figures)) for name, row in service.items()),
         ("rejection", execution["rejection_ms"], "", "", "", "", execution["rejection_statements"]),
+    )
+
+
+def _pages(pages: dict[str, Any]) -> list[str]:
+    return _rows(
+        ("page, without a server", "ms", "statements"),
+        *((name, page["ms"], page["statements"]) for name, page in pages.items()),
     )
 
 
@@ -120,12 +128,14 @@ def _plans(database: dict[str, Any]) -> list[str]:
 
 
 def _growth(worlds: dict[str, Any]) -> list[str]:
-    """Each service in each world, and its time in the largest as a multiple of that in the smallest."""
+    """Each service and page in each world: its time in the largest as a multiple of that in the smallest."""
     sizes = sorted(worlds, key=int)
     times = {
         name: [worlds[size]["service"][name]["service_ms"] for size in sizes] for name in worlds[sizes[0]]["service"]
     }
     times["rejection"] = [worlds[size]["service"]["execution"]["rejection_ms"] for size in sizes]
+    for name in worlds[sizes[0]]["pages"]:
+        times[f"page: {name}"] = [worlds[size]["pages"][name]["ms"] for size in sizes]
     return _rows(
         ("ms", *(f"{int(size):,} heists" for size in sizes), "x the smallest"),
         *((name, *row, round(row[-1] / row[0], 2)) for name, row in times.items()),

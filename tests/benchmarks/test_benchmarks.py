@@ -29,6 +29,8 @@ def test_a_quick_run_reports_every_figure(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     world = json.loads(output.read_text())["worlds"]["600"]
     assert set(world["service"]) == {"execution", "balance", "me", "preview", "feed", "history", "targets"}
+    assert {"me", "targets, eligible", "targets, by name", "points, last month", "my truce"} < set(world["pages"])
+    assert all(page["ms"] > 0 for page in world["pages"].values()) and world["pages"]["me"]["statements"] == 2
     assert {run["clients"] for run in world["web"]["runs"]} == {1, 8, 32}
     assert all(run["errors"] == 0 and run["per_second"] > 0 for run in world["web"]["runs"])
     assert world["web"]["raw_per_second"] > 0

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 from pytest_django import Settings
 
+from gamification.economy import GamificationEconomy
 from heists.choices import HeistNotificationType
 from heists.economy import get_economy
 from heists.models import HeistNotification, OutboxEmail
@@ -42,6 +43,20 @@ def email_to() -> EmailTo:
         return OutboxEmail.objects.select_related("notification__user").get(notification=notification)
 
     return create
+
+
+@pytest.fixture
+def named(monkeypatch: pytest.MonkeyPatch) -> list[set[Any]]:
+    """An economy with names of its own. Returns the players of each call of `names`."""
+    calls: list[set[Any]] = []
+
+    def names(self: Any, players: Any) -> dict[Any, str]:
+        keys = {player.pk for player in players}
+        calls.append(keys)
+        return {key: f"Number {key}" for key in keys}
+
+    monkeypatch.setattr(GamificationEconomy, "names", names, raising=False)
+    return calls
 
 
 @pytest.fixture

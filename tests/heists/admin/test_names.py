@@ -20,7 +20,6 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone, translation
 
-from gamification.economy import GamificationEconomy
 from heists.admin.names import player_name
 from heists.admin.rules import LABELS
 from heists.choices import EmailState, GrantReason, HeistNotificationType
@@ -231,20 +230,6 @@ def test_a_list_groups_its_count(client: Client, boss: Any, world: Heist) -> Non
     text = client.get(reverse("admin:heists_heist_changelist")).content.decode()
 
     assert "1,201 heists" in text
-
-
-@pytest.fixture
-def named(monkeypatch: pytest.MonkeyPatch) -> list[set[Any]]:
-    """An economy with names of its own. Returns the players of each call of `names`."""
-    calls: list[set[Any]] = []
-
-    def names(self: Any, players: Any) -> dict[Any, str]:
-        keys = {player.pk for player in players}
-        calls.append(keys)
-        return {key: f"Number {key}" for key in keys}
-
-    monkeypatch.setattr(GamificationEconomy, "names", names, raising=False)
-    return calls
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)

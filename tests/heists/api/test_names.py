@@ -7,25 +7,10 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from gamification.economy import GamificationEconomy
 from heists.services import execute_heist
 from tests.factories import player
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def named(monkeypatch: pytest.MonkeyPatch) -> list[set[Any]]:
-    """An economy with names of its own. Returns the players of each call of `names`."""
-    calls: list[set[Any]] = []
-
-    def names(self: Any, players: Any) -> dict[Any, str]:
-        keys = {player.pk for player in players}
-        calls.append(keys)
-        return {key: f"Number {key}" for key in keys}
-
-    monkeypatch.setattr(GamificationEconomy, "names", names, raising=False)
-    return calls
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def main(host: str, port: str) -> None:
     from django.contrib.auth import get_user_model
     from django.core.management import call_command
 
-    from gamification.demo.players import PASSWORD, SIGN_IN, STAFF, SUPPORT
+    from gamification.demo.players import MANAGER, PASSWORD, SIGN_IN, STAFF, SUPPORT
 
     migrate()
     users = get_user_model().objects
@@ -34,7 +34,9 @@ def main(host: str, port: str) -> None:
     print(f"  docs   http://{address}:{port}/api/docs/")
     print(f"  admin  http://{address}:{port}/admin/")
     if users.filter(username=SIGN_IN).exists():
-        print(f"\n  player {SIGN_IN}, staff members {STAFF} and {SUPPORT}; the password of each is {PASSWORD}")
+        print(
+            f"\n  player {SIGN_IN}, staff members {STAFF}, {SUPPORT} and {MANAGER}; the password of each is {PASSWORD}"
+        )
     if not os.environ.get("EMAIL_URL"):
         print(f"\n  emails become files in {settings.VAR_DIR / 'mail'}, sent by")
         print("    DEBUG=true .venv/bin/python manage.py send_heist_emails")

@@ -23,7 +23,8 @@ SETTINGS_HEAD = """# Settings and system checks
 ## Settings
 
 All settings are keys of one dictionary, `HEISTS`, in your settings module. Only `ECONOMY` is required. Values are read
-at call time, so they may change while the site runs; each heist keeps the rules it was judged by.
+at call time, so they may change while the site runs; each heist keeps the rules it was judged by. Once staff have
+changed the rules ([admin](admin.md)), their changes count, and the check `heists.W022` says where the settings differ.
 
 ```python
 HEISTS = {"ECONOMY": "yourapp.economy.YourEconomy", "COOLDOWN_HOURS": 12}
@@ -37,8 +38,8 @@ The example site reads each key from the environment as `HEIST_<KEY>`, for insta
 CHECKS_HEAD = """
 ## System checks
 
-`manage.py check` reports what is wrong and what to type. Checks marked *deploy* run with `check --deploy`; the check
-marked *database* runs with `migrate` and `check --database default`. To silence one, add its id to
+`manage.py check` reports what is wrong and what to type. Checks marked *deploy* run with `check --deploy`; those
+marked *database* run with `migrate` and `check --database default`. To silence one, add its id to
 `SILENCED_SYSTEM_CHECKS`. In the messages, `…` stands for a value of your site.
 
 | Id | Message | What to do |

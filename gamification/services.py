@@ -26,7 +26,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from knox.models import get_token_model
 
-import heists.conf
+import heists.in_force
 from heists.choices import GrantReason
 from heists.db.atomic import durable_atomic
 from heists.db.retry import retry_transient
@@ -329,7 +329,7 @@ def pay_referral(referrer_id: Any, referred_id: Any, month: dt.date) -> None:
         _add_points(referrer_id, "REFERRAL_BONUS", worth, reference)
     add_tokens(
         player=users[referrer_id],
-        amount=heists.conf.tokens_per_referral(),
+        amount=heists.in_force.tokens_per_referral(),
         reason=GrantReason.REFERRAL,
         source=reference,
         referred=users[referred_id],

@@ -10,7 +10,7 @@ class HeistsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import checks
+        from . import checks, in_force
         from .db.cache_keys import watch_search_path
         from .models import RuleSetQuerySet
         from .services.after_migrate import empty_attempt_log, seed_after_flush, skip_used_ids
@@ -21,3 +21,4 @@ class HeistsConfig(AppConfig):
         post_migrate.connect(skip_used_ids, sender=self, dispatch_uid="heists.skip_used_ids")
         post_migrate.connect(empty_attempt_log, sender=self, dispatch_uid="heists.empty_attempt_log")
         post_migrate.connect(RuleSetQuerySet.clear_cache, dispatch_uid="heists.clear_rule_set_cache")
+        post_migrate.connect(in_force.forget, dispatch_uid="heists.forget_rule_changes")

@@ -171,6 +171,16 @@ class GrantReason(models.TextChoices):
         return tuple(reason for reason in cls if reason != cls.CORRECTION)
 
 
+class RuleChangeKind(models.TextChoices):
+    """What a rule change changes (docs/specification.md, "Rule changes")."""
+
+    RULES = "RULES", _("Rules")
+    """The rules: all numbers at once, as a rule set."""
+
+    SWITCH = "SWITCH", _("Switch")
+    """Whether heists are switched on."""
+
+
 class ShieldState(models.TextChoices):
     """What a shield can still do. Not stored: it follows from `used_at`, `expires_at` and the clock."""
 

@@ -40,6 +40,12 @@ class Setting(NamedTuple):
             return isinstance(value, int) and not isinstance(value, bool)
         return isinstance(value, str | Promise) or (value is None and not self.default)
 
+    def accepts(self, value: Any) -> bool:
+        """Whether a value has the right type and, where there is a range, lies in it."""
+        if self.minimum is None or self.maximum is None:
+            return self.has_type(value)
+        return self.has_type(value) and self.minimum <= value <= self.maximum
+
 
 # docs/settings.md is generated from this table.
 SETTINGS: dict[str, Setting] = {
@@ -124,7 +130,7 @@ def _text_or_none(key: str) -> str | None:
 
 
 def enabled() -> bool:
-    """Whether attempts and the shield shop are open; everything else stays readable when they are not."""
+    """Whether the setting lets attempts and the shield shop be open; `heists.in_force` asks the switch, too."""
     return _get("ENABLED") is True
 
 
@@ -140,14 +146,9 @@ def economy() -> str:
 
 
 def rules() -> Rules:
-    """The rules in force now."""
+    """The rules of the settings; `heists.in_force` says which are in force."""
     values: dict[str, Any] = {name: _get(name.upper()) for name in RULE_FIELDS if name != "time_zone"}
     return Rules(**values, time_zone=settings.TIME_ZONE)
-
-
-def tokens_per_referral() -> int:
-    """How many tokens a referrer earns for each player who signs up with their code."""
-    return _number("TOKENS_PER_REFERRAL")
 
 
 def rate_limit_per_minute() -> int:

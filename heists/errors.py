@@ -28,7 +28,7 @@ class HeistError(Exception):
 
 
 class FeatureDisabled(HeistError):
-    """`HEISTS["ENABLED"]` is False: no attempts, no shield shop."""
+    """`HEISTS["ENABLED"]` is False, or staff switched heists off: no attempts, no shield shop."""
 
     code = "feature_disabled"
     message = _("Heists are switched off at the moment.")
@@ -146,6 +146,41 @@ class AmountChanged(HeistError):
     message = _("The numbers have changed meanwhile.")
 
 
+class InvalidRuleChange(HeistError):
+    """A number or the reason is out of range (`minimum`, `maximum`); `code_detail` names which."""
+
+    code = "invalid_rule_change"
+    message = _("The rules can't be changed like this.")
+
+
+class MomentOutOfRange(HeistError):
+    """The moment of a change of the rules is too near, in the past or too far ahead (`earliest`, `latest`)."""
+
+    code = "moment_out_of_range"
+    message = _("The rules can be changed at least a minute and at most a year ahead.")
+
+
+class MomentTaken(HeistError):
+    """There is a change of the rules for this moment (`at`, `by`)."""
+
+    code = "moment_taken"
+    message = _("There is a change of the rules for this moment already.")
+
+
+class RulesChangedMeanwhile(HeistError):
+    """Somebody changed the rules since they were read (`at`, `by`). Nothing was changed now."""
+
+    code = "rules_changed"
+    message = _("The rules have been changed meanwhile.")
+
+
+class NothingToChange(HeistError):
+    """The rules, or the switch, are so already."""
+
+    code = "nothing_to_change"
+    message = _("It is so already; there is nothing to change.")
+
+
 class NoCoins(HeistError):
     """The host's economy has no coins, so there is no shield shop."""
 
@@ -168,7 +203,7 @@ class ShieldAlreadyLive(HeistError):
 
 
 class TruceDisabled(HeistError):
-    """`HEISTS["TRUCE_ENABLED"]` is False: no wishes, and no truce counts."""
+    """The rules in force have truces switched off: no wishes, and no truce counts."""
 
     code = "truce_disabled"
     message = _("There are no truces on this site at the moment.")

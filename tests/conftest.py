@@ -59,6 +59,25 @@ def uncached_sums() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def no_rule_changes() -> None:
+    """Let the settings decide, without reading the rule changes: a test that makes some uses `rule_changes`."""
+    from heists import in_force
+
+    in_force.MAX_AGE_SECONDS = float("inf")
+
+
+@pytest.fixture
+def rule_changes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Read the rule changes as the site does, from the first call on; later tests know nothing of them."""
+    from heists import in_force
+
+    monkeypatch.setattr(in_force, "MAX_AGE_SECONDS", 10.0)
+    in_force.forget()
+    yield
+    in_force.forget()
+
+
+@pytest.fixture(scope="session", autouse=True)
 def one_minute() -> None:
     """Let no minute begin during a test: its requests would count from zero. A test about that sets the clock."""
     from heists.api import throttling

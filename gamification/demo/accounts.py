@@ -29,9 +29,10 @@ from .players import Player
 from .rows import COLUMNS
 
 SIGNUP_POINTS = 100
-SUPPORT_GROUP = "Support"
+SUPPORT_GROUP, MANAGERS_GROUP = "Support", "Managers"
 # Besides viewing everything of heists.
 SUPPORT_MAY = ("reverse_heist", "grant_tokens", "send_again")
+MANAGERS_MAY = (*SUPPORT_MAY, "change_rules")
 
 
 def insert_players(players: Sequence[Player], bulk: Bulk) -> None:
@@ -51,12 +52,13 @@ def insert_players(players: Sequence[Player], bulk: Bulk) -> None:
     bulk.insert(CoinEntry, COLUMNS[CoinEntry], coins)
 
 
-def insert_support_group(members: Sequence[Player]) -> None:
-    """Create the group of staff who help players, with its permissions, and add these accounts to it."""
-    group, _created = Group.objects.get_or_create(name=SUPPORT_GROUP)
+def insert_staff_groups(support: Sequence[Player], managers: Sequence[Player]) -> None:
+    """Create the groups of those who help players and of those who steer the rules, and add these accounts to them."""
     of_heists = Permission.objects.filter(content_type__app_label="heists")
-    group.permissions.set(of_heists.filter(Q(codename__startswith="view_") | Q(codename__in=SUPPORT_MAY)))
-    group.user_set.set([member.key for member in members])
+    for name, may, members in ((SUPPORT_GROUP, SUPPORT_MAY, support), (MANAGERS_GROUP, MANAGERS_MAY, managers)):
+        group, _created = Group.objects.get_or_create(name=name)
+        group.permissions.set(of_heists.filter(Q(codename__startswith="view_") | Q(codename__in=may)))
+        group.user_set.set([member.key for member in members])
 
 
 def insert_balances(players: Sequence[Player], bulk: Bulk) -> None:

@@ -13,13 +13,13 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.utils import timezone, translation
 
-from heists import conf
+from heists import in_force
 from heists.models import EmailPreference, Heist, HeistNotification, RuleSet
 from heists.services.after_migrate import seed_event_types
 
-from .accounts import insert_balances, insert_players, insert_support_group
+from .accounts import insert_balances, insert_players, insert_staff_groups
 from .bulk import Bulk
-from .players import CAST, EMAIL_OFF, PASSWORD, SIGN_IN, STAFF, SUPPORT, Player, invent_players
+from .players import CAST, EMAIL_OFF, MANAGER, PASSWORD, SIGN_IN, STAFF, SUPPORT, Player, invent_players
 from .rows import Rows
 from .scenario import ATTACKS
 from .simulation import Simulation
@@ -101,21 +101,21 @@ def _build(
     days: int,
     progress: Callable[[int], object],
 ) -> Built:
-    rules, start = conf.rules(), now - dt.timedelta(days=days)
+    rules, start = in_force.rules(now), now - dt.timedelta(days=days)
     seed_event_types()
     players = invent_players(player_count, rules=rules, start=start, random=random)
     cast = {player.name: player for player in players[: len(CAST)]}
     staff: list[Player] = []
     if settings.DEBUG:
         superuser = Player(STAFF, start, password=PASSWORD, is_staff=True, is_superuser=True)
-        staff = [superuser, Player(SUPPORT, start, password=PASSWORD, is_staff=True)]
+        staff = [superuser, *(Player(name, start, password=PASSWORD, is_staff=True) for name in (SUPPORT, MANAGER))]
         cast[SIGN_IN].password = PASSWORD
     accounts = [*players, *staff]
     _check_names(accounts)
     insert_players(accounts, bulk)
-    insert_support_group(staff[1:])
+    insert_staff_groups(staff[1:2], staff[2:])
     rows = Rows(
-        bulk, rule_set=RuleSet.objects.in_force(rules), now=now, staff=staff[-1] if staff else None, random=random
+        bulk, rule_set=RuleSet.objects.in_force(rules), now=now, staff=staff[1] if staff else None, random=random
     )
     simulation = Simulation(players, rules=rules, rows=rows, heists=heists, start=start, now=now, random=random)
     for _attempt in simulation.run():

@@ -11,7 +11,7 @@ from heists.economy import current_month
 from heists.rules import Loss, Outcome, Rules, Truce
 
 PASSWORD = "heist-demo"  # noqa: S105 - public, and set only while DEBUG is on
-SIGN_IN, STAFF, SUPPORT = "alice", "staff", "support"
+SIGN_IN, STAFF, SUPPORT, MANAGER = "alice", "staff", "support", "manager"
 
 # Each name, and the state at the end of the simulation.
 CAST = {

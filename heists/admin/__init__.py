@@ -10,6 +10,7 @@ from .grants import TokenGrantAdmin
 from .heists import HeistAdmin
 from .notifications import HeistNotificationAdmin
 from .reversals import ReversalAdmin
+from .rule_changes import RuleChangeAdmin
 from .rules import RuleSetAdmin
 from .shields import ShieldAdmin
 from .tokens import HeistTokenAdmin
@@ -25,6 +26,7 @@ __all__ = [
     "HeistTokenAdmin",
     "OutboxEmailAdmin",
     "ReversalAdmin",
+    "RuleChangeAdmin",
     "RuleSetAdmin",
     "ShieldAdmin",
     "TokenGrantAdmin",

@@ -9,7 +9,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .. import conf, rules
+from .. import in_force, rules
 from ..models import HeistToken
 from . import schema
 from .polling import PolledView
@@ -35,6 +35,7 @@ class TokenView(PolledView):
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         rows = HeistToken.objects.filter(user=self.player_id).values_list(*COLUMNS)
         token = dict(zip(COLUMNS, next(iter(rows), NO_TOKENS), strict=True))
-        ends_at = rules.cooldown_ends_at(conf.rules(), token["last_spent_at"])
-        token["cooldown_ends_at"] = rules.ahead(ends_at, timezone.now())
+        now = timezone.now()
+        ends_at = rules.cooldown_ends_at(in_force.rules(now), token["last_spent_at"])
+        token["cooldown_ends_at"] = rules.ahead(ends_at, now)
         return Response(TokenSerializer(token).data)

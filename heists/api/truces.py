@@ -10,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .. import conf
+from .. import in_force
 from ..models import Truce
 from ..queries import truces
 from ..services import set_truce
@@ -75,4 +75,5 @@ class TruceView(AttemptMixin, PlayerView):
         return self._answer(set_truce(player_id=self.player_id, wanted=body.validated_data["wanted"]))
 
     def _answer(self, truce: Truce | None) -> Response:
-        return Response(TruceSerializer(truces.state(truce, conf.rules(), timezone.now())).data)
+        now = timezone.now()
+        return Response(TruceSerializer(truces.state(truce, in_force.rules(now), now)).data)

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from .. import conf
 from ..economy import get_economy
-from . import constraints, cooldowns, deleted, heists, reversals, shields, side_effects, tokens, truces
+from . import constraints, cooldowns, deleted, heists, reversals, rule_changes, shields, side_effects, tokens, truces
 from .base import AuditData, Check, Difference, Skipped
 
 __all__ = ["CHECKS", "AuditData", "Check", "Difference", "Skipped", "open_snapshot"]
@@ -29,6 +29,7 @@ CHECKS: tuple[Check, ...] = (
     *shields.CHECKS,
     *truces.CHECKS,
     *reversals.CHECKS,
+    *rule_changes.CHECKS,
     *side_effects.CHECKS,
 )
 

@@ -7,7 +7,18 @@ from typing import Any
 
 from django.db.models import CheckConstraint, Count, Field, Min, Model, Q, UniqueConstraint
 
-from ..models import Heist, HeistNotification, HeistToken, OutboxEmail, Reversal, RuleSet, Shield, TokenGrant, Truce
+from ..models import (
+    Heist,
+    HeistNotification,
+    HeistToken,
+    OutboxEmail,
+    Reversal,
+    RuleChange,
+    RuleSet,
+    Shield,
+    TokenGrant,
+    Truce,
+)
 from .base import AuditData, Broken, Check
 
 MODELS: tuple[type[Model], ...] = (
@@ -19,6 +30,7 @@ MODELS: tuple[type[Model], ...] = (
     Shield,
     OutboxEmail,
     RuleSet,
+    RuleChange,
     Truce,
 )
 

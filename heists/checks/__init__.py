@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from django.core import checks
 
-from .database import check_databases, check_event_types
+from .database import check_databases, check_event_types, check_rules
 from .deployment import check_cache, check_installed, check_links, check_mail, check_proxies, check_templates
 from .economy import check_economy
 from .settings import check_settings
@@ -21,6 +21,7 @@ __all__ = [
     "check_links",
     "check_mail",
     "check_proxies",
+    "check_rules",
     "check_settings",
     "check_templates",
     "register",
@@ -41,5 +42,6 @@ def register() -> None:
         checks.register(check, "heists")
     for check in (check_cache, check_mail):
         checks.register(check, "heists", deploy=True)
-    # Queries the database, so it runs only with `migrate` and `check --database`.
-    checks.register(check_event_types, "heists", checks.Tags.database)
+    # These query the database, so they run only with `migrate` and `check --database`.
+    for check in (check_event_types, check_rules):
+        checks.register(check, "heists", checks.Tags.database)

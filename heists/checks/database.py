@@ -10,8 +10,11 @@ from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import FieldDoesNotExist
 from django.db import DatabaseError, connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils import timezone
 
 from .. import conf
+from ..choices import RuleChangeKind
+from ..rules import RULE_FIELDS
 from .settings import well_formed
 
 SUPPORTED = ("postgresql", "sqlite")
@@ -110,4 +113,30 @@ def check_event_types(*, databases: Sequence[str] | None = None, **kwargs: Any) 
             f"{label} has no {' and no '.join(missing)}; a heist would fail when it writes its point events.",
             hint="Run `manage.py seed_heists`.",
             id="heists.W008",
+        )
+
+
+def check_rules(*, databases: Sequence[str] | None = None, **kwargs: Any) -> Iterator[CheckMessage]:
+    """Check that the settings have the same rules as the newest change of the rules that has taken effect."""
+    from ..models import RuleChange
+
+    alias, keys = router.db_for_write(RuleChange), [name.upper() for name in RULE_FIELDS if name != "time_zone"]
+    if alias not in (databases or ()) or not well_formed(*keys):
+        return
+    try:
+        if RuleChange._meta.db_table not in connections[alias].introspection.table_names():
+            return
+        changes = RuleChange.objects.using(alias).filter(kind=RuleChangeKind.RULES, takes_effect_at__lte=timezone.now())
+        newest = changes.select_related("rule_set").order_by("-takes_effect_at").first()
+    except DatabaseError:
+        return
+    if newest is None or newest.rule_set is None:
+        return
+    changed, settings = newest.rule_set.rules, conf.rules()
+    values = {key: getattr(changed, key.lower()) for key in keys}
+    if differing := {key: value for key, value in values.items() if value != getattr(settings, key.lower())}:
+        yield Warning(
+            f"HEISTS and the changes of the rules differ in {', '.join(differing)}; the changes count.",
+            hint=f"Write what counts: HEISTS = {differing!r}; or change the rules on their page in the admin.",
+            id="heists.W022",
         )

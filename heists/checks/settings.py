@@ -58,7 +58,7 @@ def _unknown_keys(found: dict[str, Any]) -> Iterator[CheckMessage]:
 def _values(found: dict[str, Any]) -> Iterator[CheckMessage]:
     for key, setting in conf.SETTINGS.items():
         value, least, most = found.get(key, setting.default), setting.minimum, setting.maximum
-        if setting.has_type(value) and (least is None or most is None or least <= value <= most):
+        if setting.accepts(value):
             continue
         if key == "STEAL_PERCENTAGE" and isinstance(value, float) and 0 < value < 1:
             yield Error(

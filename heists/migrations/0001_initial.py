@@ -71,6 +71,75 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="RuleChange",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("RULES", "Rules"), ("SWITCH", "Switch")], max_length=6, verbose_name="kind"
+                    ),
+                ),
+                ("takes_effect_at", models.DateTimeField(verbose_name="takes effect")),
+                ("enabled", models.BooleanField(blank=True, null=True, verbose_name="switched on")),
+                ("reason", models.CharField(max_length=255, verbose_name="reason")),
+                (
+                    "changed_by_name",
+                    models.CharField(
+                        blank=True, db_default="", default="", max_length=255, verbose_name="name of changed by"
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(),
+                        default=django.utils.timezone.now,
+                        editable=False,
+                        verbose_name="time",
+                    ),
+                ),
+                (
+                    "changed_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="changed by",
+                    ),
+                ),
+                (
+                    "rule_set",
+                    models.ForeignKey(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="changes",
+                        to="heists.ruleset",
+                        verbose_name="rule set",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "rule change",
+                "verbose_name_plural": "rule changes",
+                "permissions": [("change_rules", "Can change the rules, and switch heists off and on")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("kind", "takes_effect_at"), name="heists_rulechange_one_a_moment"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("enabled__isnull", True), ("kind", "RULES"), ("rule_set__isnull", False)),
+                            models.Q(("enabled__isnull", False), ("kind", "SWITCH"), ("rule_set__isnull", True)),
+                            _connector="OR",
+                        ),
+                        name="heists_rulechange_kind_known",
+                    ),
+                ],
+            },
+        ),
+        migrations.CreateModel(
             name="HeistToken",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),

@@ -20,6 +20,7 @@ ON_DELETE = [
     ("Heist", "victim", "CASCADE"),
     ("Reversal", "heist", "CASCADE"),
     ("Reversal", "reversed_by", "SET NULL"),
+    ("RuleChange", "changed_by", "SET NULL"),
     ("HeistNotification", "user", "CASCADE"),
     ("HeistNotification", "heist", "SET NULL"),
     ("Shield", "player", "CASCADE"),
@@ -29,74 +30,12 @@ ON_DELETE = [
     ("EmailPreference", "player", "CASCADE"),
 ]
 ATTACKER_TOKEN_KEY = "heists_heist_attacker_token_fk"  # noqa: S105 - a constraint, not a secret
-# (table, the columns that are never edited). `ip_address` is not among them: retention removes it. Nor are those of
-# `ONLY_TO_NULL`.
-APPEND_ONLY = [
-    (
-        "heists_heist",
-        [
-            "id",
-            "attacker_id",
-            "victim_id",
-            "points_stolen",
-            "victim_points_before",
-            "victim_points_after",
-            "attacker_points_before",
-            "attacker_points_after",
-            "attacker_tokens",
-            "token_spent",
-            "status",
-            "failure_code",
-            "failure_reason",
-            "retry_at",
-            "idempotency_key",
-            "rule_set_id",
-            "created_at",
-        ],
-    ),
-    ("heists_tokengrant", ["id", "player_id", "amount", "reason", "source", "note", "granted_by_name", "created_at"]),
-    (
-        "heists_reversal",
-        [
-            "id",
-            "heist_id",
-            "points_returned",
-            "attacker_points_before",
-            "attacker_points_after",
-            "victim_points_before",
-            "victim_points_after",
-            "token_returned",
-            "reason",
-            "note",
-            "reversed_by_name",
-            "created_at",
-        ],
-    ),
-    (
-        "heists_ruleset",
-        [
-            "id",
-            "token_cost",
-            "tokens_per_referral",
-            "steal_percentage",
-            "max_steal_points",
-            "min_target_points",
-            "cooldown_hours",
-            "target_cooldown_hours",
-            "max_heists_per_day",
-            "pair_cooldown_hours",
-            "monthly_loss_percent",
-            "shield_cost",
-            "shield_days",
-            "newcomer_days",
-            "truce_enabled",
-            "time_zone",
-            "created_at",
-        ],
-    ),
-]
+# Models of which no column is edited, but those below.
+APPEND_ONLY = ["Heist", "TokenGrant", "Reversal", "RuleSet", "RuleChange"]
+# Retention removes it.
+EDITABLE = {"Heist": "ip_address"}
 # The account of who did it: deleting it sets the column to null, and nothing else changes it.
-ONLY_TO_NULL = {"heists_tokengrant": "granted_by_id", "heists_reversal": "reversed_by_id"}
+ONLY_TO_NULL = {"TokenGrant": "granted_by_id", "Reversal": "reversed_by_id", "RuleChange": "changed_by_id"}
 
 
 def set_on_delete(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor, *, undo: bool = False) -> None:
@@ -146,10 +85,12 @@ def reject_edits(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> No
             "RAISE EXCEPTION '% rows are append-only', TG_TABLE_NAME USING ERRCODE = 'restrict_violation'; END $$",
             params=None,  # the per cent sign is PL/pgSQL's, not a placeholder
         )
-    for table, columns in APPEND_ONLY:
+    for name in APPEND_ONLY:
+        meta, who = apps.get_model("heists", name)._meta, ONLY_TO_NULL.get(name)
+        table, columns = meta.db_table, {field.column for field in meta.concrete_fields} - {who, EDITABLE.get(name)}
         differs = "IS DISTINCT FROM" if vendor == "postgresql" else "IS NOT"
-        condition = " OR ".join(f"OLD.{column} {differs} NEW.{column}" for column in columns)
-        if who := ONLY_TO_NULL.get(table):
+        condition = " OR ".join(f"OLD.{column} {differs} NEW.{column}" for column in sorted(columns))
+        if who:
             condition += f" OR (OLD.{who} {differs} NEW.{who} AND NEW.{who} IS NOT NULL)"
         if vendor == "postgresql":
             schema_editor.execute(
@@ -165,7 +106,8 @@ def reject_edits(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> No
 
 def allow_edits(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     vendor = schema_editor.connection.vendor
-    for table, _columns in APPEND_ONLY:
+    for name in APPEND_ONLY:
+        table = apps.get_model("heists", name)._meta.db_table
         if vendor == "postgresql":
             schema_editor.execute(f"DROP TRIGGER IF EXISTS {table}_append_only ON {table}")
         elif vendor == "sqlite":

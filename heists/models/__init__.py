@@ -12,18 +12,19 @@
 9. Every heist refers to the rules it was judged by, and rule sets are never edited.
 10. A heist is never edited, except for its address, and is deleted only together with one of its players. (SQLite does
    not reject the deletion; `audit_heists` reports it.)
-10. A success is reversed once at most. A reversal is balanced, returns at least one point, and is never edited.
+11. A success is reversed once at most. A reversal is balanced, returns at least one point, and is never edited.
+12. A rule change names rules, or is a switch; of each kind, there is one for a moment. It is never edited.
 
 Constraints and triggers reject everything else, from any writer.
 """
 
-from ..choices import EmailState, FailureCode, GrantReason, HeistNotificationType, HeistStatus
+from ..choices import EmailState, FailureCode, GrantReason, HeistNotificationType, HeistStatus, RuleChangeKind
 from .base import AppendOnlyError
 from .emails import EmailPreference, EmailPreferenceQuerySet, OutboxEmail, OutboxEmailQuerySet
 from .heists import AttemptLog, Heist, HeistQuerySet
 from .notifications import HeistNotification, HeistNotificationQuerySet
 from .reversals import Reversal
-from .rules import RuleSet, RuleSetQuerySet
+from .rules import RuleChange, RuleChangeQuerySet, RuleSet, RuleSetQuerySet
 from .shields import Shield, ShieldQuerySet
 from .tokens import DeletedLoss, HeistToken, TokenGrant
 from .truces import Truce, TruceQuerySet
@@ -47,6 +48,9 @@ __all__ = [
     "OutboxEmail",
     "OutboxEmailQuerySet",
     "Reversal",
+    "RuleChange",
+    "RuleChangeKind",
+    "RuleChangeQuerySet",
     "RuleSet",
     "RuleSetQuerySet",
     "Shield",

@@ -14,7 +14,7 @@ from typing import Any
 from django.db import router
 from django.utils import timezone
 
-from .. import conf
+from .. import in_force
 from ..choices import FailureCode
 from ..economy import Economy
 from ..errors import FeatureDisabled
@@ -122,17 +122,18 @@ class Me:
 def read(player_id: Any, *, economy: Economy) -> Me:
     """Read a player's own state, in one statement and the economy's for the coins. Raises UnknownPlayer.
 
-    The coins are read where they are spent; the rest may lag behind a replica.
+    The coins are read where they are spent, and the rules where they are changed; the rest may lag behind a replica.
     """
     player_id = player_key(player_id)
-    rules, now = conf.rules(), timezone.now()
+    changes, now = in_force.changes(), timezone.now()
+    rules = changes.rules(now)
     seen = facts.read_own(player_id, economy=economy, rules=rules, now=now, using=router.db_for_read(Heist))
     me = seen.attacker
     return Me(
         user=me.user,
         rules=rules,
         now=now,
-        enabled=conf.enabled(),
+        enabled=changes.enabled(now),
         attacker=me.as_attacker(),
         victim=me.as_victim(),
         token=me.token or HeistToken(),

@@ -13,7 +13,7 @@ from typing import Any
 from django.db import router
 from django.utils import timezone
 
-from .. import conf
+from .. import in_force
 from ..choices import FailureCode
 from ..economy import Economy
 from ..errors import FeatureDisabled
@@ -79,15 +79,16 @@ def targets(*, attacker_id: Any, victim_ids: Collection[Any], economy: Economy) 
     victim_ids = [key for key in map(to_key, victim_ids) if key is not None]
     if not victim_ids:
         return {}
+    changes, now = in_force.changes(), timezone.now()
     seen = facts.read(
         player_key(attacker_id),
         victim_ids,
         economy=economy,
-        rules=conf.rules(),
-        now=timezone.now(),
+        rules=changes.rules(now),
+        now=now,
         using=router.db_for_read(Heist),
     )
-    disabled = () if conf.enabled() else (Reason(FeatureDisabled.code),)
+    disabled = () if changes.enabled(now) else (Reason(FeatureDisabled.code),)
     found = {}
     for victim_id in victim_ids:
         if victim := seen.players.get(victim_id):

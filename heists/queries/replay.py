@@ -124,9 +124,18 @@ def compare(
     return found
 
 
-def count(*, since: dt.datetime, until: dt.datetime, using: str) -> int:
-    """Return the number of attempts from `since` on and before `until`."""
-    return Heist.objects.using(using).filter(created_at__gte=since, created_at__lt=until).count()
+def count(*, since: dt.datetime, until: dt.datetime, using: str, limit: int | None = None) -> int:
+    """Return the number of attempts from `since` on and before `until`; `limit` at most."""
+    return Heist.objects.using(using).filter(created_at__gte=since, created_at__lt=until)[:limit].count()
+
+
+def lookback(rules: Rules, using: str) -> dt.timedelta:
+    """Return how long before a period `compare` begins to read: the longest window of these and all earlier rules."""
+    return _lookback([rules, *(row.rules for row in RuleSet.objects.using(using).all())])
+
+
+def _lookback(every: list[Rules]) -> dt.timedelta:
+    return max(max(DAY, LONGEST_MONTH, each.pair_cooldown, each.protection, each.cooldown) for each in every)
 
 
 def _chunks(since: dt.datetime, until: dt.datetime, using: str) -> Iterator[list[Attempt]]:
@@ -149,7 +158,7 @@ class _History:
         every = [rules, *self.own.values()]
         self.outcomes_kept = max(max(DAY, each.pair_cooldown) for each in every)
         self.losses_kept = max(max(LONGEST_MONTH, each.protection) for each in every)
-        self.lookback = max(self.outcomes_kept, self.losses_kept, *(each.cooldown for each in every))
+        self.lookback = _lookback(every)
         self.outcomes: dict[Any, deque[Outcome]] = defaultdict(deque)
         self.losses: dict[Any, deque[Loss]] = defaultdict(deque)
         self.last_spent: dict[Any, dt.datetime] = {}

@@ -7,6 +7,7 @@ from .players import delete_player_rows
 from .preferences import set_email_preference
 from .retention import prune
 from .reversals import reverse_heist
+from .rule_changes import change_rules, switch_heists
 from .shields import buy_shield, expire_shields
 from .tokens import add_tokens, grant_tokens, take_back
 from .truces import set_truce
@@ -14,6 +15,7 @@ from .truces import set_truce
 __all__ = [
     "add_tokens",
     "buy_shield",
+    "change_rules",
     "delete_player_rows",
     "deliver_due_emails",
     "deliver_emails",
@@ -27,5 +29,6 @@ __all__ = [
     "send_again",
     "set_email_preference",
     "set_truce",
+    "switch_heists",
     "take_back",
 ]

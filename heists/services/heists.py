@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import IntegrityError, connections, router, transaction
 from django.utils import timezone, translation
 
-from .. import conf, signals
+from .. import in_force, signals
 from ..choices import FailureCode, HeistNotificationType, HeistStatus
 from ..db.atomic import durable_atomic, require_outermost
 from ..db.compiled import CompiledQuery, Param
@@ -47,7 +47,7 @@ def execute_heist(
     1. Read the facts without a lock. If a rule fails, record the rejection: no other player waits for it.
     2. Lock both players' balances in primary-key order, and read the facts again.
     3. Apply every rule again, then the last one: a live shield of the victim blocks the heist. Where a new month began
-       while the attempt waited, or the rules changed, the attempt is judged again from the first step.
+       while the attempt waited, or the rules or the switch changed, the attempt is judged again from the first step.
     4. Insert the heist; the unique idempotency key decides between two equal requests. Spend the token.
     5. Move the points, or use up the shield. Write the notifications and their emails.
 
@@ -59,24 +59,24 @@ def execute_heist(
     """
     using = router.db_for_write(Heist)
     require_outermost(using)
-    attacker_id, victim_id = player_key(attacker_id), player_key(victim_id)
-    if not conf.enabled():
-        if replayed := _replay(attacker_id, victim_id, idempotency_key, using):
-            return replayed
-        raise FeatureDisabled
-    return _attempt(attacker_id, victim_id, ip_address, idempotency_key, using)
+    return _attempt(player_key(attacker_id), player_key(victim_id), ip_address, idempotency_key, using)
 
 
 @retry_transient
 def _attempt(attacker_id: Any, victim_id: Any, ip_address: str | None, key: str | None, using: str) -> Heist:
-    economy = get_economy()
-    rules = conf.rules()
-    query = facts.query(attacker_id, [victim_id], economy=economy, rules=rules, now=timezone.now(), using=using)
+    changes, now = in_force.changes(using), timezone.now()
+    if not changes.enabled(now):
+        if replayed := _replay(attacker_id, victim_id, key, using):
+            return replayed
+        raise FeatureDisabled
+    economy, rules = get_economy(), changes.rules(now)
+    query = facts.query(attacker_id, [victim_id], economy=economy, rules=rules, now=now, using=using)
 
     def read() -> facts.Facts:
         now = timezone.now()
-        if not query.is_current(conf.rules(), now):
-            # The month turned, or the rules changed, while this attempt waited for its locks: it begins again.
+        if not (changes.is_fresh and changes.enabled(now) and query.is_current(changes.rules(now), now)):
+            # While this attempt waited for its locks, the month turned, the rules changed, heists were switched off, or
+            # the copy of the changes became too old to say so: it begins again.
             raise StaleRead
         found = query.fetch(now)
         if not found.attacker.active:

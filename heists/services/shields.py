@@ -9,12 +9,13 @@ from typing import Any
 from django.db import router, transaction
 from django.utils import timezone
 
-from .. import conf, signals
+from .. import in_force, signals
 from ..choices import HeistNotificationType
 from ..db.atomic import durable_atomic, require_outermost
 from ..db.retry import StaleRead, retry_transient
 from ..economy import Economy, get_economy
 from ..errors import FeatureDisabled, InactiveAccount, InsufficientCoins, NoCoins, ShieldAlreadyLive, UnknownPlayer
+from ..in_force import Changes
 from ..models import RuleSet, Shield
 from ..rules import Rules
 from ..user_model import is_active, player_key
@@ -41,16 +42,16 @@ def buy_shield(*, player_id: Any, idempotency_key: str | None = None) -> Shield:
     """
     using = router.db_for_write(Shield)
     require_outermost(using)
-    player_id = player_key(player_id)
-    if not conf.enabled():
-        if replayed := _replay(player_id, idempotency_key, using):
-            return replayed
-        raise FeatureDisabled
-    return _buy(player_id, idempotency_key, using)
+    return _buy(player_key(player_id), idempotency_key, using)
 
 
 @retry_transient
 def _buy(player_id: Any, key: str | None, using: str) -> Shield:
+    changes, now = in_force.changes(using), timezone.now()
+    if not changes.enabled(now):
+        if replayed := _replay(player_id, key, using):
+            return replayed
+        raise FeatureDisabled
     economy = get_economy()
     if not economy.has_coins:
         raise NoCoins
@@ -58,7 +59,7 @@ def _buy(player_id: Any, key: str | None, using: str) -> Shield:
     if not economy.players().using(using).filter(pk=player_id).exists():
         raise UnknownPlayer
     # Outside the transaction, so that the rule set is cached. Its row lets the audit check the shield's terms.
-    rules = RuleSet.objects.using(using).in_force(conf.rules()).rules
+    rules = RuleSet.objects.using(using).in_force(changes.rules(now)).rules
     with durable_atomic(using, repeatable=key is not None):
         economy.lock(player_id)
         player = economy.players().using(using).filter(pk=player_id).first()
@@ -68,12 +69,17 @@ def _buy(player_id: Any, key: str | None, using: str) -> Shield:
             raise InactiveAccount
         if replayed := _replay(player_id, key, using):
             return replayed
-        return _sell(player, key, rules, economy, using)
+        return _sell(player, key, rules, changes, economy, using)
 
 
-def _sell(player: Any, key: str | None, rules: Rules, economy: Economy, using: str) -> Shield:
-    """Carry out steps 4 to 6 of `buy_shield`. The caller holds the transaction and the lock on the player."""
+def _sell(player: Any, key: str | None, rules: Rules, changes: Changes, economy: Economy, using: str) -> Shield:
+    """Carry out steps 4 to 6 of `buy_shield`. The caller holds the transaction and the lock on the player.
+
+    Raises StaleRead where the rules or the switch changed while the purchase waited for the lock.
+    """
     now = timezone.now()
+    if not (changes.is_fresh and changes.enabled(now) and changes.rules(now) == rules):
+        raise StaleRead
     shields = Shield.objects.using(using).filter(player=player.pk)
     _expire(shields.due(now).select_related("player"), now, economy, using)
     if live := shields.live(now).first():

@@ -7,11 +7,12 @@ from typing import Any
 from django.db import router
 from django.utils import timezone
 
-from .. import conf
+from .. import in_force
 from ..db.atomic import durable_atomic, require_outermost
-from ..db.retry import retry_transient
+from ..db.retry import StaleRead, retry_transient
 from ..economy import get_economy
 from ..errors import FeatureDisabled, InactiveAccount, TruceDisabled, UnknownPlayer
+from ..in_force import Changes
 from ..models import RuleSet, Truce
 from ..rules import Rules, next_month
 from ..user_model import is_active, player_key
@@ -31,22 +32,22 @@ def set_truce(*, player_id: Any, wanted: bool) -> Truce | None:
     """
     using = router.db_for_write(Truce)
     require_outermost(using)
-    player_id = player_key(player_id)
-    if not conf.enabled():
-        raise FeatureDisabled
-    if not conf.rules().truce_enabled:
-        raise TruceDisabled
-    return _set_truce(player_id, wanted, using)
+    return _set_truce(player_key(player_id), wanted, using)
 
 
 @retry_transient
 def _set_truce(player_id: Any, wanted: bool, using: str) -> Truce | None:
+    changes, now = in_force.changes(using), timezone.now()
+    if not changes.enabled(now):
+        raise FeatureDisabled
+    if not (rules := changes.rules(now)).truce_enabled:
+        raise TruceDisabled
     economy = get_economy()
     # The host's lock may create a balance row, so an unknown id must not reach it.
     if not economy.players().using(using).filter(pk=player_id).exists():
         raise UnknownPlayer
     # Outside the transaction, so that the rule set is cached. Its row has the time zone that the audit needs.
-    rules = RuleSet.objects.using(using).in_force(conf.rules()).rules
+    RuleSet.objects.using(using).in_force(rules)
     with durable_atomic(using, repeatable=True):
         economy.lock(player_id)
         player = economy.players().using(using).filter(pk=player_id).first()
@@ -54,12 +55,17 @@ def _set_truce(player_id: Any, wanted: bool, using: str) -> Truce | None:
             raise UnknownPlayer
         if not is_active(player):
             raise InactiveAccount
-        return _change(player_id, wanted, rules, using)
+        return _change(player_id, wanted, rules, changes, using)
 
 
-def _change(player_id: Any, wanted: bool, rules: Rules, using: str) -> Truce | None:
-    """Make the player's truce what is wanted, and return it. The caller holds the transaction and the lock."""
+def _change(player_id: Any, wanted: bool, rules: Rules, changes: Changes, using: str) -> Truce | None:
+    """Make the player's truce what is wanted, and return it. The caller holds the transaction and the lock.
+
+    Raises StaleRead where the rules or the switch changed while the wish waited for the lock.
+    """
     now = timezone.now()
+    if not (changes.is_fresh and changes.enabled(now) and changes.rules(now) == rules):
+        raise StaleRead
     truces = Truce.objects.using(using)
     truce = truces.current(player_id, now)
     if truce is None:

@@ -24,12 +24,20 @@ from heists.models import (
     HeistToken,
     OutboxEmail,
     Reversal,
+    RuleChange,
     RuleSet,
     Shield,
     TokenGrant,
     Truce,
 )
-from heists.services import buy_shield, execute_heist, reverse_heist, set_email_preference, set_truce
+from heists.services import (
+    buy_shield,
+    execute_heist,
+    reverse_heist,
+    set_email_preference,
+    set_truce,
+    switch_heists,
+)
 from tests.factories import PASSWORD, player
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -37,6 +45,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 WIDTHS = (1440, 1280, 390)
 MODELS = (
     *(Heist, HeistToken, TokenGrant, Shield, HeistNotification, OutboxEmail, EmailPreference, RuleSet, Reversal, Truce),
+    RuleChange,
     *(PlayerProfile, PointEvent, PointEventTypeMaster, CoinEntry, MonthlyStanding, ReferralReward),
 )
 
@@ -54,6 +63,7 @@ def addresses(page: Any) -> list[str]:
     buy_shield(player_id=cid.pk)
     set_email_preference(player_id=bob.pk, mute=[HeistNotificationType.HEIST_VICTIM])
     set_truce(player_id=bob.pk, wanted=True)
+    switch_heists(enabled=False, changed_by=None, reason="a bug")
     october = dt.date(2026, 10, 1)
     MonthlyStanding.objects.create(player=bob, month=october, points=1234)
     ReferralReward.objects.create(referrer=bob, month=october, reference="referral:1")
@@ -70,7 +80,7 @@ def addresses(page: Any) -> list[str]:
     found += ["/admin/heists/heist/?q=alice&role=attacker&from=2020-01-01", "/admin/heists/heist/?q=nosuch"]
     robbed, granted = Heist.objects.order_by("pk")[0], TokenGrant.objects.order_by("pk")[0]
     found += [f"/admin/heists/heist/{wrong.pk}/change/", f"/admin/heists/heist/{robbed.pk}/return-points/"]
-    found += [f"/admin/heists/tokengrant/{granted.pk}/take-back/"]
+    found += [f"/admin/heists/tokengrant/{granted.pk}/take-back/", "/admin/heists/rulechange/rules/"]
     return [*found, f"/admin/heists/heisttoken/grant/?player={alice.pk}"]
 
 

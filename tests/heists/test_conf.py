@@ -15,9 +15,7 @@ from heists.rules import Rules
 # One wrong value that looks right, for each kind of setting.
 WRONG = {bool: "false", int: "1", str: 1, type(None): 1}
 # Keys of Rules, which are read together.
-RULES = {
-    key for key in conf.SETTINGS if key.lower() in Rules.__dataclass_fields__ and key not in ("TOKENS_PER_REFERRAL",)
-}
+RULES = {key for key in conf.SETTINGS if key.lower() in Rules.__dataclass_fields__}
 FUNCTIONS = {"ECONOMY": "economy", "EMAIL_LEASE_SECONDS": "email_lease", "EMAIL_RETRY_SECONDS": "email_retry"}
 
 
@@ -49,7 +47,7 @@ def test_every_function_is_for_a_key() -> None:
     found = [value for value in vars(conf).values() if inspect.isfunction(value) and value.__module__ == conf.__name__]
     functions = {function.__name__ for function in found if not function.__name__.startswith("_")}
 
-    assert functions - {"raw"} == {reader(key).__name__ for key in conf.SETTINGS} | {"tokens_per_referral"}
+    assert functions - {"raw"} == {reader(key).__name__ for key in conf.SETTINGS}
 
 
 def test_settings_that_are_no_dictionary(settings: Any) -> None:

@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 from tqdm import tqdm
 
-from heists import conf
+from heists import conf, in_force
 from heists.management.options import database_of
 from heists.queries import replay
 from heists.queries.replay import Comparison
@@ -27,8 +27,8 @@ DEFAULT_PERIOD = dt.timedelta(days=28)
 
 class Command(BaseCommand):
     help = (
-        "Judges the recorded attempts again under other rules and prints which of them would have ended otherwise. "
-        "Nothing is changed."
+        "Judges the recorded attempts again, under the rules in force with some of them changed, and prints which of "
+        "the attempts would have ended otherwise. Nothing is changed."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -42,8 +42,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         using = database_of(options["database"])
-        rules = changed_rules(options["changes"])
         now = timezone.now()
+        rules = changed_rules(in_force.changes(using).rules(now), options["changes"])
         until = moment("--until", options["until"]) or now
         since = moment("--since", options["since"]) or until - DEFAULT_PERIOD
         if since >= until:
@@ -53,16 +53,16 @@ class Command(BaseCommand):
         self.stdout.write(as_json(found, since, until) if options["json"] else as_table(found))
 
 
-def changed_rules(changes: list[str]) -> Rules:
-    """Return the rules of the settings with these changes. Raises CommandError for a wrong key or value."""
+def changed_rules(rules: Rules, changes: list[str]) -> Rules:
+    """Return the rules with these changes. Raises CommandError for a wrong key or value."""
     values: dict[str, Any] = {}
     for change in changes:
         key, _equals, text = change.partition("=")
         if key.lower() not in RULE_FIELDS or key not in conf.SETTINGS:
-            rules = ", ".join(name.upper() for name in RULE_FIELDS if name.upper() in conf.SETTINGS)
-            raise CommandError(f"There is no rule {key!r}; there are: {rules}.")
+            keys = ", ".join(name.upper() for name in RULE_FIELDS if name.upper() in conf.SETTINGS)
+            raise CommandError(f"There is no rule {key!r}; there are: {keys}.")
         values[key.lower()] = _value(key, text)
-    return dataclasses.replace(conf.rules(), **values)
+    return dataclasses.replace(rules, **values)
 
 
 def _value(key: str, text: str) -> int | bool:

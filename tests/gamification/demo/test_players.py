@@ -70,12 +70,14 @@ def test_the_cast_ends_in_the_states_that_cast_names(now: dt.datetime, seed: int
 def test_known_passwords_are_set_while_debug_is_on(now: dt.datetime, settings: Any) -> None:
     settings.DEBUG = True
     seed_demo(now=now)
-    alice, staff, support = (get_user_model().objects.get(username=name) for name in ("alice", "staff", "support"))
+    users = get_user_model().objects
+    alice, staff, support, manager = (users.get(username=name) for name in ("alice", "staff", "support", "manager"))
 
     assert alice.check_password(PASSWORD) and not alice.is_staff
     assert staff.check_password(PASSWORD) and staff.is_superuser
     assert support.check_password(PASSWORD) and support.is_staff and not support.is_superuser
-    others = get_user_model().objects.exclude(pk__in=[alice.pk, staff.pk, support.pk])
+    assert manager.check_password(PASSWORD) and manager.is_staff and not manager.is_superuser
+    others = users.exclude(pk__in=[alice.pk, staff.pk, support.pk, manager.pk])
     assert not any(user.has_usable_password() for user in others)
 
 
@@ -101,5 +103,20 @@ def test_support_views_everything_and_puts_things_right(now: dt.datetime, settin
     for permission in ("reverse_heist", "grant_tokens", "send_again"):
         assert support.has_perm(f"heists.{permission}"), permission
     assert not support.has_perm("auth.change_user")
+    assert not support.has_perm("heists.change_rules")
     assert {row.reversed_by_name for row in Reversal.objects.all()} == {"support"}
+    assert client.get("/admin/auth/user/").status_code == 403
+
+
+@pytest.mark.django_db
+def test_managers_steer_the_rules_too(now: dt.datetime, settings: Any, client: Client) -> None:
+    settings.DEBUG = True
+    seed_demo(now=now)
+    manager = get_user_model().objects.get(username="manager")
+    client.force_login(manager)
+
+    assert {group.name for group in manager.groups.all()} == {"Managers"}
+    for permission in ("reverse_heist", "grant_tokens", "send_again", "change_rules"):
+        assert manager.has_perm(f"heists.{permission}"), permission
+    assert client.get(reverse("admin:heists_rules")).status_code == 200
     assert client.get("/admin/auth/user/").status_code == 403

@@ -18,6 +18,7 @@ from heists.admin import (
     HeistNotificationAdmin,
     HeistTokenAdmin,
     OutboxEmailAdmin,
+    RuleChangeAdmin,
     RuleSetAdmin,
     ShieldAdmin,
     TokenGrantAdmin,
@@ -30,12 +31,13 @@ from heists.models import (
     HeistNotification,
     HeistToken,
     OutboxEmail,
+    RuleChange,
     RuleSet,
     Shield,
     TokenGrant,
     Truce,
 )
-from heists.services import buy_shield, execute_heist, set_email_preference, set_truce
+from heists.services import buy_shield, execute_heist, set_email_preference, set_truce, switch_heists
 from tests import ROOT
 from tests.factories import player
 
@@ -47,6 +49,7 @@ ADMINS = {
     HeistNotification: HeistNotificationAdmin,
     HeistToken: HeistTokenAdmin,
     OutboxEmail: OutboxEmailAdmin,
+    RuleChange: RuleChangeAdmin,
     RuleSet: RuleSetAdmin,
     Shield: ShieldAdmin,
     TokenGrant: TokenGrantAdmin,
@@ -126,6 +129,7 @@ def one_of_each() -> None:
     execute_heist(attacker_id=alice.pk, victim_id=bob.pk, ip_address="192.0.2.7")
     set_truce(player_id=bob.pk, wanted=True)
     set_email_preference(player_id=bob.pk, mute=[HeistNotificationType.HEIST_VICTIM])
+    switch_heists(enabled=False, changed_by=None, reason="a bug")
 
 
 @pytest.mark.urls(__name__)

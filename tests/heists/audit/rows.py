@@ -21,7 +21,7 @@ TABLES: tuple[str, ...] = (
     "heists_shield",
     "heists_reversal",
 )
-TABLES += ("heists_outboxemail", "heists_ruleset", "heists_truce")
+TABLES += ("heists_outboxemail", "heists_ruleset", "heists_rulechange", "heists_truce")
 SECOND, MICRO = dt.timedelta(seconds=1), dt.timedelta(microseconds=1)
 HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
 NOW = dt.datetime(2026, 5, 20, 12, tzinfo=dt.UTC)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from io import StringIO
 from types import SimpleNamespace
 from typing import Any
@@ -18,8 +19,18 @@ from django.utils import timezone
 
 from gamification.models import CoinEntry, CoinReason
 from heists import audit
-from heists.models import Heist, HeistNotification, OutboxEmail, Reversal, Shield, TokenGrant, Truce
-from heists.rules import RULE_FIELDS
+from heists.models import (
+    Heist,
+    HeistNotification,
+    OutboxEmail,
+    Reversal,
+    RuleChange,
+    RuleSet,
+    Shield,
+    TokenGrant,
+    Truce,
+)
+from heists.rules import RULE_FIELDS, Rules
 from heists.services import execute_heist, reverse_heist, take_back
 from tests.factories import player
 from tests.heists.services.elsewhere import Elsewhere
@@ -56,8 +67,20 @@ CORRUPTIONS: dict[str, str] = {
     "heists_shield_used_has_time": "UPDATE heists_shield SET used_at = NULL WHERE id = {used}",
     "heists_shield_lasts": "UPDATE heists_shield SET expires_at = bought_at WHERE id = {expired}",
     "heists_outboxemail_state_known": "UPDATE heists_outboxemail SET state = 'LOST' WHERE id = {email}",
+    "heists_rulechange_kind_known": "UPDATE heists_rulechange SET enabled = {true} WHERE kind = 'RULES'",
     "heists_truce_one_open": "UPDATE heists_truce SET player_id = {frank}, ends_at = NULL",
     "heists_truce_ends_later": "UPDATE heists_truce SET ends_at = '2001-01-01 00:00:00+00:00' WHERE id = {over}",
+    # rule changes
+    "rule_change_notice": "UPDATE heists_rulechange SET takes_effect_at = created_at WHERE kind = 'RULES'",
+    "heist_rules_in_force": "UPDATE heists_rulechange SET takes_effect_at = '2001-01-01 00:00:00+00:00'",
+    "heist_switched_off": (
+        "UPDATE heists_rulechange SET enabled = {false}, takes_effect_at = '2001-01-01 00:00:00+00:00' "
+        "WHERE kind = 'SWITCH'"
+    ),
+    "shield_switched_off": (
+        "UPDATE heists_rulechange SET enabled = {false}, takes_effect_at = '2001-01-01 00:00:00+00:00' "
+        "WHERE kind = 'SWITCH'"
+    ),
     # tokens
     "token_earned": "UPDATE heists_tokengrant SET amount = amount + 1 WHERE player_id = {alice}",
     "token_spent": "UPDATE heists_heisttoken SET total_spent = 2, balance = total_earned - 2 {of_alice}",
@@ -145,6 +168,9 @@ BUILT_IN = {
     "heists_shield_used_by_unique": "UPDATE heists_shield SET used_by_id = {blocked}, used_at = bought_at",
     "heists_outboxemail_notification_unique": "UPDATE heists_outboxemail SET notification_id = {note}",
     "heists_truce_one_a_start": "UPDATE heists_truce SET player_id = {frank}, starts_at = '{month}'",
+    "heists_rulechange_one_a_moment": (
+        "UPDATE heists_rulechange SET kind = 'SWITCH', takes_effect_at = '{month}', rule_set_id = NULL, enabled = TRUE"
+    ),
     "heists_reversal_heist_unique": ("INSERT INTO heists_reversal ({reversal}) SELECT {reversal} FROM heists_reversal"),
     "heists_ruleset_unique": (
         "INSERT INTO heists_ruleset ({numbers}, created_at) SELECT {numbers}, created_at FROM heists_ruleset"
@@ -189,6 +215,10 @@ def world(db: Any, settings: Any) -> SimpleNamespace:
     reversed = rob(player("gus", tokens=1), player("hal", points=1000))
     reverse_heist(heist_id=reversed.pk, reversed_by=None, reason="a bug", note="Sorry.", return_token=True)
     take_back(grant=TokenGrant.objects.get(player=player("ivy", tokens=2)), by=None, reason="the wrong player")
+    other = RuleSet.objects.get_or_create(**asdict(Rules(steal_percentage=8)))[0]
+    changes = RuleChange.objects
+    changes.create(kind="RULES", takes_effect_at=now + hour, rule_set=other, reason="a try", created_at=now)
+    changes.create(kind="SWITCH", takes_effect_at=now, enabled=True, reason="mended", created_at=now)
     seen = set(Heist.objects.values_list("failure_code", flat=True))
     assert {
         None,
@@ -218,6 +248,7 @@ def world(db: Any, settings: Any) -> SimpleNamespace:
         later=(success.created_at + dt.timedelta(microseconds=1)).isoformat(sep=" "),
         events="gamification_pointevent",
         true="TRUE",
+        false="FALSE",
         numbers=", ".join(RULE_FIELDS),
         reversal=", ".join(str(field.column) for field in Reversal._meta.concrete_fields if not field.primary_key),
     )

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.core.checks import CheckMessage, Error, Warning
+from django.utils import timezone
 
 from gamification.models import PointEvent, PointEventTypeMaster
 from heists.checks import database
+from heists.models import RuleChange, RuleSet
+from heists.rules import Rules
 from heists.services.after_migrate import EVENT_TYPES
+from tests.conftest import HeistSettings
 
 GOOD_SQLITE = {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": "PRAGMA journal_mode=WAL;"}
 
@@ -129,3 +135,50 @@ def test_existing_event_types_are_silent() -> None:
 def test_event_types_are_not_read_without_a_database() -> None:
     assert list(database.check_event_types()) == []
     assert list(database.check_event_types(databases=["other"])) == []
+
+
+def change(at: dt.datetime, **values: Any) -> None:
+    rules = RuleSet.objects.get_or_create(**dataclasses.asdict(Rules(**values)))[0]
+    RuleChange.objects.create(kind="RULES", takes_effect_at=at, rule_set=rules, reason="a try")
+
+
+@pytest.mark.django_db
+def test_w022_settings_that_differ_from_the_changes_of_the_rules(heist_settings: HeistSettings) -> None:
+    now = timezone.now()
+    change(now - dt.timedelta(days=2), token_cost=3)
+    change(now - dt.timedelta(days=1), steal_percentage=8, truce_enabled=False, time_zone="Asia/Tokyo")
+    # Not yet in force.
+    change(now + dt.timedelta(days=1), cooldown_hours=12)
+    heist_settings(SHIELD_COST=70)
+
+    assert list(database.check_rules(databases=["default"])) == [
+        Warning(
+            "HEISTS and the changes of the rules differ in STEAL_PERCENTAGE, SHIELD_COST, TRUCE_ENABLED; the changes "
+            "count.",
+            hint=(
+                "Write what counts: HEISTS = {'STEAL_PERCENTAGE': 8, 'SHIELD_COST': 50, 'TRUCE_ENABLED': False}; or "
+                "change the rules on their page in the admin."
+            ),
+            id="heists.W022",
+        )
+    ]
+
+
+@pytest.mark.django_db
+def test_settings_that_agree_with_the_changes_and_settings_alone_are_silent(heist_settings: HeistSettings) -> None:
+    heist_settings(STEAL_PERCENTAGE=8)
+    assert list(database.check_rules(databases=["default"])) == []
+
+    change(timezone.now() - dt.timedelta(days=1), steal_percentage=8)
+    assert list(database.check_rules(databases=["default"])) == []
+
+
+@pytest.mark.django_db
+def test_rules_are_not_compared_without_a_database_or_where_a_setting_is_wrong(heist_settings: HeistSettings) -> None:
+    change(timezone.now() - dt.timedelta(days=1), steal_percentage=8)
+    assert list(database.check_rules()) == []
+    assert list(database.check_rules(databases=["other"])) == []
+
+    # Reported by its own check.
+    heist_settings(TOKEN_COST="1")
+    assert list(database.check_rules(databases=["default"])) == []

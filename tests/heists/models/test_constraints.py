@@ -10,7 +10,17 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
 from heists.choices import GrantReason, HeistStatus
-from heists.models import AppendOnlyError, Heist, HeistNotification, HeistToken, RuleSet, Shield, TokenGrant, Truce
+from heists.models import (
+    AppendOnlyError,
+    Heist,
+    HeistNotification,
+    HeistToken,
+    RuleChange,
+    RuleSet,
+    Shield,
+    TokenGrant,
+    Truce,
+)
 from heists.services import execute_heist, grant_tokens
 from tests.factories import player, without_triggers
 
@@ -154,6 +164,54 @@ def test_the_member_of_staff_who_granted_may_be_deleted(django_user_model: Any) 
     staff.delete()
 
     assert TokenGrant.objects.get(pk=grant.pk).granted_by is None
+
+
+def test_a_rule_change_is_of_one_kind_and_once_for_a_moment(success: Heist) -> None:
+    now, rules = timezone.now(), RuleSet.objects.get()
+
+    def add(kind: str, rule_set: RuleSet | None, enabled: bool | None, at: dt.datetime = now) -> None:
+        RuleChange.objects.create(kind=kind, takes_effect_at=at, rule_set=rule_set, enabled=enabled, reason="a try")
+
+    for kind, rule_set, enabled in (
+        ("RULES", None, None),
+        ("RULES", rules, True),
+        ("RULES", None, False),
+        ("SWITCH", None, None),
+        ("SWITCH", rules, True),
+        ("SWITCH", rules, None),
+        ("OTHER", rules, None),
+        ("OTHER", None, True),
+    ):
+        with pytest.raises(IntegrityError, match="heists_rulechange_kind_known"), transaction.atomic():
+            add(kind, rule_set, enabled)
+    add("RULES", rules, None)
+    add("SWITCH", None, False)
+    add("SWITCH", None, False, now + dt.timedelta(microseconds=1))
+    with pytest.raises(IntegrityError), transaction.atomic():
+        add("RULES", rules, None)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        add("SWITCH", None, True)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "kind = 'SWITCH'",
+        "takes_effect_at = created_at",
+        "rule_set_id = NULL",
+        "enabled = TRUE",
+        "reason = 'another'",
+        "changed_by_name = 'another'",
+        "created_at = takes_effect_at",
+        "changed_by_id = (SELECT MIN(id) FROM auth_user)",
+        "id = 12345",
+    ],
+)
+def test_a_rule_change_can_not_be_edited_by_sql(success: Heist, edit: str) -> None:
+    later = timezone.now() + dt.timedelta(hours=1)
+    RuleChange.objects.create(kind="RULES", takes_effect_at=later, rule_set=RuleSet.objects.get(), reason="a try")
+
+    assert "append-only" in rejected_by(f"UPDATE heists_rulechange SET {edit}")
 
 
 def test_a_player_has_one_live_shield() -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.utils import timezone
 from pytest_django import Settings
 
 from heists import services
 from heists.choices import GrantReason
-from heists.models import EmailPreference, Heist, HeistToken, Reversal, RuleSet, Shield, TokenGrant, Truce
+from heists.models import EmailPreference, Heist, HeistToken, Reversal, RuleChange, RuleSet, Shield, TokenGrant, Truce
+from heists.rules import Rules
 from tests.factories import player
 
 CALLS: dict[str, Callable[[Any, Any], Any]] = {
@@ -34,6 +37,13 @@ CALLS: dict[str, Callable[[Any, Any], Any]] = {
     ),
     "a truce": lambda rich, poor: services.set_truce(player_id=rich.pk, wanted=True),
     "no truce": lambda rich, poor: services.set_truce(player_id=rich.pk, wanted=False),
+    "a change of the rules": lambda rich, poor: services.change_rules(
+        rules=Rules(token_cost=2),
+        takes_effect_at=timezone.now() + dt.timedelta(hours=1),
+        changed_by=None,
+        reason="a try",
+    ),
+    "a switch": lambda rich, poor: services.switch_heists(enabled=False, changed_by=None, reason="a bug"),
     "an email preference": lambda rich, poor: services.set_email_preference(player_id=rich.pk, muted=True),
 }
 
@@ -45,7 +55,7 @@ def test_it_raises_before_anything_is_written(call: Any, enabled: Any, settings:
     rich, poor = player(points=1000, tokens=2, coins=500), player(points=1000)
     services.execute_heist(attacker_id=poor.pk, victim_id=rich.pk, idempotency_key="key")
     settings.HEISTS = {**settings.HEISTS, "ENABLED": enabled, "STEAL_PERCENTAGE": 7}
-    models = (Heist, HeistToken, Reversal, RuleSet, Shield, TokenGrant, Truce, EmailPreference)
+    models = (Heist, HeistToken, Reversal, RuleChange, RuleSet, Shield, TokenGrant, Truce, EmailPreference)
     before = [model.objects.count() for model in models]
 
     with transaction.atomic(), pytest.raises(RuntimeError):

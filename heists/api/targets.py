@@ -135,7 +135,8 @@ class TargetsView(PlayerView):
         if players is None:
             raise SearchUnavailable
         others = players.exclude(pk=self.player_id)
-        if has_active_field():
+        # `eligible` examines inactive players too, so that a page reads a limited number of rows.
+        if has_active_field() and "eligible" not in filters:
             others = others.filter(is_active=True)
         page = pagination.targets(
             others,

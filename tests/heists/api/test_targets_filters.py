@@ -131,6 +131,17 @@ def test_a_page_examines_200_players_and_may_be_empty(signed_in: Any) -> None:
     assert [len(page) for page in all_pages(client, eligible="true", page_size=2)] == [0, 0, 2, 1]
 
 
+def test_inactive_players_are_examined_too(signed_in: Any) -> None:
+    player("rich", points=100)
+    crowd(250, points=1000)
+    get_user_model().objects.filter(username__startswith="crowd").update(is_active=False)
+    client = signed_in(player("me", tokens=1))
+
+    assert all_pages(client, eligible="true") == [[], ["rich"]]
+    assert names(client) == ["rich"]
+    assert all_pages(client, eligible="true", search="crowd") == [[], []]
+
+
 def execute_all_heists_on(prefix: str) -> None:
     """Give every player with this name a loss that protects them now."""
     from heists.models import Heist, HeistToken, RuleSet

@@ -50,7 +50,7 @@ class Setting(NamedTuple):
 # docs/settings.md is generated from this table.
 SETTINGS: dict[str, Setting] = {
     "ECONOMY": Setting(None, "Dotted path of your economy class. Required."),
-    "ENABLED": Setting(True, "Whether attempts and the shield shop are open. Everything else stays readable."),
+    "ENABLED": Setting(True, "Whether attempts, the shield shop and truce wishes are open. The rest stays readable."),
     "POINT_EVENT_TYPE_MODEL": Setting(None, 'Your table of point event types, as "app_label.Model".'),
     "TOKEN_COST": Setting(1, "What a heist costs.", "tokens", 0, 1_000_000),
     "TOKENS_PER_REFERRAL": Setting(1, "What a referrer earns for one referred player.", "tokens", 0, 1_000_000),
@@ -130,7 +130,7 @@ def _text_or_none(key: str) -> str | None:
 
 
 def enabled() -> bool:
-    """Whether the setting lets attempts and the shield shop be open; `heists.in_force` asks the switch, too."""
+    """Whether the setting has heists switched on; `heists.in_force` asks the switch, too."""
     return _get("ENABLED") is True
 
 

@@ -28,7 +28,7 @@ class HeistError(Exception):
 
 
 class FeatureDisabled(HeistError):
-    """`HEISTS["ENABLED"]` is False, or staff switched heists off: no attempts, no shield shop."""
+    """`HEISTS["ENABLED"]` is False, or staff switched heists off: no attempts, shield shop or truce wishes."""
 
     code = "feature_disabled"
     message = _("Heists are switched off at the moment.")

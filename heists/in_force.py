@@ -1,5 +1,7 @@
 """The rules and the switch in force at a moment (docs/specification.md, "Rule changes").
 
+While heists are switched off, there are no attempts, no shield shop and no wishes for a truce.
+
 The settings decide until the first change of the rules; from then on the changes do, except for the time zone.
 `HEISTS["ENABLED"]` = False always wins over the switch.
 
@@ -65,7 +67,7 @@ class Changes:
         return changed if changed.time_zone == zone else _in_zone(changed, zone)
 
     def enabled(self, now: dt.datetime) -> bool:
-        """Return whether attempts and the shield shop are open at `now`, which is not more than a day ago."""
+        """Return whether heists are switched on at `now`, which is not more than a day ago."""
         return conf.enabled() and _at(self.of_switch, now) is not False
 
 
@@ -102,7 +104,7 @@ def rules(now: dt.datetime) -> Rules:
 
 
 def enabled(now: dt.datetime) -> bool:
-    """Return whether attempts and the shield shop are open at `now`, which is not more than a day ago."""
+    """Return whether heists are switched on at `now`, which is not more than a day ago."""
     return changes().enabled(now)
 
 

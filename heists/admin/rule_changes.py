@@ -102,7 +102,7 @@ class RulesForm(forms.Form):
     seen = forms.IntegerField(widget=forms.HiddenInput, required=False)
     weeks = forms.TypedChoiceField(coerce=int, label=gettext_lazy("Replay"))
     takes_effect_at = forms.DateTimeField(
-        label=gettext_lazy("From when on"),
+        label=gettext_lazy("In force from"),
         widget=forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}, format="%Y-%m-%dT%H:%M:%S"),
     )
     reason = forms.CharField(

@@ -86,7 +86,7 @@ class Migration(migrations.Migration):
                 (
                     "changed_by_name",
                     models.CharField(
-                        blank=True, db_default="", default="", max_length=255, verbose_name="name of changed by"
+                        blank=True, db_default="", default="", max_length=255, verbose_name="changed by (name)"
                     ),
                 ),
                 (

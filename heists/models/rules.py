@@ -127,7 +127,7 @@ class RuleChange(AppendOnlyModel):
     )
     # Stays when the account of `changed_by` is deleted.
     changed_by_name = models.CharField(
-        _("name of changed by"), max_length=STAFF_NAME_MAX_LENGTH, blank=True, default="", db_default=""
+        _("changed by (name)"), max_length=STAFF_NAME_MAX_LENGTH, blank=True, default="", db_default=""
     )
     created_at = models.DateTimeField(_("time"), default=timezone.now, db_default=Now(), editable=False)
 

@@ -51,7 +51,7 @@ def change_rules(
 
 
 def switch_heists(*, enabled: bool, changed_by: Any, reason: str) -> RuleChange:
-    """Switch attempts and the shield shop off or on, and return the change. It counts within ten seconds.
+    """Switch heists off or on, and return the change. It counts within ten seconds.
 
     While `HEISTS["ENABLED"]` is False, they are off, whatever the switch says.
 

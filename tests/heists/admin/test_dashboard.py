@@ -158,7 +158,7 @@ def test_the_page_shows_numbers_and_names(client: Client, boss: Any, days: str) 
     assert (tiles["Attempts"], tiles["Points moved"], tiles["Live shields"]) == ("7", "30", "1")
     assert f"?player={alice.pk}" in text and f"?player={bob.pk}" in text
     assert "14.3 %" in text
-    assert "was attacked 7 times in the day (limit: 5)." in text
+    assert "was attacked 7 times in 24 hours (limit: 5)." in text
     assert "http://" not in text.replace("http://www.w3.org", "") and "https://" not in text
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from heists.models import HeistNotification, OutboxEmail, RuleSet, TokenGrant
+from heists.models import HeistNotification, OutboxEmail, RuleChange, RuleSet, TokenGrant
 from heists.rules import Rules
 
 from .rows import DAY, MICRO, NOW, found, grant, heist, notification, reversal, rule_set, shield, tokens, truce
@@ -43,6 +43,12 @@ def a_reversal(people: SimpleNamespace, **fields: Any) -> Any:
 
 def a_truce(people: SimpleNamespace, **fields: Any) -> Any:
     return truce(people.alice, NOW, **fields)
+
+
+def a_rule_change(people: SimpleNamespace, **fields: Any) -> Any:
+    return RuleChange.objects.create(
+        **({"kind": "RULES", "takes_effect_at": NOW, "rule_set": rule_set(), "reason": "a try"} | fields)
+    )
 
 
 def a_notification(people: SimpleNamespace, type: str = "TOKEN_EARNED", **fields: Any) -> Any:
@@ -140,6 +146,13 @@ CLAUSES: list[tuple[str, Callable[..., Any], dict[str, Any], bool]] = [
     ("heists_reversal_balanced", a_reversal, {"attacker_points_after": -1}, True),
     ("heists_reversal_balanced", a_reversal, {"victim_points_after": 999}, True),
     ("heists_reversal_balanced", a_reversal, {"victim_points_after": 1001}, True),
+    ("heists_rulechange_kind_known", a_rule_change, {}, False),
+    ("heists_rulechange_kind_known", a_rule_change, {"enabled": True}, True),
+    ("heists_rulechange_kind_known", a_rule_change, {"rule_set": None}, True),
+    ("heists_rulechange_kind_known", a_rule_change, {"kind": "SWITCH"}, True),
+    ("heists_rulechange_kind_known", a_rule_change, {"kind": "SWITCH", "rule_set": None, "enabled": False}, False),
+    ("heists_rulechange_kind_known", a_rule_change, {"kind": "SWITCH", "rule_set": None}, True),
+    ("heists_rulechange_kind_known", a_rule_change, {"kind": "OTHER"}, True),
     ("heists_truce_ends_later", a_truce, {}, False),
     # Withdrawn before it began.
     ("heists_truce_ends_later", a_truce, {"ends_at": NOW}, False),
@@ -277,6 +290,17 @@ def test_a_value_of_a_unique_column_is_there_once(people: SimpleNamespace, code:
     assert found(code) == [f"first {first.pk}: {column} {value}, times 2"]
 
 
+@pytest.mark.postgresql
+def test_two_changes_of_a_kind_for_a_moment(people: SimpleNamespace) -> None:
+    first = a_rule_change(people)
+    a_rule_change(people, takes_effect_at=NOW + MICRO)
+    a_rule_change(people, kind="SWITCH", rule_set=None, enabled=True)
+    assert found("heists_rulechange_one_a_moment") == []
+
+    a_rule_change(people)
+    assert found("heists_rulechange_one_a_moment") == [f"first {first.pk}: kind RULES, takes_effect_at {NOW}, times 2"]
+
+
 # docs/specification.md, "Data": what each model promises of its rows.
 CODES = {
     "heists_token_never_negative",
@@ -291,6 +315,7 @@ CODES = {
     "heists_shield_used_by_unique",
     "heists_outboxemail_notification_unique",
     "heists_ruleset_unique",
+    "heists_rulechange_one_a_moment",
     "heists_reversal_balanced",
     "heists_reversal_heist_unique",
     "heists_reversal_never_negative",

@@ -17,7 +17,7 @@ from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooB
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError
 from django.http import Http404
 from django.http.multipartparser import MultiPartParserError
-from django.utils import timezone
+from django.utils import timezone, translation
 from rest_framework import exceptions
 
 from gamification import errors as host_errors
@@ -66,6 +66,18 @@ def test_a_body_has_five_members_and_those_that_are_given() -> None:
         "listed": [],
         "required": 5,
     }
+
+
+def test_the_title_of_each_status_is_translated() -> None:
+    def titles() -> list[str]:
+        statuses = (400, 401, 403, 404, 405, 406, 409, 411, 413, 415, 422, 429, 500, 503)
+        return [problems.problem_body(status, "x", "-")["title"] for status in statuses]
+
+    english = titles()
+    with translation.override("de"):
+        german = titles()
+
+    assert len({*english, *german}) == 2 * len(english)
 
 
 def test_a_status_is_a_number_and_an_empty_title_is_the_phrase_of_the_status() -> None:
@@ -228,6 +240,13 @@ KINDS: list[tuple[Exception, int, str]] = [
     (exceptions.NotAuthenticated(), 401, "not_authenticated"),
     (problems.InvalidIdempotencyKey(), 400, "invalid_idempotency_key"),
 ]
+
+
+def test_an_exception_without_a_code_has_that_of_its_kind() -> None:
+    error = exceptions.NotFound()
+    error.detail = exceptions.ErrorDetail("gone")
+
+    assert answered(error).data["code"] == "not_found"
 
 
 @pytest.mark.parametrize(("error", "status", "code"), KINDS, ids=[type(error).__name__ for error, *_ in KINDS])

@@ -80,8 +80,9 @@ RESENT = tuple(
     f"{RETRY}::test_an_email_is_sent_once_also_after_a_serialization_failure[while it is {when}]"
     for when in ("leased", "marked")
 )
-# By the beginning of the module's path; the longest that fits counts. Patterns are relative to the root of the tree,
-# and may end with the name of one test, as pytest writes it.
+# By the beginning of the module's path; the longest that fits counts. For a folder, the tests that are named after the
+# module come first. Patterns are relative to the root of the tree, and may end with the name of one test, as pytest
+# writes it.
 TESTS: dict[str, tuple[Stage, ...]] = {
     "heists/rules.py": (
         Stage("sqlite", ("tests/heists/test_rules*.py",)),
@@ -133,10 +134,6 @@ TESTS: dict[str, tuple[Stage, ...]] = {
         ),
         Stage("postgres", ("tests/heists/services/test_preferences.py",)),
     ),
-    "heists/services/truces.py": (
-        Stage("sqlite", ("tests/heists/services/test_truces.py",)),
-        Stage("sqlite", COMMON),
-    ),
     "heists/services/retention.py": (
         Stage("sqlite", ("tests/heists/services/test_retention.py",)),
         Stage("postgres", (f"{RETRY}::test_old_rows_are_pruned_also_after_a_serialization_failure",)),
@@ -173,15 +170,7 @@ TESTS: dict[str, tuple[Stage, ...]] = {
         Stage("sqlite", ("tests/heists/db/test_insert.py",)),
         Stage("postgres", ("tests/heists/db/test_insert.py",)),
     ),
-    "heists/audit/": (
-        Stage("sqlite", OF_ALL_CHECKS),
-        Stage("sqlite", AUDIT),
-        Stage("postgres", OF_ALL_CHECKS),
-    ),
-    **{
-        f"heists/audit/{name}.py": (Stage("sqlite", (f"tests/heists/audit/test_{name}*.py",)), Stage("sqlite", AUDIT))
-        for name in ("tokens", "deleted", "cooldowns", "shields", "reversals", "truces", "side_effects")
-    },
+    "heists/audit/": (Stage("sqlite", AUDIT), Stage("postgres", OF_ALL_CHECKS)),
     "heists/audit/heists.py": (
         Stage("sqlite", ("tests/heists/audit/test_heists.py", "tests/heists/audit/test_losses.py")),
         Stage("sqlite", AUDIT),
@@ -230,12 +219,7 @@ TESTS: dict[str, tuple[Stage, ...]] = {
         Stage("postgres", ("tests/gamification/test_referrals.py",)),
         Stage("sqlite", ("tests/gamification",)),
     ),
-    "gamification/standings.py": (
-        Stage("sqlite", ("tests/gamification/test_standings.py",)),
-        Stage("sqlite", ("tests/gamification",)),
-    ),
     "gamification/": (
-        Stage("sqlite", ("tests/gamification/test_services*.py", "tests/gamification/test_economy*.py")),
         Stage("sqlite", ("tests/gamification",)),
         Stage("postgres", ("tests/gamification/test_races.py", "tests/gamification/test_economy*.py")),
         Stage("sqlite", (*HEISTS, *SHIELDS)),
@@ -253,9 +237,19 @@ def modules(root: Path, patterns: tuple[str, ...] = MODULES) -> list[str]:
 def stages(module: str, root: Path) -> Iterator[Stage]:
     """Yield the runs that a mutant of this module has to survive, with the paths that are there."""
     prefix = max((prefix for prefix in TESTS if module.startswith(prefix)), key=len)
+    if prefix.endswith("/"):
+        folder, _, name = module.removesuffix(".py").rpartition("/")
+        own = _found((f"tests/{folder}/test_{name}.py", f"tests/{folder}/test_{name}_*.py"), root)
+        if own:
+            yield Stage("sqlite", own)
     for database, patterns in TESTS[prefix]:
-        found: dict[str, None] = {}
-        for pattern in patterns:
-            path, *test = pattern.split("::")
-            found |= dict.fromkeys("::".join([str(p.relative_to(root)), *test]) for p in sorted(root.glob(path)))
-        yield Stage(database, tuple(found))
+        yield Stage(database, _found(patterns, root))
+
+
+def _found(patterns: tuple[str, ...], root: Path) -> tuple[str, ...]:
+    """Return the paths that fit these patterns, each once, with the names of tests that patterns end with."""
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        path, *test = pattern.split("::")
+        found |= dict.fromkeys("::".join([str(p.relative_to(root)), *test]) for p in sorted(root.glob(path)))
+    return tuple(found)

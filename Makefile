@@ -9,7 +9,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
 # Tests that start sites, servers or browsers of their own, or build a world.
-SLOW := benchmarks browser chaos config gamification/demo heists/test_state_machine.py hosts hostile mutants packaging \
+SLOW := benchmarks browser chaos cluster config gamification/demo heists/test_state_machine.py hosts hostile mutants packaging \
 	test_readme.py
 # Tests that use no database of ours, or drive a browser: `make test` runs them once, on SQLite.
 ONCE := architecture browser docs mutants packaging
@@ -26,7 +26,7 @@ export HOME := $(CURDIR)/var/home
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve quick test test-sqlite test-postgres lint format docs bench chaos mutants matrix hosts wheel messages clean
+.PHONY: help run serve quick test test-sqlite test-postgres lint format docs bench chaos cluster mutants matrix hosts wheel messages clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -108,6 +108,9 @@ bench: .venv/dev ## measure the budgets of docs/specification.md; AGAINST=/anoth
 
 chaos: .venv/dev ## kill workers, connections and the database for a minute under load, then audit (SECONDS=60)
 	$(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),60)
+
+cluster: .venv/dev ## two web hosts, PgBouncer, a replica and its promotion under load, on this machine (SECONDS=60); needs pgbouncer
+	$(BIN)/python -m tests.cluster --seconds $(or $(SECONDS),60)
 
 mutants: .venv/dev ## change the core one line at a time and count the changes that tests notice (MUTANTS=600 SEED=1 MODULES=… ONLY=…)
 	$(BIN)/python -m tests.mutants --count $(or $(MUTANTS),600) --seed $(or $(SEED),1) $(if $(MODULES),--modules $(MODULES)) $(if $(ONLY),--only $(ONLY))

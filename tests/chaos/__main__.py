@@ -18,8 +18,9 @@ import sys
 import tempfile
 
 from tests.embedded import postgres
+from tests.servers import SITE, free_port
 
-from .world import GAME, free_port
+from .world import GAME
 
 
 def main() -> int:
@@ -48,11 +49,7 @@ def main() -> int:
 
         call_command("migrate", verbosity=0)
         with open(os.path.join(folder, "server.log"), "w") as log:
-            server = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "--config", "config/gunicorn.conf.py", "config.wsgi"],
-                stdout=log,
-                stderr=log,
-            )
+            server = subprocess.Popen(SITE, stdout=log, stderr=log)
             try:
                 tally = run(url, port, server, clients=options.clients, seconds=options.seconds)
             finally:

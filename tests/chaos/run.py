@@ -50,6 +50,8 @@ class Client(threading.Thread):
     retries: int = 0
     cut: int = 0
     unexpected: list[Any] = field(default_factory=list)
+    # The statuses after which the request is repeated.
+    again: tuple[int, ...] = (503,)
 
     def __post_init__(self) -> None:
         super().__init__(daemon=True)
@@ -68,7 +70,7 @@ class Client(threading.Thread):
                     if found[0] not in (201, 409):
                         self.unexpected.append(found)
                     break
-                if found is not None and found[0] != 503:
+                if found is not None and found[0] not in self.again:
                     self.unexpected.append(found)
                 self.retries += 1
                 time.sleep(self.dice.uniform(0.02, 0.2))
@@ -184,14 +186,8 @@ def run(url: str, port: int, server: subprocess.Popen[bytes], *, clients: int, s
         robber.join(GRACE + ANSWER)
     after = PlayerProfile.objects.aggregate(total=Sum("monthly_points"))["total"]
 
-    out = StringIO()
-    try:
-        call_command("audit_heists", stdout=out)
-        differences = 0
-    except SystemExit:
-        differences = len(out.getvalue().splitlines()) - 1
-        print(out.getvalue())
-    wrong = [line for robber in robbers for line in disagreements(robber)]
+    differences = audit()
+    wrong = [line for robber in robbers for line in [*lost(robber), *disagreements(robber)]]
     if before != after:
         wrong.append(f"{before} points became {after}")
     for line in wrong:
@@ -213,28 +209,49 @@ def run(url: str, port: int, server: subprocess.Popen[bytes], *, clients: int, s
     }
 
 
+def audit() -> int:
+    """Return the number of differences that `audit_heists` finds; print them."""
+    out = StringIO()
+    try:
+        call_command("audit_heists", stdout=out)
+    except SystemExit:
+        print(out.getvalue())
+        return len(out.getvalue().splitlines()) - 1
+    return 0
+
+
 def disagreements(robber: Client) -> list[str]:
-    """Return where a client's last answers and the database differ."""
+    """Return where a client's last answers and the database differ, but for what `lost` returns."""
     wrong = [f"unexpected answer: {found}" for found in robber.unexpected]
-    rows = {heist.idempotency_key: heist for heist in Heist.objects.filter(attacker=robber.player)}
+    rows = kept(robber)
     if robber.is_alive():
         wrong.append(f"player {robber.player.pk} has no answer for {robber.open_key}")
     for key, (status, body) in robber.answers.items():
         heist = rows.pop(key, None)
-        if status not in (201, 409):
+        if status not in (201, 409) or heist is None:
             continue
-        if heist is None:
-            wrong.append(f"{key}: answered {status}, but there is no heist")
-        elif status == 201:
+        if status == 201:
             answered = (body["id"], body["status"], body["points_stolen"], body["my_points_after"])
-            kept = (heist.pk, heist.status, heist.points_stolen, heist.attacker_points_after)
-            if answered != kept:
-                wrong.append(f"{key}: answered {answered}, kept {kept}")
+            found = (heist.pk, heist.status, heist.points_stolen, heist.attacker_points_after)
+            if answered != found:
+                wrong.append(f"{key}: answered {answered}, kept {found}")
         elif (body["heist"], body["code"]) != (heist.pk, heist.failure_code):
             wrong.append(f"{key}: answered {body}, kept {heist.pk} {heist.failure_code}")
     # The request that was never answered may have been executed or not; no other heist may exist.
     rows.pop(robber.open_key, None)
     return wrong + [f"heist {heist.pk} was never asked for" for heist in rows.values()]
+
+
+def lost(robber: Client) -> list[str]:
+    """Return the attempts that were answered and are not in the database."""
+    rows = kept(robber)
+    answered = {key: status for key, (status, _body) in robber.answers.items() if status in (201, 409)}
+    return [f"{key}: answered {status}, but there is no heist" for key, status in answered.items() if key not in rows]
+
+
+def kept(robber: Client) -> dict[str, Heist]:
+    """Return the client's attempts that are in the database, by key."""
+    return {str(heist.idempotency_key): heist for heist in Heist.objects.filter(attacker=robber.player)}
 
 
 def await_server(port: int) -> None:

@@ -1,9 +1,5 @@
 """The rules of the chaos run: without cooldowns and limits, so that every request may move points."""
 
-from __future__ import annotations
-
-import socket
-
 GAME = {
     "DEBUG": "false",
     "INSECURE_HTTP": "true",
@@ -14,10 +10,3 @@ GAME = {
     "HEIST_MONTHLY_LOSS_PERCENT": "100",
     "HEIST_RATE_LIMIT_PER_MINUTE": "1000000",
 }
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

@@ -55,7 +55,7 @@ run: export DEBUG := true
 run: export DJANGO_RUNSERVER_HIDE_WARNING := true
 run: .venv/site ## start the example site; the first time, fill it with demo data
 	@if [ -z "$$ALLOWED_HOSTS" ] && [ "$(HOST)" != 127.0.0.1 ]; then export ALLOWED_HOSTS='*'; fi; \
-	$(BIN)/python -m config.demo "$(HOST)" "$(PORT)" && \
+	$(BIN)/python -m config.demo && \
 	exec $(BIN)/python manage.py runserver "$(HOST):$(PORT)"
 
 serve: export INSECURE_HTTP ?= true

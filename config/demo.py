@@ -1,4 +1,4 @@
-"""Prepares the database of `make run` and prints where to look: `python -m config.demo HOST PORT`."""
+"""Prepares the database of `make run` and prints where to look: `python -m config.demo`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
 
-def main(host: str, port: str) -> None:
+def main() -> None:
     """Migrate; fill a database that has no users with the demo world; print the addresses and sign-ins."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     import django
@@ -29,17 +29,16 @@ def main(host: str, port: str) -> None:
     if not users.exists():
         call_command("seed_demo")
 
-    address = "localhost" if host in ("0.0.0.0", "::", "[::]") else host  # noqa: S104
-    print(f"\n  site   http://{address}:{port}/")
-    print(f"  docs   http://{address}:{port}/api/docs/")
-    print(f"  admin  http://{address}:{port}/admin/")
+    print(f"\n  site   {settings.RUN_URL}/")
+    print(f"  docs   {settings.RUN_URL}/api/docs/")
+    print(f"  admin  {settings.RUN_URL}/admin/")
     if users.filter(username=SIGN_IN).exists():
         print(
             f"\n  player {SIGN_IN}, staff members {STAFF}, {SUPPORT} and {MANAGER}; the password of each is {PASSWORD}"
         )
     if not os.environ.get("EMAIL_URL"):
         print(f"\n  emails become files in {settings.VAR_DIR / 'mail'}, sent by")
-        print("    DEBUG=true .venv/bin/python manage.py send_heist_emails")
+        print(f"    DEBUG=true HEIST_SITE_URL={settings.RUN_URL} .venv/bin/python manage.py send_heist_emails")
         if os.environ.get("DATABASE_URL"):
             print("    with the same DATABASE_URL as here")
     print(flush=True)
@@ -86,4 +85,4 @@ def differences(connection: BaseDatabaseWrapper) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -307,8 +307,11 @@ HEISTS: dict[str, Any] = {
     "POINT_EVENT_TYPE_MODEL": "gamification.PointEventTypeMaster",
 }
 if DEBUG:
-    # For the links in the emails of `make run`.
-    HEISTS["SITE_URL"] = f"http://localhost:{os.environ.get('PORT') or 8000}"
+    # Where `make run` serves the site. Its emails lead there: a browser keeps a sign-in for one host name only.
+    _host = os.environ.get("HOST") or "127.0.0.1"
+    _host = "localhost" if _host in ("0.0.0.0", "::", "[::]") else _host  # noqa: S104
+    RUN_URL = f"http://{_host}:{os.environ.get('PORT') or 8000}"
+    HEISTS["SITE_URL"] = RUN_URL
 # Only what the environment sets: the defaults stay in one place, `heists.conf`.
 for _key, _default in DEFAULTS.items():
     if _text := os.environ.get(f"HEIST_{_key}", "").strip():

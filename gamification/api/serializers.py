@@ -17,13 +17,22 @@ _PASSWORD: dict[str, Any] = {
 }
 
 
+class TextField(serializers.CharField):
+    """A text. `CharField` takes a number too, and makes a text of it."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return str(super().to_internal_value(data))
+
+
 class SignupSerializer(serializers.Serializer[Any]):
     """A new account."""
 
     id = serializers.IntegerField(read_only=True)
-    username = serializers.CharField(max_length=_USERNAME_LENGTH)
-    password = serializers.CharField(**_PASSWORD)
-    referral_code = serializers.CharField(
+    username = TextField(max_length=_USERNAME_LENGTH)
+    password = TextField(**_PASSWORD)
+    referral_code = TextField(
         max_length=64,
         required=False,
         allow_null=True,
@@ -34,13 +43,13 @@ class SignupSerializer(serializers.Serializer[Any]):
 class LoginSerializer(serializers.Serializer[Any]):
     """A username and its password, for a token."""
 
-    username = serializers.CharField(max_length=_USERNAME_LENGTH, write_only=True)
-    password = serializers.CharField(**_PASSWORD)
+    username = TextField(max_length=_USERNAME_LENGTH, write_only=True)
+    password = TextField(**_PASSWORD)
     token = serializers.CharField(read_only=True)
 
 
 class PasswordSerializer(serializers.Serializer[Any]):
     """The current password and the new one."""
 
-    password = serializers.CharField(**_PASSWORD)
-    new_password = serializers.CharField(**_PASSWORD)
+    password = TextField(**_PASSWORD)
+    new_password = TextField(**_PASSWORD)

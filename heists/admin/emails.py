@@ -76,7 +76,7 @@ class OutboxEmailAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("recipient"))
     def recipient(self, email: OutboxEmail) -> Any:
-        return self._message(email).to or None
+        return self._message(email).to or "-"
 
     @admin.display(description=_("subject"))
     def subject(self, email: OutboxEmail) -> Any:
@@ -171,4 +171,4 @@ class EmailPreferenceAdmin(ReadOnlyAdmin):
     @admin.display(description=_("no emails of these types"))
     def types(self, preference: EmailPreference) -> str:
         labels = dict(HeistNotificationType.choices)
-        return ", ".join(str(labels.get(type, type)) for type in preference.muted_types)
+        return ", ".join(str(labels.get(type, type)) for type in preference.muted_types) or "-"

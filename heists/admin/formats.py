@@ -34,10 +34,10 @@ def when(value: dt.datetime | None) -> str:
     return " ".join(part.replace(" ", "\u00a0") for part in parts)
 
 
-def staff_name(user: Any, kept_name: str) -> str | None:
-    """Return the name of who did something; the name that the row kept where the account was deleted."""
+def staff_name(user: Any, kept_name: str) -> str:
+    """Return the name of who did something; that which the row kept where the account was deleted; "-" for nobody."""
     if user is None:
-        return kept_name or None
+        return kept_name or "-"
     return user_model.username(user) or str(user)
 
 

@@ -54,7 +54,7 @@ class TokenGrantAdmin(ReadOnlyAdmin):
     fields = ("player", "amount", "reason", "source", "note", "granter", "created_at")
     readonly_fields = ("granter", "created_at")
 
-    @admin.display(description=gettext_lazy("granted by"), empty_value="-")
+    @admin.display(description=gettext_lazy("granted by"))
     def granter(self, grant: TokenGrant) -> Any:
         return staff_name(grant.granted_by, grant.granted_by_name)
 
@@ -75,7 +75,7 @@ class TokenGrantAdmin(ReadOnlyAdmin):
     def _corrected(self, request: HttpRequest, grant: TokenGrant) -> dict[str, Any]:
         """Return the template context about a grant's correction, or the link to the page that makes it."""
         if correction := TokenGrant.objects.correction_of(grant):
-            staff = staff_name(correction.granted_by, correction.granted_by_name) or "-"
+            staff = staff_name(correction.granted_by, correction.granted_by_name)
             return {
                 "correction": {
                     "link": links.page_url(self.admin_site, correction),

@@ -209,7 +209,7 @@ def _reversal(heist: Heist) -> dict[str, Any] | None:
         "row": reversal,
         "time": when(reversal.created_at),
         "points": number(reversal.points_returned),
-        "staff": staff_name(reversal.reversed_by, reversal.reversed_by_name) or "-",
+        "staff": staff_name(reversal.reversed_by, reversal.reversed_by_name),
         "tokens": number(heist.rule_set.token_cost) if reversal.token_returned else None,
     }
 

@@ -54,7 +54,7 @@ class ReversalAdmin(ReadOnlyAdmin):
     def of(self, reversal: Reversal) -> Any:
         return links.link(links.page_url(self.admin_site, reversal.heist), reversal.heist)
 
-    @admin.display(description=gettext_lazy("reversed by"), empty_value="-")
+    @admin.display(description=gettext_lazy("reversed by"))
     def staff(self, reversal: Reversal) -> Any:
         return staff_name(reversal.reversed_by, reversal.reversed_by_name)
 

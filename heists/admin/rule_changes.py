@@ -163,12 +163,12 @@ class RuleChangeAdmin(ReadOnlyAdmin):
     def change(self, change: RuleChange) -> str:
         return capfirst(str(change))
 
-    @admin.display(description=gettext_lazy("rule set"), empty_value="-")
+    @admin.display(description=gettext_lazy("rule set"))
     def rules(self, change: RuleChange) -> Any:
         row = change.rule_set
-        return links.link(links.page_url(self.admin_site, row), row) if row else None
+        return links.link(links.page_url(self.admin_site, row), row) if row else "-"
 
-    @admin.display(description=gettext_lazy("changed by"), empty_value="-")
+    @admin.display(description=gettext_lazy("changed by"))
     def staff(self, change: RuleChange) -> Any:
         return staff_name(change.changed_by, change.changed_by_name)
 

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.contrib import admin
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
 from heists.choices import GrantReason
 from heists.models import Heist, HeistToken, TokenGrant
-from heists.services import execute_heist, grant_tokens
+from heists.services import (
+    buy_shield,
+    execute_heist,
+    grant_tokens,
+    reverse_heist,
+    set_email_preference,
+    set_truce,
+    switch_heists,
+)
 from tests.factories import player
 
 pytestmark = pytest.mark.django_db
@@ -43,6 +53,27 @@ def test_a_superuser_can_read_the_list_and_can_not_add(client: Client, boss: Any
     assert client.get(reverse(f"admin:heists_{name}_changelist")).status_code == 200
     assert client.get(reverse(f"admin:heists_{name}_add")).status_code == 403
     assert client.post(reverse(f"admin:heists_{name}_add"), {}).status_code == 403
+
+
+def test_a_value_that_is_missing_is_a_dash_on_every_page(client: Client, boss: Any) -> None:
+    """Nobody granted or reversed anything by name; there is no address, no note, no key and no heist that ended."""
+    heist = robbery()
+    execute_heist(attacker_id=heist.attacker_id, victim_id=heist.victim_id)
+    reverse_heist(heist_id=heist.pk, reversed_by=None, reason="a mistake")
+    buy_shield(player_id=player("carol", coins=50).pk)
+    set_truce(player_id=heist.victim_id, wanted=True)
+    set_email_preference(player_id=heist.victim_id, muted=True)
+    switch_heists(enabled=False, changed_by=None, reason="a test")
+    player(tokens=1, email="dora@example.org")
+    get_user_model().objects.update(email="")
+
+    for model in MODELS:
+        row = model._default_manager.order_by("pk").first()
+        assert row is not None, model
+        page = client.get(reverse(f"admin:heists_{model._meta.model_name}_change", args=[row.pk])).content.decode()
+        values = [value.strip() for value in re.findall(r'<div class="readonly">(.*?)</div>', page, re.DOTALL)]
+        assert len(values) > 1, model
+        assert not {"", "None"} & set(values), model
 
 
 @pytest.mark.parametrize("model", [Heist, HeistToken, TokenGrant])

@@ -249,3 +249,37 @@ def test_an_earlier_month_is_walked_by_its_indexes(clock: Clock, django_user_mod
     for board, index in ((stale, "profile_leaderboard"), (closed, "standing_leaderboard")):
         plan = board.order_by("-monthly_points", "pk")[:21].explain(analyze=True, timing=False, costs=False)
         assert index in plan and "Seq Scan" not in plan and "Sort" not in plan
+
+
+@pytest.mark.postgresql
+def test_whether_a_month_is_final_is_read_from_an_index_also_by_a_prepared_plan(
+    clock: Clock,  # noqa: F811
+    django_user_model: Any,
+) -> None:
+    clock(TURN)
+    users = django_user_model.objects.bulk_create(
+        django_user_model(username=f"player{n}", password="!") for n in range(3000)
+    )
+    PlayerProfile.objects.bulk_create(
+        PlayerProfile(user=user, monthly_points=n + 1, referral_code=f"{n:012}") for n, user in enumerate(users)
+    )
+    plans = []
+
+    def explain(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        """Explain the statement as PostgreSQL plans it for any parameters."""
+        numbered = sql % tuple(f"${n}" for n in range(1, len(params) + 1))
+        with context["connection"].connection.cursor() as cursor:
+            cursor.execute("ANALYZE gamification_playerprofile")
+            cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+            cursor.execute(f"PREPARE final AS {numbered}")
+            values = ", ".join(f"'{value}'" for value in params)
+            cursor.execute(f"EXPLAIN (ANALYZE) EXECUTE final({values})")
+            plans.append("\n".join(row[0] for row in cursor.fetchall()))
+            cursor.execute("DEALLOCATE final")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(explain):
+        assert standings.is_final(OCTOBER, TURN + 2 * SECOND) is True
+
+    [plan] = plans
+    assert "profile_leaderboard" in plan and "Seq Scan" not in plan

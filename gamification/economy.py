@@ -26,6 +26,7 @@ from heists.models import Heist, Reversal
 from . import errors, services
 from .models import CoinEntry, CoinReason, MonthlyStanding, PlayerProfile, PointEvent
 
+COINS = "SELECT coins FROM gamification_playerprofile WHERE user_id = %s"
 MOVE_POINTS = """
     UPDATE gamification_playerprofile SET monthly_points = %s
      WHERE user_id = %s AND monthly_points = %s AND month >= %s
@@ -103,8 +104,10 @@ class GamificationEconomy(Economy):
         return connections[services.written_to()]
 
     def coins(self, player_id: Any) -> int:
-        profiles = PlayerProfile.objects.using(services.written_to())
-        return profiles.filter(user_id=player_id).values_list("coins", flat=True).first() or 0
+        with self._connection().cursor() as cursor:
+            cursor.execute(COINS, [player_id])
+            row = cursor.fetchone()
+        return row[0] if row else 0
 
     def spend_coins(self, player_id: Any, amount: int, *, reference: str) -> None:
         try:

@@ -7,7 +7,7 @@ queries (docs/performance.md); their fields only define the OpenAPI schema.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache, cached_property
 from typing import Any, cast
 
@@ -171,6 +171,9 @@ class TokenSerializer(serializers.Serializer[Any]):
     cooldown_ends_at = UTCDateTimeField(
         allow_null=True, help_text="When I may rob again; null when there is no cooldown."
     )
+
+    def to_representation(self, token: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: utc_isoformat(value) if name.endswith("_at") else value for name, value in token.items()}
 
 
 class StatsAttackerSerializer(serializers.Serializer[Any]):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
+from django.db import router
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from .. import in_force, rules
+from ..db.compiled import CompiledQuery, Param
 from ..models import HeistToken
 from . import schema
 from .polling import PolledView
@@ -33,9 +36,16 @@ class TokenView(PolledView):
         responses={200: TokenSerializer} | schema.NOT_MODIFIED | schema.problems(),
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        rows = HeistToken.objects.filter(user=self.player_id).values_list(*COLUMNS)
+        rows = _compiled(router.db_for_read(HeistToken)).fetch({"user": self.player_id})
         token = dict(zip(COLUMNS, next(iter(rows), NO_TOKENS), strict=True))
         now = timezone.now()
         ends_at = rules.cooldown_ends_at(in_force.rules(now), token["last_spent_at"])
         token["cooldown_ends_at"] = rules.ahead(ends_at, now)
         return Response(TokenSerializer(token).data)
+
+
+@lru_cache(maxsize=8)
+def _compiled(using: str) -> CompiledQuery:
+    """Return the compiled query for the columns of one player's token row."""
+    user: Any = Param("user", HeistToken._meta.get_field("user"))
+    return CompiledQuery(HeistToken.objects.using(using).filter(user=user).values_list(*COLUMNS))

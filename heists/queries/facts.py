@@ -14,7 +14,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import EmptyResultSet
-from django.db.models import Count, DateTimeField, F, FilteredRelation, Max, Q, QuerySet, Subquery, Sum
+from django.db.models import Count, DateTimeField, F, FilteredRelation, Max, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from ..choices import HeistStatus
@@ -43,6 +43,9 @@ from ..user_model import is_active
 @dataclass(slots=True)
 class Player:
     """One player as read: the user, monthly points, token row, live shield, recent outcomes and losses, truces.
+
+    The losses are summed up as one, of this month's points at the time of the last loss; those whose attacker was
+    deleted are beside it. `outcomes` are read of the attacker alone.
 
     `joined_at` is None where the host's `players()` does not say when a player joined.
     """
@@ -105,7 +108,6 @@ class FactsQuery:
     rules: Rules
     compiled: CompiledQuery
     params: dict[str, Any]
-    includes_attacker: bool
     # When the month began in which the economy was asked for its players.
     month: dt.datetime
 
@@ -123,7 +125,7 @@ class FactsQuery:
         """
         players: dict[Any, Player] = {}
         schema = ""
-        # A player has as many rows as recent outcomes or losses, for each truce that is not over: usually one at most.
+        # A player has a row for each truce that is not over, the attacker also for each recent outcome.
         for user in self.compiled.fetch(self.params):
             player = players.get(user.pk)
             if player is None:
@@ -134,6 +136,8 @@ class FactsQuery:
                 if token and token.losses_on_deleted:
                     since = self.params["losses since"]
                     player.losses += [Loss(loss.points, loss.at) for loss in token.deleted_losses if loss.at >= since]
+                if user.loss_at is not None:
+                    player.losses.append(Loss(user.loss_points, user.loss_at))
                 players[user.pk] = player
                 schema = user.current_schema
             if user.truce_starts_at is not None:
@@ -141,18 +145,12 @@ class FactsQuery:
                 if truce not in player.truces:
                     player.truces.append(truce)
                 if truce != player.truces[0]:
-                    # The outcomes and losses are those of the first truce's rows.
+                    # The outcomes are those of the first truce's rows.
                     continue
             if user.outcome_at is not None:
                 player.outcomes.append(Outcome(user.outcome_victim_id, user.outcome_at))
-            if user.loss_at is not None:
-                player.losses.append(Loss(user.loss_points, user.loss_at))
         if self.attacker_id not in players:
             raise UnknownPlayer
-        if self.includes_attacker:
-            # Both joins apply to the attacker's rows then: each outcome is repeated for each loss.
-            me = players[self.attacker_id]
-            me.outcomes, me.losses = list(dict.fromkeys(me.outcomes)), list(dict.fromkeys(me.losses))
         return Facts(self.rules, now, players[self.attacker_id], players, schema)
 
 
@@ -171,10 +169,10 @@ def query(
     """
     params = {
         "attacker": attacker_id,
-        "victims": [*victim_ids],
         "players": [attacker_id, *victim_ids],
         "outcomes since": outcomes_since(rules, now),
         "losses since": losses_since(rules, now),
+        "month start": month_start(rules, now),
         "truces since": now,
     }
     try:
@@ -182,8 +180,7 @@ def query(
     except EmptyResultSet:
         raise UnknownPlayer from None
     compiled = _compiled(players, len(victim_ids))
-    includes_attacker = attacker_id in victim_ids
-    return FactsQuery(attacker_id, rules, compiled, params, includes_attacker, month_start(rules, now))
+    return FactsQuery(attacker_id, rules, compiled, params, params["month start"])
 
 
 def read(
@@ -232,8 +229,7 @@ class _Players:
 def read_own(player_id: Any, *, economy: Economy, rules: Rules, now: dt.datetime, using: str) -> Facts:
     """Read the facts of one player, as attacker and as victim, in one statement.
 
-    The player's losses are summed up as one: this month's points, at the time of the last loss. The user also has
-    `unread_count`, and the whole token row. Raises UnknownPlayer.
+    The user also has `unread_count`, and the whole token row. Raises UnknownPlayer.
     """
     params = {
         "attacker": player_id,
@@ -247,56 +243,35 @@ def read_own(player_id: Any, *, economy: Economy, rules: Rules, now: dt.datetime
         compiled = _compiled_own(_Players(economy.players(), using))
     except EmptyResultSet:
         raise UnknownPlayer from None
-    return FactsQuery(player_id, rules, compiled, params, True, params["month start"]).fetch(now)
+    return FactsQuery(player_id, rules, compiled, params, params["month start"]).fetch(now)
 
 
 @lru_cache(maxsize=256)
 def _compiled(players: _Players, victims: int) -> CompiledQuery:
     """Return the compiled query for an attacker and this number of victims."""
-    key, time = get_user_model()._meta.pk, DateTimeField()
-    rows = (
-        _rows(players, 1 + victims)
-        # No rule uses these, and times are slow to read.
-        .defer("heist_token__last_earned_at", "heist_token__created_at", "heist_token__updated_at")
-        .annotate(
-            loss=FilteredRelation(
-                "heists_as_victim",
-                condition=Q(
-                    heists_as_victim__victim__in=Param("victims", key, length=victims),
-                    heists_as_victim__token_spent=True,
-                    heists_as_victim__status=HeistStatus.SUCCESS,
-                    heists_as_victim__created_at__gte=Param("losses since", time),
-                ),
-            )
-        )
-        .annotate(loss_points=F("loss__points_stolen"), loss_at=F("loss__created_at"))
-    )
-    return CompiledQuery(rows.using(players.using))
+    # No rule uses these, and times are slow to read.
+    unused = ("heist_token__last_earned_at", "heist_token__created_at", "heist_token__updated_at")
+    return CompiledQuery(_rows(players, 1 + victims).defer(*unused).using(players.using))
 
 
 @lru_cache(maxsize=64)
 def _compiled_own(players: _Players) -> CompiledQuery:
-    """Return the compiled query for one player.
-
-    Both joins would apply to the same rows here, and repeat each outcome for each loss: so losses are no join.
-    """
-    time = DateTimeField()
+    """Return the compiled query for one player."""
     me: Any = Param("attacker", get_user_model()._meta.pk)
-    losses = Heist.objects.filter(victim=me, token_spent=True, status=HeistStatus.SUCCESS).values("victim")
-    this_month = losses.filter(created_at__gte=Param("month start", time)).annotate(points=Sum("points_stolen"))
-    recent = losses.filter(created_at__gte=Param("losses since", time)).annotate(last=Max("created_at"))
     unread = HeistNotification.objects.filter(user=me).unread().values("user").annotate(count=Count("*"))
-    rows = _rows(players, 1).annotate(
-        loss_points=Coalesce(Subquery(this_month.values("points")), 0),
-        loss_at=Subquery(recent.values("last")),
-        unread_count=Coalesce(Subquery(unread.values("count")), 0),
-    )
+    rows = _rows(players, 1).annotate(unread_count=Coalesce(Subquery(unread.values("count")), 0))
     return CompiledQuery(rows.using(players.using))
 
 
 def _rows(players: _Players, count: int) -> QuerySet[Any]:
-    """Return this number of players with their token row, open shield, and the attacker's recent outcomes."""
+    """Return this number of players with their token row, open shield, losses, and the attacker's recent outcomes.
+
+    Losses are summed up: as a join like that of the outcomes, they would repeat the player in a row for each.
+    """
     key, time = get_user_model()._meta.pk, DateTimeField()
+    losses = Heist.objects.filter(victim=OuterRef("pk"), token_spent=True, status=HeistStatus.SUCCESS).values("victim")
+    this_month = losses.filter(created_at__gte=Param("month start", time)).annotate(points=Sum("points_stolen"))
+    recent = losses.filter(created_at__gte=Param("losses since", time)).annotate(last=Max("created_at"))
     rows: QuerySet[Any] = (
         players.rows.filter(pk__in=Param("players", key, length=count))
         .select_related("heist_token")
@@ -324,6 +299,8 @@ def _rows(players: _Players, count: int) -> QuerySet[Any]:
             shield_expires_at=F("shield__expires_at"),
             truce_starts_at=F("truce__starts_at"),
             truce_ends_at=F("truce__ends_at"),
+            loss_points=Coalesce(Subquery(this_month.values("points")), 0),
+            loss_at=Subquery(recent.values("last")),
             current_schema=CurrentSchema(),
         )
     )

@@ -19,6 +19,7 @@ from ..economy import Economy
 from ..errors import FeatureDisabled
 from ..messages import failure_message
 from ..models import Heist
+from ..rules import amount, failures
 from ..user_model import player_key, to_key
 from . import facts
 
@@ -89,9 +90,13 @@ def targets(*, attacker_id: Any, victim_ids: Collection[Any], economy: Economy) 
         using=router.db_for_read(Heist),
     )
     disabled = () if changes.enabled(now) else (Reason(FeatureDisabled.code),)
-    found = {}
+    attacker, found = seen.attacker.as_attacker(), {}
     for victim_id in victim_ids:
-        if victim := seen.players.get(victim_id):
-            failed = (Reason(f.code.value, f.retry_at, f.details) for f in seen.failures(victim))
-            found[victim_id] = Target(victim.user, victim.monthly_points, seen.amount(victim), (*disabled, *failed))
+        if player := seen.players.get(victim_id):
+            victim = player.as_victim()
+            failed = (
+                Reason(f.code.value, f.retry_at, f.details) for f in failures(seen.rules, attacker, victim, seen.now)
+            )
+            points = amount(seen.rules, victim, seen.now)
+            found[victim_id] = Target(player.user, player.monthly_points, points, (*disabled, *failed))
     return found

@@ -20,6 +20,7 @@ from heists import conf
 from heists.economy import get_economy
 from heists.models import Truce
 from heists.queries import facts, preview
+from heists.rules import Loss
 from heists.services import execute_heist, set_truce
 from tests import oracle
 from tests.factories import player
@@ -145,31 +146,36 @@ def test_losses_of_the_attacker_are_no_outcomes_and_outcomes_of_the_victim_no_lo
 ) -> None:
     in_force(settings, COOLDOWN_HOURS=0, TARGET_COOLDOWN_HOURS=0, MAX_HEISTS_PER_DAY=2)
     me, victim, thief, third = (player(points=1000, tokens=9) for _ in range(4))
+    mine = []
     for robber, robbed in ((thief, me), (third, me), (me, third), (victim, third), (victim, thief)):
         clock.now += HOUR
-        assert rob(robber, robbed, clock.now).failure_code is None
+        heist = rob(robber, robbed, clock.now)
+        assert heist.failure_code is None
+        mine += [heist.points_stolen] if robbed == me else []
 
     seen = read(me, victim, now=clock.now)
 
     assert [(outcome.victim_id, outcome.at) for outcome in seen.attacker.outcomes] == [(third.pk, clock.now - 2 * HOUR)]
-    assert seen.attacker.losses == []
+    assert seen.attacker.losses == [Loss(sum(mine), clock.now - 3 * HOUR)]
     assert (seen.victim(victim.pk).outcomes, seen.victim(victim.pk).losses) == ([], [])
     assert rob(me, victim, clock.now).failure_code is None
     assert rob(me, victim, clock.now).failure_code == "daily_limit"
 
 
 @pytest.mark.django_db
-def test_facts_of_oneself_have_each_outcome_and_loss_once(clock: Clock, settings: Any) -> None:
+def test_facts_of_oneself_have_each_outcome_once_and_the_sum_of_the_losses(clock: Clock, settings: Any) -> None:
     in_force(settings, COOLDOWN_HOURS=0, TARGET_COOLDOWN_HOURS=0, MONTHLY_LOSS_PERCENT=100)
     me, other = player(points=1000, tokens=9), player(points=1000, tokens=9)
+    lost = {me: 0, other: 0}
     for robber, robbed in ((me, other), (other, me), (me, other), (other, me), (other, me)):
         clock.now += HOUR
-        rob(robber, robbed, clock.now)
+        lost[robbed] += rob(robber, robbed, clock.now).points_stolen
 
     seen = read(me, me, other, now=clock.now)
 
-    assert (len(seen.attacker.outcomes), len(seen.attacker.losses)) == (2, 3)
-    assert (seen.victim(other.pk).outcomes, len(seen.victim(other.pk).losses)) == ([], 2)
+    assert (len(seen.attacker.outcomes), seen.attacker.losses) == (2, [Loss(lost[me], clock.now)])
+    assert seen.victim(other.pk).outcomes == []
+    assert seen.victim(other.pk).losses == [Loss(lost[other], clock.now - 2 * HOUR)]
 
 
 @pytest.mark.django_db
@@ -252,8 +258,7 @@ def test_truces_are_read_until_they_are_over_and_repeat_neither_outcomes_nor_los
 ) -> None:
     in_force(settings, COOLDOWN_HOURS=0, TARGET_COOLDOWN_HOURS=0, MONTHLY_LOSS_PERCENT=100)
     me, victim = player(points=1000, tokens=9), player(points=1000, tokens=9)
-    for robber, robbed in ((me, victim), (victim, me), (me, victim)):
-        rob(robber, robbed, clock.now)
+    heists = [rob(robber, robbed, clock.now) for robber, robbed in ((me, victim), (victim, me), (me, victim))]
     spans = [(-9, 0), (-9 * 24, INSTANT / HOUR), (48, 72), (96, None)]
     for person in (me, victim):
         for starts, ends in spans:
@@ -270,5 +275,6 @@ def test_truces_are_read_until_they_are_over_and_repeat_neither_outcomes_nor_los
         assert sorted(known) == spans[1:]
     # Both of the same moment are there, each once.
     seen = read(me, victim, now=clock.now)
-    assert (len(seen.attacker.outcomes), len(seen.victim(victim.pk).losses)) == (2, 2)
+    assert len(seen.attacker.outcomes) == 2
+    assert seen.victim(victim.pk).losses == [Loss(heists[0].points_stolen + heists[2].points_stolen, clock.now)]
     assert [failure.code for failure in seen.failures(seen.victim(victim.pk))] == ["own_truce", "truce"]

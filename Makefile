@@ -103,7 +103,7 @@ docs: .venv/dev ## write docs/settings.md, docs/openapi.yaml and the answers in 
 	$(BIN)/python -m docs.generate
 	UPDATE_DOCS=1 $(BIN)/python -m pytest --database=sqlite -q tests/docs/test_api_examples.py
 
-bench: .venv/dev ## measure the budgets of docs/specification.md; AGAINST=/another/checkout compares the services
+bench: .venv/dev ## measure the budgets of docs/specification.md; AGAINST=/another/checkout compares both in turn
 	$(BIN)/python -m benchmarks $(if $(AGAINST),--against $(AGAINST))
 
 chaos: .venv/dev ## kill workers, connections and the database for a minute under load, then audit (SECONDS=60)

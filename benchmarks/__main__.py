@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from . import against, report
+from . import against, load, report
 from .environment import database, environment, server
 
 
@@ -23,7 +23,8 @@ def main() -> None:
     parser.add_argument("--no-http", action="store_true", help="leave the production server out")
     parser.add_argument("--output", type=Path, default=Path("var/bench.json"), help="where the figures go")
     parser.add_argument("--compare", type=Path, metavar="EARLIER", help="figures of an earlier run")
-    parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="compare the services with another checkout's")
+    parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="compare with another checkout, in turn")
+    parser.add_argument("--other-server", default=load.SERVER, help="what python runs as the server of that checkout")
     options = parser.parse_args()
     if options.quick:
         options.scale, options.rounds, options.calls, options.requests = "600", 1, 5, 8
@@ -31,7 +32,7 @@ def main() -> None:
     results: dict[str, Any] = {"worlds": {}}
     with server() as server_url, tempfile.TemporaryDirectory(prefix="heists-bench-") as folder:
         if options.against:
-            print(against.compare(server_url, options.against, folder, rounds=options.rounds, calls=options.calls))
+            print(_compare(server_url, folder, options))
             return
         for heists in map(int, options.scale.split(",")):
             with database(server_url, f"bench_{heists}") as url:
@@ -43,6 +44,19 @@ def main() -> None:
     print(table)
     if options.compare:
         print(report.comparison(report.read(options.compare), results))
+
+
+def _compare(server_url: str, folder: str, options: argparse.Namespace) -> str:
+    """Measure this tree and another one in turn."""
+    return against.compare(
+        server_url,
+        [(load.ROOT, load.SERVER), (options.against.resolve(), options.other_server)],
+        folder,
+        heists=int(options.scale.split(",")[0]),
+        rounds=options.rounds,
+        calls=options.calls,
+        requests=0 if options.no_http else options.requests,
+    )
 
 
 def _in_a_process(url: str, heists: int, folder: str, options: argparse.Namespace) -> Any:

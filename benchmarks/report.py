@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,8 @@ def table(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _rows(*rows: tuple[Any, ...]) -> list[str]:
+def markdown(*rows: Sequence[Any]) -> list[str]:
+    """Return the lines of a table and an empty one; the first row is the head."""
     head, *body = [f"| {' | '.join(map(str, row))} |" for row in rows]
     return [head, "|---" * len(rows[0]) + "|", *body, ""]
 
@@ -46,7 +47,7 @@ def _rows(*rows: tuple[Any, ...]) -> list[str]:
 def _services(service: dict[str, Any]) -> list[str]:
     execution = service["execution"]
     figures = ("service_ms", "raw_ms", "ratio", "service_cpu_ms", "raw_cpu_ms", "statements")
-    return _rows(
+    return markdown(
         ("service", "ms", "raw SQL, ms", "x raw", "CPU ms", "raw SQL, CPU ms", "statements"),
         *((name, *(row[figure] for figure in figures)) for name, row in service.items()),
         ("rejection", execution["rejection_ms"], "", "", "", "", execution["rejection_statements"]),
@@ -54,19 +55,30 @@ def _services(service: dict[str, Any]) -> list[str]:
 
 
 def _pages(pages: dict[str, Any]) -> list[str]:
-    return _rows(
+    return markdown(
         ("page, without a server", "ms", "statements"),
         *((name, page["ms"], page["statements"]) for name, page in pages.items()),
     )
 
 
 def _http(web: dict[str, Any]) -> list[str]:
-    figures = ("what", "clients", "per_second", "p50_ms", "p95_ms", "p99_ms", "errors", "cpu_ms", "x_bare")
+    figures = ("what", "clients", "per_second", "p50_ms", "p95_ms", "p99_ms", "errors", "cpu_ms", "x_bare", "idle")
     return [
         f"Two processes of raw SQL, 8 connections: {web['raw_per_second']} heists a second.",
         "",
-        *_rows(
-            ("HTTP", "clients", "requests/s", "p50 ms", "p95 ms", "p99 ms", "errors", "CPU ms a request", "x bare"),
+        *markdown(
+            (
+                "HTTP",
+                "clients",
+                "requests/s",
+                "p50 ms",
+                "p95 ms",
+                "p99 ms",
+                "errors",
+                "CPU ms a request",
+                "x bare",
+                "idle %",
+            ),
             *(tuple(run[figure] for figure in figures) for run in web["runs"]),
         ),
     ]
@@ -96,13 +108,13 @@ def _targets(world: dict[str, Any]) -> list[str]:
         verdicts += [
             (name, value, f"at least {least}", "met" if value >= least else "missed") for name, value, least in leasts
         ]
-    return _rows(("target", "measured", "aim", ""), *verdicts)
+    return markdown(("target", "measured", "aim", ""), *verdicts)
 
 
 def _bytes(database: dict[str, Any]) -> list[str]:
     year = database["year"]
     return [
-        *_rows(
+        *markdown(
             ("table", "rows", "bytes a row", "with indexes", "bytes of a promised row"),
             *(
                 (name, row["rows"], row["bytes"], row["with_indexes"], row["promised_row"])
@@ -116,11 +128,11 @@ def _bytes(database: dict[str, Any]) -> list[str]:
 
 def _plans(database: dict[str, Any]) -> list[str]:
     return [
-        *_rows(
+        *markdown(
             ("query", "ms, planning included", "reads"),
             *((name, plan["ms"], ", ".join(plan["reads"])) for name, plan in database["plans"].items()),
         ),
-        *_rows(
+        *markdown(
             ("index", "MB", "queries that read it"),
             *((name, index["mb"], ", ".join(index["queries"])) for name, index in database["indexes"].items()),
         ),
@@ -136,7 +148,7 @@ def _growth(worlds: dict[str, Any]) -> list[str]:
     times["rejection"] = [worlds[size]["service"]["execution"]["rejection_ms"] for size in sizes]
     for name in worlds[sizes[0]]["pages"]:
         times[f"page: {name}"] = [worlds[size]["pages"][name]["ms"] for size in sizes]
-    return _rows(
+    return markdown(
         ("ms", *(f"{int(size):,} heists" for size in sizes), "x the smallest"),
         *((name, *row, round(row[-1] / row[0], 2)) for name, row in times.items()),
     )

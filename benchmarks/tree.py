@@ -1,7 +1,8 @@
-"""Measure the service calls of the tree in the current directory, a round for each line on standard input.
+"""Measure the service calls of the tree in the current directory, and prepare its HTTP requests.
 
-`benchmarks.against` runs this file in two trees, so it uses public names only. A line is the number of calls, and the
-answer a line of JSON: mean milliseconds of this process's CPU for a call, by service.
+`benchmarks.against` runs this file in two trees, so it uses public names only. Its argument is the number of heists in
+the world that it seeds. Each line on standard input is a call of `services` or `requests` in JSON, `[name, argument…]`,
+and each answer a line of JSON.
 """
 
 from __future__ import annotations
@@ -26,14 +27,17 @@ import logging
 
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
+from django.db import connection
+from knox.models import AuthToken
 from rest_framework.test import APIClient
 
 from gamification.models import PlayerProfile
 from heists.economy import get_economy
-from heists.models import HeistToken
+from heists.models import Heist, HeistToken
 from heists.services import execute_heist, grant_tokens
 
 HOST_SECONDS = 0.0
+READERS = 16
 
 
 def timed(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -71,8 +75,8 @@ def cpu_ms(calls: list[Callable[[], Any]]) -> float:
     return (time.process_time() - begun) * 1000 / len(calls)
 
 
-def a_round(count: int) -> dict[str, float]:
-    """Return the CPU milliseconds of a call, by service."""
+def services(count: int) -> dict[str, float]:
+    """Return the mean milliseconds of this process's CPU for a call, by service."""
     global HOST_SECONDS
     attackers, victims = players(count, points=1000, tokens=1), players(count, points=1000, tokens=0)
     pairs = list(zip(attackers, victims, strict=True))
@@ -114,16 +118,41 @@ def a_round(count: int) -> dict[str, float]:
     }
 
 
-def main() -> None:
+def requests(count: int, reads: dict[str, str]) -> dict[str, list[Any]]:
+    """Return this many requests to each path, by name, and as many heists of new pairs: values of `load.Call`."""
+    # Players with a history, the same ones in the same world.
+    readers = list(
+        dict.fromkeys(Heist.objects.filter(token_spent=True).order_by("pk").values_list("attacker", flat=True))
+    )
+    tokens = [token(key) for key in readers[:READERS]]
+    calls = {name: [("GET", path, tokens[n % len(tokens)]) for n in range(count)] for name, path in reads.items()}
+    attackers, victims = players(count, points=1000, tokens=1), players(count, points=1000, tokens=0)
+    robberies = [
+        ("POST", "/api/heists/", token(attacker), {"victim": victim}, (201,))
+        for attacker, victim in zip(attackers, victims, strict=True)
+    ]
+    return {**calls, "rob, distinct pairs": robberies}
+
+
+def token(player: Any) -> str:
+    return str(AuthToken.objects.create(user=get_user_model()(pk=player))[1])
+
+
+def main(heists: int) -> None:
     logging.disable(logging.WARNING)
     call_command("migrate", verbosity=0)
+    call_command("seed_demo", heists=heists, verbosity=0, stdout=sys.stderr)
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE")
     economy = type(get_economy())
     for name in ("lock", "transfer"):
         setattr(economy, name, timed(getattr(economy, name)))
+    answers: dict[str, Callable[..., Any]] = {"services": services, "requests": requests}
     print("ready", flush=True)
     for line in sys.stdin:
-        print(json.dumps(a_round(int(line))), flush=True)
+        what, *arguments = json.loads(line)
+        print(json.dumps(answers[what](*arguments)), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]))

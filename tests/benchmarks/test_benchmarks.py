@@ -43,7 +43,7 @@ def test_a_quick_run_reports_every_figure(tmp_path: Path) -> None:
 
 
 @pytest.mark.postgresql
-def test_a_comparison_with_another_checkout_has_a_ratio_for_each_call(tmp_path: Path) -> None:
+def test_a_comparison_with_another_checkout_has_a_ratio_for_each_call_and_endpoint(tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.symlink_to(settings.BASE_DIR)
 
@@ -57,8 +57,10 @@ def test_a_comparison_with_another_checkout_has_a_ratio_for_each_call(tmp_path: 
     )
 
     assert done.returncode == 0, done.stderr
-    rows = [line.strip("|").split("|") for line in done.stdout.splitlines()[2:]]
-    assert [row[0].strip() for row in rows if len(row) == 4 and float(row[3]) > 0] == [
+    printed = done.stdout.strip().split("\n\n")
+    tables = [[line.strip("| ").split(" | ") for line in table.splitlines()] for table in printed]
+    services, few, many = ([row for row in table[2:] if float(row[3]) > 0] for table in tables)
+    assert [row[0] for row in services] == [
         "execution",
         "execution, the host's lock and transfer",
         "execution, our own",
@@ -68,3 +70,9 @@ def test_a_comparison_with_another_checkout_has_a_ratio_for_each_call(tmp_path: 
         "target list",
         "balance",
     ]
+    assert (tables[1][0][0], tables[2][0][0]) == ("8 clients", "32 clients")
+    for endpoints in (few, many):
+        names = ["bare", "balance", "me", "feed", "history", "targets", "rob, distinct pairs"]
+        assert [row[0] for row in endpoints] == names
+        # The errors of both.
+        assert [row[-2:] for row in endpoints] == [["0", "0"]] * len(names)

@@ -1,4 +1,4 @@
-"""The load: a tree's production server, and clients that keep their connection and never pause."""
+"""The load: a tree's production server, and clients that never pause and keep their connections, if it does."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def python(root: Path) -> str:
 
 @contextlib.contextmanager
 def serving(root: Path, command: str, environment: Mapping[str, str]) -> Iterator[Server]:
-    """Start a server, `python COMMAND` in this checkout, and stop it afterwards."""
+    """Start a server in this checkout and stop it afterwards. Python runs the command; it may contain `{port}`."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -86,7 +86,7 @@ def serving(root: Path, command: str, environment: Mapping[str, str]) -> Iterato
     with (
         log.open("w") as output,
         subprocess.Popen(
-            [python(root), *command.split()],
+            [python(root), *command.format(port=port).split()],
             cwd=root,
             env={**environment, "HOST": "127.0.0.1", "PORT": str(port)},
             stdout=output,
@@ -173,7 +173,7 @@ def _idle(before: Any, after: Any) -> float:
 
 
 class _Client:
-    """One connection, kept open; opened again where the server closed it while it was idle.
+    """One connection, kept open where the server keeps it, and else opened again.
 
     Bytes over a socket: the load generator shares the processors with what it measures.
     """
@@ -213,6 +213,9 @@ class _Client:
         full = end + 4 + int(length[1])
         while len(received) < full:
             received += self._read()
+        if re.search(rb"\r\nconnection: *close", received[: end + 2], re.IGNORECASE):
+            self._socket.close()
+            self._socket = None
         return int(received.split(b" ", 2)[1]), received[end + 4 :]
 
     def _read(self) -> bytes:

@@ -185,7 +185,9 @@ class RuleChangeAdmin(ReadOnlyAdmin):
         state, action, found = State(timezone.now()), request.POST.get("action"), None
         form = RulesForm(state, request.POST if action in ("replay", "change") else None, is_replay=action == "replay")
         switch = SwitchForm(
-            request.POST if action == "switch" else None, initial={"enabled": "off" if state.is_on else "on"}
+            request.POST if action == "switch" else None,
+            initial={"enabled": "off" if state.is_on else "on"},
+            auto_id="id_switch_%s",
         )
         if action == "switch" and switch.is_valid() and self._switch(request, switch):
             return HttpResponseRedirect(request.path)
@@ -193,6 +195,9 @@ class RuleChangeAdmin(ReadOnlyAdmin):
             found = _replay(form, state)
         if action == "change" and form.is_valid() and self._change(request, form, state):
             return HttpResponseRedirect(request.path)
+        if action in ("change", "switch"):
+            # What was refused may be so because of a change that came in between.
+            state = State(timezone.now())
         context = self._context(request, state, form, switch) | {"found": found, "may_change": may_change}
         return TemplateResponse(request, "admin/heists/rulechange/rules.html", context)
 

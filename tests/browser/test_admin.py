@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from heists.choices import GrantReason
-from heists.models import Reversal, TokenGrant
+from heists.errors import FeatureDisabled
+from heists.models import Reversal, RuleChange, TokenGrant
 from heists.services import execute_heist
 from tests.factories import PASSWORD, player, points_of, tokens_of
 
@@ -94,6 +97,46 @@ def test_points_are_returned_once_and_a_grant_is_taken_back(staff_page: Any, hei
     staff_page.wait_for_url(f"**/tokengrant/{refund.pk}/change/")
     assert "1 token was taken back from alice." in staff_page.inner_text(".messagelist")
     assert tokens_of(heist.attacker).balance == 1
+
+
+@pytest.mark.usefixtures("rule_changes")
+def test_rules_are_tried_and_changed_and_heists_are_switched_off_and_on(
+    staff_page: Any, heist: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead, clock = [dt.timedelta()], timezone.now
+    monkeypatch.setattr(timezone, "now", lambda: clock() + ahead[0])
+
+    def rob() -> int:
+        attacker, victim = player(tokens=1), player(points=1000)
+        return execute_heist(attacker_id=attacker.pk, victim_id=victim.pk).points_stolen
+
+    staff_page.click("text=Rules and switch")
+    staff_page.fill("#id_steal_percentage", "8")
+    staff_page.click("text=Replay the attempts under the proposed rules")
+    replayed = staff_page.inner_text("#heists-replay")
+    assert "Of 2 attempts, 0 would have ended otherwise and 2 the same; 0 are unknown." in replayed
+    assert "Points moved: 50 recorded, 80 under the proposed rules (+60.0 %)." in replayed
+    two_minutes_later = timezone.localtime(timezone.now() + dt.timedelta(minutes=2))
+    staff_page.fill("#id_takes_effect_at", two_minutes_later.strftime("%Y-%m-%dT%H:%M:%S"))
+    staff_page.fill("#id_reason", "more at stake")
+    staff_page.dblclick("button[value=change]")
+    staff_page.wait_for_selector("text=by agent: more at stake")
+    assert RuleChange.objects.get().reason == "more at stake"
+    assert rob() == 50
+
+    ahead[0] = dt.timedelta(minutes=2)
+    assert rob() == 80
+
+    staff_page.fill("#id_switch_reason", "a bug")
+    staff_page.click("text=Switch heists off")
+    staff_page.wait_for_selector("text=It counts within ten seconds.")
+    with pytest.raises(FeatureDisabled):
+        rob()
+
+    staff_page.fill("#id_switch_reason", "mended")
+    staff_page.click("text=Switch heists on")
+    staff_page.wait_for_selector("text=by agent: mended")
+    assert rob() == 80
 
 
 def test_tokens_are_granted_from_the_list_by_action(staff_page: Any, heist: Any) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 from rest_framework.test import APIClient
 
+from heists.api.targets import TargetPagination
 from heists.choices import FailureCode
 from heists.models import Shield
 from heists.services import execute_heist
@@ -53,6 +54,14 @@ def test_paging_shows_each_player_once_where_many_have_equal_points(signed_in: A
 
 
 @pytest.mark.django_db
+def test_a_link_may_lead_to_players_without_points_and_to_no_other_number() -> None:
+    # A host may list them.
+    assert [TargetPagination.parse_key(value) for value in (0, 1, 2**63 - 1)] == [0, 1, 2**63 - 1]
+    for value in (-1, 2**63, True, 1.0, "1", None):
+        with pytest.raises(ValueError, match="points"):
+            TargetPagination.parse_key(value)
+
+
 def test_a_preview_has_all_rules_that_fail(signed_in: Any) -> None:
     me, victim, other = player("me", tokens=1), player("victim", points=1000), player(points=100, tokens=1)
     execute_heist(attacker_id=other.pk, victim_id=victim.pk)

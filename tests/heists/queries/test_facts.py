@@ -57,6 +57,13 @@ class Joined(GamificationEconomy):
         return rows.annotate(joined_at=self.joined_at) if self.joined_at is not None else rows
 
 
+class OnAReplica(GamificationEconomy):
+    """A host that names a database for its players, which is not there now."""
+
+    def players(self) -> Any:
+        return super().players().using("replica")
+
+
 class Nobody(GamificationEconomy):
     def players(self) -> Any:
         return super().players().none()
@@ -158,6 +165,25 @@ def test_a_statement_is_shared_only_for_one_database_model_sql_and_value(monkeyp
 def test_an_economy_without_players_has_no_attacker() -> None:
     with pytest.raises(UnknownPlayer):
         read(player(), player(), economy=Nobody())
+
+
+def test_the_database_that_is_named_is_read_whatever_the_host_names() -> None:
+    facts._compiled.cache_clear()
+    facts._compiled_own.cache_clear()
+    alice, bob = player(), player(points=7)
+
+    assert read(alice, bob, economy=OnAReplica()).victim(bob.pk).monthly_points == 7
+    own = facts.read_own(bob.pk, economy=OnAReplica(), rules=rules(), now=timezone.now(), using="default")
+    assert own.attacker.monthly_points == 7
+
+
+def test_only_a_player_who_is_not_there_is_unknown() -> None:
+    found = read(player(), player())
+
+    with pytest.raises(UnknownPlayer):
+        found.victim(0)
+    with pytest.raises(TypeError):
+        found.victim([])
 
 
 def test_the_statement_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 MODULES = (
     "heists/rules.py",
+    "heists/in_force.py",
     "heists/queries/facts.py",
     "heists/queries/leaderboard.py",
     "heists/queries/me.py",
@@ -89,6 +90,10 @@ TESTS: dict[str, tuple[Stage, ...]] = {
         Stage("sqlite", ("tests/heists/test_months.py",)),
         Stage("sqlite", HEISTS),
     ),
+    "heists/in_force.py": (
+        Stage("sqlite", ("tests/heists/test_in_force.py", "tests/heists/services/test_rule_changes.py")),
+        Stage("postgres", ("tests/heists/test_in_force.py",)),
+    ),
     "heists/queries/facts.py": (
         Stage("sqlite", ("tests/heists/queries/test_facts.py", *HEISTS)),
         Stage("sqlite", ("tests/heists/api/test_me.py", "tests/heists/models/test_tokens.py")),
@@ -137,6 +142,11 @@ TESTS: dict[str, tuple[Stage, ...]] = {
     "heists/services/retention.py": (
         Stage("sqlite", ("tests/heists/services/test_retention.py",)),
         Stage("postgres", (f"{RETRY}::test_old_rows_are_pruned_also_after_a_serialization_failure",)),
+    ),
+    "heists/services/rule_changes.py": (
+        Stage("sqlite", ("tests/heists/services/test_rule_changes.py",)),
+        Stage("sqlite", COMMON),
+        Stage("postgres", ("tests/heists/services/test_rule_changes.py",)),
     ),
     "heists/services/after_migrate.py": (
         Stage(
@@ -205,7 +215,7 @@ TESTS: dict[str, tuple[Stage, ...]] = {
     ),
     "heists/api/polling.py": (Stage("sqlite", ("tests/heists/api/test_polling.py",)),),
     "heists/api/targets.py": (
-        Stage("sqlite", ("tests/heists/api/test_targets_filters.py",)),
+        Stage("sqlite", ("tests/heists/api/test_targets_filters.py", "tests/docs/test_generated.py")),
         Stage("sqlite", ("tests/heists/api/test_targets.py", "tests/heists/api/test_stateless.py", "tests/hostile")),
     ),
     "heists/api/throttling.py": (Stage("sqlite", ("tests/heists/api/test_throttling*.py",)),),

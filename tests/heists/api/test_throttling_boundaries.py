@@ -136,6 +136,8 @@ def test_while_the_cache_fails_requests_pass_and_the_wait_is_known(
         throttle = ask()
 
     assert (throttle.allowed, throttle.wait()) == (True, 40)
+    # Only a key that is missing is added.
+    assert cache.added == []
     assert [(record.name, record.getMessage()) for record in caplog.records] == [
         ("heists", "the throttle's cache fails, the request is allowed: ConnectionError: gone")
     ]

@@ -18,7 +18,15 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, connections, router
+from django.db import (
+    DatabaseError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    connections,
+    router,
+)
 
 from ..errors import Busy, OutcomeUnknown
 from ..models import Heist
@@ -81,8 +89,9 @@ def is_connection_lost(error: BaseException) -> bool:
     """Return whether the connection broke, and any open transaction with it, or could not be opened."""
     if (code := sqlstate(error)) is not None:
         return code[:2] == CONNECTION_EXCEPTION_CLASS or code in SHUTDOWN_CODES
-    # psycopg 2 raises a plain DatabaseError where a broken connection sends no result at all.
-    broken = isinstance(error, OperationalError | InterfaceError) or type(error) is DatabaseError
+    # psycopg 2 raises a plain DatabaseError where a broken connection sends no result at all. psycopg 3 raises an
+    # InternalError where a pooler's message about a server that died comes beside the result.
+    broken = isinstance(error, OperationalError | InterfaceError | InternalError) or type(error) is DatabaseError
     return broken and not _is_of_pool(error)
 
 

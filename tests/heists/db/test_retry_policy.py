@@ -9,7 +9,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
+from django.db import DatabaseError, IntegrityError, InterfaceError, InternalError, OperationalError
 
 from heists.db import atomic, retry
 from heists.db.retry import StaleRead, retry_transient
@@ -276,3 +276,14 @@ def test_views_stay_outside_the_transactions_of_every_database(monkeypatch: pyte
     outside = atomic.outside_atomic_requests(view)
 
     assert outside._non_atomic_requests == {"default", "other"}
+
+
+@pytest.mark.parametrize(("code", "lost"), [(None, True), ("XX000", False), ("25P02", False)])
+def test_an_internal_error_without_a_code_is_the_drivers_about_a_broken_connection(
+    code: str | None, lost: bool
+) -> None:
+    # Seen behind PgBouncer while the primary was killed: "received 2 results from command 'BEGIN'".
+    error = caused(InternalError, code)
+
+    assert retry.is_connection_lost(error) is retry.is_temporary(error) is lost
+    assert retry.max_attempts(error) == (3 if lost else 1)

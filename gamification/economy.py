@@ -63,12 +63,15 @@ class GamificationEconomy(Economy):
         found = super().search_players(text, exact=exact)
         if exact or found is None:
             return found
-        # Names that begin alike are one range of an index by code points. In another order, PostgreSQL may walk the
-        # names of all players to find a page.
-        name = Collate("username", CODE_POINTS[connections[found.db].vendor])
-        begin = get_user_model().normalize_username(text)
-        players: QuerySet[Any] = found.alias(name=name).order_by(name, "pk")
-        return players.filter(name__gte=begin, name__lt=begin + LAST_CHARACTER)
+        users = get_user_model().objects
+        # PostgreSQL stores no NUL.
+        if not (begin := users.model.normalize_username(text)) or "\x00" in begin:
+            return users.none()
+        # Names that begin alike are one range of an index by code points. LIKE, or another order, lets PostgreSQL read
+        # all of them, or walk the names of all players, to find a page. A name with an at sign is not shown.
+        name = Collate("username", CODE_POINTS[connections[users.db].vendor])
+        players: QuerySet[Any] = users.alias(name=name).order_by(name, "pk")
+        return players.filter(name__gte=begin, name__lt=begin + LAST_CHARACTER).exclude(username__contains="@")
 
     def lock(self, *player_ids: Any) -> None:
         services.lock_profiles(*player_ids)

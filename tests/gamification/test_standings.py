@@ -15,6 +15,7 @@ from gamification.models import MonthlyStanding, PlayerProfile
 from gamification.months import close_month
 from tests.conftest import HeistSettings
 from tests.factories import player
+from tests.plans import prepared_plans
 
 from .test_months import OCTOBER, SECOND, TURN, Clock, award, clock, lock, points, stored  # noqa: F401
 
@@ -263,22 +264,10 @@ def test_whether_a_month_is_final_is_read_from_an_index_also_by_a_prepared_plan(
     PlayerProfile.objects.bulk_create(
         PlayerProfile(user=user, monthly_points=n + 1, referral_code=f"{n:012}") for n, user in enumerate(users)
     )
-    plans = []
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE gamification_playerprofile")
 
-    def explain(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        """Explain the statement as PostgreSQL plans it for any parameters."""
-        numbered = sql % tuple(f"${n}" for n in range(1, len(params) + 1))
-        with context["connection"].connection.cursor() as cursor:
-            cursor.execute("ANALYZE gamification_playerprofile")
-            cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
-            cursor.execute(f"PREPARE final AS {numbered}")
-            values = ", ".join(f"'{value}'" for value in params)
-            cursor.execute(f"EXPLAIN (ANALYZE) EXECUTE final({values})")
-            plans.append("\n".join(row[0] for row in cursor.fetchall()))
-            cursor.execute("DEALLOCATE final")
-        return execute(sql, params, many, context)
-
-    with connection.execute_wrapper(explain):
+    with prepared_plans() as plans:
         assert standings.is_final(OCTOBER, TURN + 2 * SECOND) is True
 
     [plan] = plans

@@ -26,7 +26,7 @@ Broken = Iterable["QuerySet[Any] | dict[str, Any]"]
 
 
 class Skipped(Exception):
-    """Raised by a check that needs a hook that this economy does not have. The audit reports it and continues."""
+    """Raised by a check whose optional method this economy does not have. The audit reports it and continues."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def unless(condition: Q, rows: QuerySet[Any]) -> QuerySet[Any]:
 
 @dataclass(frozen=True)
 class Check:
-    """One promise. `code` is stable, `promise` is printed, `find` yields the rows that break it."""
+    """One promise, in words. `code` is stable, `find` yields the rows that break it."""
 
     code: str
     promise: str
@@ -153,7 +153,7 @@ class Check:
     numbers: tuple[str, ...] = ()
 
     def differences(self, data: AuditData) -> Iterator[Difference]:
-        """Yield each difference. Raises Skipped where the economy lacks the hook that the check needs."""
+        """Yield each difference. Raises Skipped where the economy lacks the method that the check needs."""
         for found in self.find(data):
             if isinstance(found, dict):
                 yield self._difference(found)

@@ -20,13 +20,18 @@ def names(cell: str) -> list[str]:
     return [name.removeprefix("heists.") for name in re.findall("`([^`]*)`", cell)]
 
 
+def packages(cell: str) -> set[str]:
+    """Return the modules and packages that a cell names; a row may be more exact, as with `queries.replay`."""
+    return {name.partition(".")[0] for name in names(cell)}
+
+
 def allowed() -> dict[str, set[str]]:
     """Return what each module or package may import, by the table."""
     above: set[str] = set()
     found: dict[str, set[str]] = {}
     for modules, _content, imports in ROWS:
         everything, _but, exceptions = imports.partition(" but ")
-        listed = above - set(names(exceptions)) if everything.startswith("everything above") else set(names(imports))
+        listed = above - set(names(exceptions)) if everything.startswith("everything above") else packages(imports)
         for module in names(modules):
             found[module] = listed | {module}
         above |= set(names(modules))

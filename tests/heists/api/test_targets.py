@@ -53,7 +53,6 @@ def test_paging_shows_each_player_once_where_many_have_equal_points(signed_in: A
     assert seen == sorted(((1 + n // 4, other.pk) for n, other in enumerate(others)), key=lambda row: (-row[0], row[1]))
 
 
-@pytest.mark.django_db
 def test_a_link_may_lead_to_players_without_points_and_to_no_other_number() -> None:
     # A host may list them.
     assert [TargetPagination.parse_key(value) for value in (0, 1, 2**63 - 1)] == [0, 1, 2**63 - 1]
@@ -62,6 +61,7 @@ def test_a_link_may_lead_to_players_without_points_and_to_no_other_number() -> N
             TargetPagination.parse_key(value)
 
 
+@pytest.mark.django_db
 def test_a_preview_has_all_rules_that_fail(signed_in: Any) -> None:
     me, victim, other = player("me", tokens=1), player("victim", points=1000), player(points=100, tokens=1)
     execute_heist(attacker_id=other.pk, victim_id=victim.pk)

@@ -41,9 +41,9 @@ class Command(BaseCommand):
                 )
         except build.DemoError as error:
             raise CommandError(str(error)) from error
+        staff = f"{players.STAFF}, {players.SUPPORT} or {players.MANAGER}"
         sign_in = (
-            f"Sign in as {players.SIGN_IN}, or as {players.STAFF} or {players.SUPPORT} in the admin, with the password "
-            f"{players.PASSWORD}."
+            f"Sign in as {players.SIGN_IN}, or as {staff} in the admin, with the password {players.PASSWORD}."
             if settings.DEBUG
             else "None of them has a password: known passwords are set only while DEBUG is on."
         )

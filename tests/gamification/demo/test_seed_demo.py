@@ -135,7 +135,7 @@ def test_while_debug_is_on_it_prints_how_to_sign_in(capsys: pytest.CaptureFixtur
     call_command("seed_demo", **SMALLEST)
 
     assert (
-        "Sign in as alice, or as staff or support in the admin, with the password heist-demo."
+        "Sign in as alice, or as staff, support or manager in the admin, with the password heist-demo."
         in capsys.readouterr().out
     )
 

@@ -15,7 +15,19 @@ from django.utils import timezone
 
 from .. import conf
 from ..economy import get_economy
-from . import constraints, cooldowns, deleted, heists, reversals, rule_changes, shields, side_effects, tokens, truces
+from . import (
+    constraints,
+    cooldowns,
+    deleted,
+    heists,
+    rejections,
+    reversals,
+    rule_changes,
+    shields,
+    side_effects,
+    tokens,
+    truces,
+)
 from .base import AuditData, Check, Difference, Skipped
 
 __all__ = ["CHECKS", "AuditData", "Check", "Difference", "Skipped", "open_snapshot"]
@@ -25,6 +37,7 @@ CHECKS: tuple[Check, ...] = (
     *tokens.CHECKS,
     *heists.CHECKS,
     *cooldowns.CHECKS,
+    *rejections.CHECKS,
     *deleted.CHECKS,
     *shields.CHECKS,
     *truces.CHECKS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -52,6 +53,8 @@ class AuditData:
     now: dt.datetime
     # The age up to which no notification is pruned; None where nothing prunes them.
     retention: dt.timedelta | None = None
+    # Attempts that can't be judged again, counted by the reason. The checks fill it.
+    unknown: Counter[str] = field(default_factory=Counter)
 
     def rows(self, model: Any) -> QuerySet[Any]:
         found: QuerySet[Any] = model._base_manager.using(self.using).all()

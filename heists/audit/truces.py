@@ -6,16 +6,13 @@ import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models import F, OuterRef, Q, Subquery, Value
 from django.db.models.functions import Coalesce
 
-from ..choices import FailureCode
-from ..models import Heist
+from ..choices import HeistRole
 from ..rules import CLOCK_TOLERANCE, month_start
 from .base import AuditData, Broken, check, in_chunks
 
-# The role of the player whose truce it is, by the failure code.
-ROLES = {FailureCode.OWN_TRUCE: "attacker", FailureCode.TRUCE: "victim"}
 FOR_EVER = Value(dt.datetime.max.replace(tzinfo=dt.UTC))
 
 
@@ -53,7 +50,7 @@ def overlaps(data: AuditData) -> Broken:
 def broken(data: AuditData) -> Broken:
     """No outcome is inside a truce of its attacker or victim."""
     enabled = [pk for pk, rules in data.rule_sets.items() if rules.truce_enabled]
-    for role in ROLES.values():
+    for role in HeistRole.values:
         truce = f"{role}__heist_truces"
         rows = data.outcomes.filter(
             Q(**{f"{truce}__ends_at": None}) | Q(**{f"{truce}__ends_at__gt": F("created_at")}),
@@ -74,21 +71,6 @@ def broken(data: AuditData) -> Broken:
         )
 
 
-@check("truce_missing", ids={"heist": "pk", "player": "player"}, numbers=("failure_code", "created_at"))
-def missing(data: AuditData) -> Broken:
-    """An attempt that was rejected by a truce was made in one."""
-    for code, role in ROLES.items():
-        in_force = data.truces.filter(
-            Q(ends_at=None) | Q(ends_at__gt=OuterRef("created_at")),
-            player=OuterRef(role),
-            starts_at__lte=OuterRef("created_at"),
-        )
-        rows: QuerySet[Heist] = data.heists.filter(~Exists(in_force), failure_code=code)
-        yield from _after_the_first_second(
-            data, rows.values("pk", "failure_code", "created_at", player=F(f"{role}_id"))
-        )
-
-
 def _after_the_first_second(data: AuditData, rows: Any) -> Iterator[dict[str, Any]]:
     """Yield the rows that are not in the first second of a month.
 
@@ -106,4 +88,4 @@ def _month_starts(data: AuditData, moment: dt.datetime) -> list[dt.datetime]:
     ]
 
 
-CHECKS = (whole_months, overlaps, broken, missing)
+CHECKS = (whole_months, overlaps, broken)

@@ -9,20 +9,23 @@ player was new), or another event came within the same second. Such an attempt i
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from django.db.models import Max, Min, Q
 
 from ..choices import FailureCode
-from ..models import Heist, HeistToken, RuleSet, Shield, Truce
+from ..models import DeletedLoss, Heist, HeistToken, RuleSet, Shield, Truce
 from ..rules import DAY, LONGEST_MONTH, Attacker, Loss, Outcome, Rules, Victim, amount, failures
 from ..rules import Truce as TruceFacts
 
 # Attempts read at once. SQLite takes up to 32,766 parameters in a statement, and each attempt has two players.
 CHUNK_ROWS = 10_000
+
+# How much earlier than the outcome recorded before it an attempt may be: clocks differ, and rejections take no lock.
+DISORDER = dt.timedelta(minutes=2)
 
 
 class Result(NamedTuple):
@@ -108,20 +111,29 @@ def compare(
     `progress` is called with the number of attempts that were read meanwhile. Memory grows with the players, truces and
     deleted losses of the period, and not with its attempts.
     """
-    found, history = Comparison(), _History(rules, since, using)
-    for chunk in _chunks(since - history.lookback, until, using):
+    history = History(using, rules, deleted=_deleted_losses(using), since=since)
+    found, own = Comparison(), history.rule_sets
+    for chunk in _chunks(since, history.lookback, until, using):
         judged = []
         for attempt in chunk:
             if attempt.at >= since:
-                judged.append((attempt, history.judge(attempt)))
+                judged.append((attempt, _result(attempt, history, rules, own[attempt.rule_set])))
             history.add(attempt)
         # Whether a shield would have blocked an attempt that reached nobody.
         open_now = [one for one, result in judged if result and result.code is None and not one.token_spent]
         blocked = _blocked(open_now, using)
         for attempt, result in judged:
             found.add(attempt.result, Result(FailureCode.SHIELD, 0) if attempt.pk in blocked else result)
-        progress(len(chunk))
+        progress(len(judged))
     return found
+
+
+def _result(attempt: Attempt, history: History, rules: Rules, own: Rules) -> Result | None:
+    """Return the result under other rules than its `own`; None where it is unknown."""
+    replayed = history.judge(attempt, rules)
+    if replayed == attempt.result or own == rules:
+        return replayed if replayed == attempt.result else None
+    return replayed if history.judge(attempt, own) == attempt.result else None
 
 
 def count(*, since: dt.datetime, until: dt.datetime, using: str, limit: int | None = None) -> int:
@@ -138,57 +150,76 @@ def _lookback(every: list[Rules]) -> dt.timedelta:
     return max(max(DAY, LONGEST_MONTH, each.pair_cooldown, each.protection, each.cooldown) for each in every)
 
 
-def _chunks(since: dt.datetime, until: dt.datetime, using: str) -> Iterator[list[Attempt]]:
-    """Yield the attempts of a period in the order of their keys, which is the order of judgement."""
-    heists = Heist.objects.using(using).filter(created_at__gte=since, created_at__lt=until)
+def _chunks(since: dt.datetime, lookback: dt.timedelta, until: dt.datetime, using: str) -> Iterator[list[Attempt]]:
+    """Yield the attempts of a period, and the outcomes before it, by key, which is the order of judgement."""
+    heists = Heist.objects.using(using).filter(created_at__gte=since - lookback, created_at__lt=until)
     ends = heists.order_by().aggregate(first=Min("pk"), last=Max("pk"))
-    rows = Heist.objects.using(using).order_by("pk").values_list(*FIELDS)
+    needed = Heist.objects.using(using).filter(Q(token_spent=True) | Q(created_at__gte=since))
+    rows = needed.order_by("pk").values_list(*FIELDS)
     after = (ends["first"] or 0) - 1
     while chunk := list(map(Attempt._make, rows.filter(pk__gt=after, pk__lte=ends["last"] or 0)[:CHUNK_ROWS])):
         after = chunk[-1].pk
-        yield [attempt for attempt in chunk if since <= attempt.at < until]
+        yield [attempt for attempt in chunk if attempt.at < until]
 
 
-class _History:
-    """What the attempts so far leave behind for the next one."""
+class History:
+    """What the outcomes so far leave behind for the next attempt, as the rules of the rows, and `more`, ask for it.
 
-    def __init__(self, rules: Rules, since: dt.datetime, using: str) -> None:
-        self.rules = rules
-        self.own = {row.pk: row.rules for row in RuleSet.objects.using(using).all()}
-        every = [rules, *self.own.values()]
-        self.outcomes_kept = max(max(DAY, each.pair_cooldown) for each in every)
-        self.losses_kept = max(max(LONGEST_MONTH, each.protection) for each in every)
+    Truces that ended before `since` are left out. Memory grows with the players, truces and deleted losses, and not
+    with the attempts.
+    """
+
+    def __init__(
+        self, using: str, *more: Rules, deleted: Mapping[Any, list[DeletedLoss]], since: dt.datetime | None = None
+    ) -> None:
+        self.rule_sets = {row.pk: row.rules for row in RuleSet.objects.using(using).all()}
+        every = [Rules(), *more, *self.rule_sets.values()]
+        self.outcomes_kept = DISORDER + max(max(DAY, each.pair_cooldown, each.cooldown) for each in every)
+        self.losses_kept = DISORDER + max(max(LONGEST_MONTH, each.protection) for each in every)
         self.lookback = _lookback(every)
-        self.outcomes: dict[Any, deque[Outcome]] = defaultdict(deque)
-        self.losses: dict[Any, deque[Loss]] = defaultdict(deque)
-        self.last_spent: dict[Any, dt.datetime] = {}
+        # By player, oldest first.
+        self.outcomes: dict[Any, tuple[Outcome, ...]] = {}
+        self.losses: dict[Any, tuple[Loss, ...]] = {}
         self.truces = _truces(since, using)
-        self.deleted = _deleted_losses(using)
-
-    def judge(self, attempt: Attempt) -> Result | None:
-        """Return the result under the other rules; None where it is unknown."""
-        own = self.own[attempt.rule_set]
-        replayed = self._judge(attempt, self.rules)
-        if replayed == attempt.result or own == self.rules:
-            return replayed if replayed == attempt.result else None
-        return replayed if self._judge(attempt, own) == attempt.result else None
+        self.deleted = deleted
 
     def add(self, attempt: Attempt) -> None:
         """Take in the recorded result of an attempt."""
         if not attempt.token_spent:
             return
-        self.last_spent[attempt.attacker] = attempt.at
-        _append(self.outcomes[attempt.attacker], Outcome(attempt.victim, attempt.at), self.outcomes_kept)
+        attacker, victim, at = attempt.attacker, attempt.victim, attempt.at
+        self.outcomes[attacker] = _with(self.outcomes.get(attacker, ()), Outcome(victim, at), self.outcomes_kept)
         if attempt.points:
-            _append(self.losses[attempt.victim], Loss(attempt.points, attempt.at), self.losses_kept)
+            self.losses[victim] = _with(self.losses.get(victim, ()), Loss(attempt.points, at), self.losses_kept)
 
-    def _judge(self, attempt: Attempt, rules: Rules) -> Result:
-        tokens = rules.token_cost if attempt.attacker_tokens is None else attempt.attacker_tokens
+    def judge(
+        self,
+        attempt: Attempt,
+        rules: Rules,
+        *,
+        joined_at: dt.datetime | None = None,
+        seen_before: dt.datetime | None = None,
+    ) -> Result:
+        """Return the result of an attempt under these rules.
+
+        `joined_at` is when the victim joined, which the rows do not hold. Outcomes from `seen_before` on are left out.
+        """
+        outcomes, losses = self.outcomes.get(attempt.attacker, ()), self.losses.get(attempt.victim, ())
+        victims_own = self.outcomes.get(attempt.victim, ()) if joined_at else ()
+        if attempt.victim in self.deleted:
+            losses = (*losses, *self._deleted_before(attempt))
+        if seen_before:
+            outcomes = tuple(outcome for outcome in outcomes if outcome.at < seen_before)
+            victims_own = tuple(outcome for outcome in victims_own if outcome.at < seen_before)
+            losses = tuple(loss for loss in losses if loss.at < seen_before)
+        tokens = attempt.attacker_tokens
+        if tokens is None:
+            tokens = rules.token_cost - (attempt.code == FailureCode.INSUFFICIENT_TOKENS)
         attacker = Attacker(
             attempt.attacker,
             tokens,
-            self.last_spent.get(attempt.attacker),
-            tuple(self.outcomes.get(attempt.attacker, ())),
+            outcomes[-1].at if outcomes else None,
+            outcomes,
             attempt.attacker_points,
             self.truces.get(attempt.attacker, ()),
         )
@@ -196,8 +227,10 @@ class _History:
             attempt.victim,
             attempt.code != FailureCode.INACTIVE_TARGET,
             attempt.victim_points,
-            (*self.losses.get(attempt.victim, ()), *self._deleted_before(attempt)),
+            losses,
             self.truces.get(attempt.victim, ()),
+            joined_at,
+            victims_own[-1].at if victims_own else None,
         )
         if failure := next(failures(rules, attacker, victim, attempt.at), None):
             return Result(failure.code, 0)
@@ -205,26 +238,35 @@ class _History:
             return attempt.result
         return Result(None, amount(rules, victim, attempt.at))
 
+    def events_since(self, attempt: Attempt, since: dt.datetime) -> list[dt.datetime]:
+        """Return the times of the known outcomes of both players, and of losses of the victim, from `since` on."""
+        mine, theirs = self.outcomes.get(attempt.attacker, ()), self.outcomes.get(attempt.victim, ())
+        times = {outcome.at for outcome in (*mine, *theirs)} | {loss.at for loss in self.losses.get(attempt.victim, ())}
+        return sorted(at for at in times if at >= since)
+
     def _deleted_before(self, attempt: Attempt) -> Iterable[Loss]:
         losses = self.deleted.get(attempt.victim, ())
         return (Loss(loss.points, loss.at) for loss in losses if loss.heist_id < attempt.pk)
 
 
-def _append(events: deque[Any], event: Any, kept: dt.timedelta) -> None:
-    events.append(event)
-    while events[0].at < event.at - kept:
-        events.popleft()
+def _with(events: tuple[Any, ...], event: Any, kept: dt.timedelta) -> tuple[Any, ...]:
+    """Return the events with one more, without those that are too old to matter."""
+    if events and events[0].at < event.at - kept:
+        events = tuple(one for one in events if one.at >= event.at - kept)
+    return (*events, event)
 
 
-def _truces(since: dt.datetime, using: str) -> dict[Any, tuple[TruceFacts, ...]]:
+def _truces(since: dt.datetime | None, using: str) -> dict[Any, tuple[TruceFacts, ...]]:
     found: dict[Any, tuple[TruceFacts, ...]] = {}
-    rows = Truce.objects.using(using).filter(Q(ends_at=None) | Q(ends_at__gt=since))
+    rows = Truce.objects.using(using).all()
+    if since is not None:
+        rows = rows.filter(Q(ends_at=None) | Q(ends_at__gt=since))
     for player, starts_at, ends_at in rows.values_list("player", "starts_at", "ends_at").iterator():
         found[player] = (*found.get(player, ()), TruceFacts(starts_at, ends_at))
     return found
 
 
-def _deleted_losses(using: str) -> dict[Any, list[Any]]:
+def _deleted_losses(using: str) -> dict[Any, list[DeletedLoss]]:
     tokens = HeistToken.objects.using(using).exclude(losses_on_deleted=None)
     return {token.user_id: token.deleted_losses for token in tokens.iterator()}
 

@@ -51,6 +51,7 @@ class Command(BaseCommand):
                 "heists": heists,
                 "checks": len(audit.CHECKS),
                 "skipped": skipped,
+                "unknown": data.unknown,
                 "counts": counts,
                 "differences": [{"code": one.code, "ids": one.ids, "numbers": one.numbers} for one in printed],
             }
@@ -63,9 +64,9 @@ class Command(BaseCommand):
                     self.stdout.write(f"{code}: {count - limit} more")
             for code, why in skipped.items():
                 self.stdout.write(f"{code}: skipped, {why}")
-            self.stdout.write(
-                f"{heists} heist{pluralize(heists)}, {len(audit.CHECKS)} checks, {len(skipped)} skipped: "
-                + (f"{total} difference{pluralize(total)}." if total else "no difference.")
-            )
+            summary = f"{heists} heist{pluralize(heists)}, {len(audit.CHECKS)} checks, {len(skipped)} skipped"
+            for why, count in sorted(data.unknown.items()):
+                summary += f", {count} rejection{pluralize(count)} unknown ({why})"
+            self.stdout.write(summary + (f": {total} difference{pluralize(total)}." if total else ": no difference."))
         if total:
             raise SystemExit(1)

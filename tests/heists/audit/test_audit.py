@@ -105,10 +105,7 @@ CORRUPTIONS: dict[str, str] = {
         " WHERE id = {success}"
     ),
     "heist_retry_at": "UPDATE heists_heist SET retry_at = created_at WHERE id = {cooldown}",
-    "heist_newcomer": (
-        "UPDATE heists_heist SET failure_code = 'newcomer', victim_id = {alice}, created_at = '2036-01-01 00:00:00+00'"
-        " WHERE id = {cooldown}"
-    ),
+    "heist_rejection": "UPDATE heists_heist SET failure_code = 'daily_limit' WHERE id = {cooldown}",
     "heist_loss_limit": (
         "INSERT INTO heists_heist (attacker_id, victim_id, points_stolen, victim_points_before, victim_points_after,"
         " attacker_points_before, attacker_points_after, token_spent, status, rule_set_id, created_at)"
@@ -129,7 +126,6 @@ CORRUPTIONS: dict[str, str] = {
         "UPDATE heists_truce SET player_id = {alice}, starts_at = '2001-01-01 00:00:00+00:00', ends_at = NULL"
         " WHERE id = {over}"
     ),
-    "truce_missing": "UPDATE heists_heist SET failure_code = 'own_truce' WHERE id = {cooldown}",
     # deleted heists
     "loss_kept_unreadable": "UPDATE heists_heisttoken SET losses_on_deleted = '{{}}' WHERE user_id = {bob}",
     "loss_kept_wrong": (

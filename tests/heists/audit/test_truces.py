@@ -111,39 +111,3 @@ def test_an_outcome_in_a_truce_of_either_side_is_reported(
         for one in (success, block)
     ]
     assert found("truce_broken") == (sorted(expected) if inside else [])
-
-
-@pytest.mark.parametrize(
-    ("starts", "ends", "at", "there"),
-    [
-        (MAY, None, NOW, True),
-        (MAY, JUNE, JUNE - MICRO, True),
-        (MAY, JUNE, JUNE + SECOND, False),
-        (MAY, JUNE, JUNE + SECOND - MICRO, True),
-        (MAY, NOW, NOW, False),
-        (MAY, NOW + MICRO, NOW, True),
-        (JUNE, None, NOW, False),
-        (JUNE, JUNE, JUNE, True),
-        (JUNE, JUNE, JUNE + SECOND, False),
-    ],
-)
-@pytest.mark.parametrize(("code", "role"), [("own_truce", "attacker"), ("truce", "victim")])
-def test_an_attempt_that_was_rejected_by_a_truce_was_made_in_one(
-    people: SimpleNamespace,
-    code: str,
-    role: str,
-    starts: dt.datetime,
-    ends: dt.datetime | None,
-    at: dt.datetime,
-    there: bool,
-) -> None:
-    rules = rule_set()
-    truce(getattr(people, {"attacker": "alice", "victim": "bob"}[role]), starts, ends)
-    # The other side's does not count.
-    truce(getattr(people, {"attacker": "bob", "victim": "alice"}[role]), APRIL, None)
-    row = rejected(people.alice, people.bob, rules, at, failure_code=code)
-    rejected(people.alice, people.bob, rules, at)
-
-    owner = row.attacker_id if role == "attacker" else row.victim_id
-    reported = [f"heist {row.pk}, player {owner}: failure_code {code}, created_at {at}"]
-    assert found("truce_missing") == ([] if there else reported)

@@ -27,10 +27,12 @@ from gamification.referrals import Rewarded, reward_referrals
 from heists.models import HeistNotification, HeistToken, TokenGrant
 from heists.services import add_tokens, execute_heist
 from tests.concurrency import at_once
+from tests.heists.services.elsewhere import require_named_transactions
 from tests.heists.services.lost_answers import lose_the_answer
 from tests.races.staging import ConcurrentCall
 
 from .conftest import PASSWORD
+from .test_services_boundaries import Lagging
 
 pytestmark = pytest.mark.django_db
 
@@ -376,6 +378,26 @@ def test_an_interrupted_command_leaves_whole_referrals(
     assert [waits(user) for user in users] == [False, True, True]
     assert reward_referrals() == Rewarded(2, 0)
     assert rewards(alice) == (3, 3, 150)
+
+
+def test_a_player_without_any_event_has_earned_nothing(alice: Any, conditions: Any) -> None:
+    conditions(points=1)
+    bob = referred_by(alice)
+
+    assert reward_referrals() == Rewarded(0, 0)
+    earn(bob, 1)
+    assert reward_referrals() == Rewarded(1, 0)
+
+
+def test_every_statement_goes_to_the_database_that_is_written(
+    alice: Any, conditions: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conditions(points=1, cap=5)
+    earn(referred_by(alice), 1)
+    settings.DATABASE_ROUTERS = [Lagging()]
+    require_named_transactions(monkeypatch)
+
+    assert reward_referrals() == Rewarded(1, 0)
 
 
 @pytest.mark.django_db(transaction=True)

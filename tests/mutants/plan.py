@@ -95,7 +95,7 @@ TESTS: dict[str, tuple[Stage, ...]] = {
         Stage("postgres", ("tests/heists/test_in_force.py",)),
     ),
     "heists/queries/facts.py": (
-        Stage("sqlite", ("tests/heists/queries/test_facts.py", *HEISTS)),
+        Stage("sqlite", ("tests/heists/queries/test_facts.py", "tests/heists/queries/test_facts_own.py", *HEISTS)),
         Stage("sqlite", ("tests/heists/api/test_me.py", "tests/heists/models/test_tokens.py")),
         Stage("sqlite", ("tests/heists/queries/test_facts_joins.py",)),
         Stage("sqlite", ("tests/heists/api/test_targets.py", *COMMON)),

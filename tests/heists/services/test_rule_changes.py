@@ -22,6 +22,7 @@ from heists.errors import (
     MomentOutOfRange,
     MomentTaken,
     NothingToChange,
+    OutcomeUnknown,
     RulesChangedMeanwhile,
     TruceDisabled,
 )
@@ -33,6 +34,7 @@ from tests.conftest import HeistSettings
 from tests.factories import player
 
 from .elsewhere import only
+from .lost_answers import lose_the_answer
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("rule_changes")]
 
@@ -164,6 +166,23 @@ def test_a_change_on_top_of_one_that_was_not_seen() -> None:
     assert error.value.details == {"at": NOON, "by": "ann"}
     change(NOON + 5 * MINUTE, seen_change=first.pk, cooldown_hours=12)
     assert RuleChange.objects.count() == 2
+
+
+def test_a_change_on_top_of_one_that_is_not_there() -> None:
+    with pytest.raises(RulesChangedMeanwhile) as error:
+        change(seen_change=99, steal_percentage=8)
+
+    assert error.value.details == {"at": None, "by": None}
+
+
+@pytest.mark.parametrize("call", [lambda: change(steal_percentage=8), lambda: switch(False)], ids=["rules", "switch"])
+def test_a_change_whose_commit_is_not_answered_is_an_unknown_outcome(call: Any) -> None:
+    with pytest.MonkeyPatch.context() as lost:
+        lose_the_answer(lost)
+        with pytest.raises(OutcomeUnknown):
+            call()
+
+    assert RuleChange.objects.count() == 1
 
 
 def test_heists_before_and_from_the_moment_on(clock: Clock) -> None:

@@ -168,6 +168,21 @@ def test_a_change_on_top_of_one_that_was_not_seen() -> None:
     assert RuleChange.objects.count() == 2
 
 
+def test_the_last_change_before_the_moment_says_what_is_in_force_then() -> None:
+    change(NOON + MINUTE, steal_percentage=6)
+    change(NOON + 2 * MINUTE, steal_percentage=7)
+
+    with pytest.raises(NothingToChange):
+        change(NOON + 3 * MINUTE, steal_percentage=7)
+    assert change(NOON + 3 * MINUTE, steal_percentage=6).pk
+
+
+def test_a_switch_is_no_change_of_the_rules() -> None:
+    switch(False)
+
+    assert change(seen_change=0, steal_percentage=8).pk
+
+
 def test_a_change_on_top_of_one_that_is_not_there() -> None:
     with pytest.raises(RulesChangedMeanwhile) as error:
         change(seen_change=99, steal_percentage=8)

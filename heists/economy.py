@@ -188,6 +188,11 @@ class Economy:
         """
         return {player.pk: self.name(player) for player in players}
 
+    @property
+    def shows_user_names(self) -> bool:
+        """Whether players see user names: neither `name` nor `names` is overridden."""
+        return type(self).name is Economy.name and type(self).names is Economy.names
+
     def search_players(self, text: str, *, exact: bool = False) -> QuerySet[Any] | None:
         """Return the users whose name begins with `text`, or is `text`, ordered by their names (`order_by`).
 
@@ -196,8 +201,7 @@ class Economy:
         with `name`, with columns that are indexed. By default it searches the user names, if `name` is not overridden.
         """
         field = user_model.username_field()
-        overridden = type(self).name is not Economy.name or type(self).names is not Economy.names
-        if overridden or field is None or isinstance(field, EmailField):
+        if not self.shows_user_names or field is None or isinstance(field, EmailField):
             return None
         users, spellings = get_user_model()._default_manager.order_by(field.name, "pk"), user_model.spellings(text)
         if exact and not user_model.may_be_address(text):

@@ -15,7 +15,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Collate
 
 from .. import user_model
-from ..economy import Economy, get_economy
+from ..economy import get_economy
 from ..models import TokenGrant
 
 # Players that one search finds at most.
@@ -59,8 +59,8 @@ def player_ids(text: str) -> list[Any]:
 
 def _shown_as(text: str, *, exact: bool = False) -> set[Any]:
     economy = get_economy()
-    # The default searches the user names, as above.
-    if type(economy).search_players is Economy.search_players:
+    # User names are searched above.
+    if economy.shows_user_names:
         return set()
     rows = economy.search_players(text, exact=exact)
     return set() if rows is None else set(rows.values_list("pk", flat=True)[:MAX_PLAYERS])

@@ -20,6 +20,9 @@ DAY = dt.timedelta(days=1)
 LONGEST_MONTH = dt.timedelta(days=31, hours=2)
 # How far the clocks of two hosts may differ (docs/specification.md, "The rules").
 CLOCK_TOLERANCE = dt.timedelta(seconds=1)
+# The least time from a change of the rules until it takes effect. Every process reads the changes every ten seconds, so
+# it knows one before it counts.
+LEAST_NOTICE = dt.timedelta(minutes=1)
 # The most points a player can have: the largest integer that every JSON client reads exactly.
 MAX_POINTS = 2**53 - 1
 

@@ -15,9 +15,9 @@ from django.db.models import F, QuerySet, Value
 
 from ..choices import RuleChangeKind
 from ..models import RuleChange
+from ..rules import LEAST_NOTICE
 from .base import AuditData, Broken, check
 
-LEAST_NOTICE = dt.timedelta(minutes=1)
 # Every process knows a switch ten seconds after it. The rest is for a commit that took long, and for clocks.
 SWITCH_TOLERANCE = dt.timedelta(minutes=1)
 

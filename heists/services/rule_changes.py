@@ -18,14 +18,12 @@ from ..db.retry import retry_transient
 from ..errors import InvalidRuleChange, MomentOutOfRange, MomentTaken, NothingToChange, RulesChangedMeanwhile
 from ..models import RuleChange, RuleSet
 from ..models.rules import RULE_CHANGE_TEXT_MAX_LENGTH
-from ..rules import CLOCK_TOLERANCE, RULE_FIELDS, Rules
+from ..rules import CLOCK_TOLERANCE, LEAST_NOTICE, RULE_FIELDS, Rules
 from ..user_model import staff_name
 
 logger = logging.getLogger("heists")
 
 LOG_LINE = "rule change=%(change_id)s kind=%(kind)s takes_effect_at=%(takes_effect_at)s"
-# Every process reads the changes at least every ten seconds: it knows one before it counts.
-LEAST_NOTICE = dt.timedelta(minutes=1)
 MOST_NOTICE = dt.timedelta(days=366)
 
 

@@ -69,7 +69,7 @@ class GamificationEconomy(Economy):
             return users.none()
         # Names that begin alike are one range of an index by code points. LIKE, or another order, lets PostgreSQL read
         # all of them, or walk the names of all players, to find a page. A name with an at sign is not shown.
-        name = Collate("username", CODE_POINTS[connections[users.db].vendor])
+        name = Collate("username", CODE_POINTS[self._connection().vendor])
         players: QuerySet[Any] = users.alias(name=name).order_by(name, "pk")
         return players.filter(name__gte=begin, name__lt=begin + LAST_CHARACTER).exclude(username__contains="@")
 

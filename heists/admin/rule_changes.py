@@ -230,7 +230,9 @@ class RuleChangeAdmin(ReadOnlyAdmin):
             return False
         text = _("Heists are switched on.") if change.enabled else _("Heists are switched off.")
         self._log(request, change, f"{text} {change.reason}")
-        self.message_user(request, f"{text} {_('It counts within ten seconds.')}", messages.SUCCESS)
+        # A name of its own: gettext finds no text within an f-string.
+        soon = _("It counts within ten seconds.")
+        self.message_user(request, f"{text} {soon}", messages.SUCCESS)
         return True
 
     def _log(self, request: HttpRequest, change: RuleChange, text: str) -> None:

@@ -202,6 +202,7 @@ TESTS: dict[str, tuple[Stage, ...]] = {
     ),
     "heists/queries/replay.py": (
         Stage("sqlite", ("tests/heists/queries/test_replay.py", "tests/heists/management/test_simulate_rules.py")),
+        Stage("sqlite", ("tests/heists/audit/test_rejections.py",)),
     ),
     "heists/queries/returns.py": (
         Stage("sqlite", ("tests/heists/queries/test_returns.py", "tests/heists/queries/test_leaderboard*.py")),

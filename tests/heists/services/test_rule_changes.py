@@ -164,8 +164,13 @@ def test_a_change_on_top_of_one_that_was_not_seen() -> None:
     with pytest.raises(RulesChangedMeanwhile) as error:
         change(NOON + 5 * MINUTE, seen_change=0, cooldown_hours=12)
     assert error.value.details == {"at": NOON, "by": "ann"}
-    change(NOON + 5 * MINUTE, seen_change=first.pk, cooldown_hours=12)
+    second = change(NOON + 5 * MINUTE, seen_change=first.pk, cooldown_hours=12)
     assert RuleChange.objects.count() == 2
+
+    with pytest.raises(RulesChangedMeanwhile):
+        change(NOON + 9 * MINUTE, seen_change=first.pk, cooldown_hours=6)
+    # The newest is the one made last, also where another counts later.
+    change(NOON + 3 * MINUTE, seen_change=second.pk, cooldown_hours=6)
 
 
 def test_the_last_change_before_the_moment_says_what_is_in_force_then() -> None:

@@ -69,13 +69,17 @@ class ServerUnreachable(Exception):
 def deliver_emails(ids: Collection[int]) -> Tally:
     """Send those of these emails that are due. A host's own queue calls it (`EMAIL_DELIVERY`).
 
-    Safe to repeat, and to run beside `send_heist_emails`, which later sends what this did not.
+    Safe to repeat, and to run beside `send_heist_emails`, which later sends what this did not. Raises Busy where the
+    database stays unavailable.
     """
     return _deliver(lambda emails: emails.filter(pk__in=ids), len(ids), lambda: False)
 
 
 def deliver_due_emails(*, batch: int = BATCH_SIZE, stop: Callable[[], bool] = lambda: False) -> Tally:
-    """Send emails until none is due, the mail server is unreachable, or `stop` (called before each) returns True."""
+    """Send emails until none is due, the mail server is unreachable, or `stop` (called before each) returns True.
+
+    Raises Busy where the database stays unavailable.
+    """
     total = Tally()
     while not stop():
         tally = _deliver(lambda emails: emails, batch, stop)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
@@ -25,7 +26,7 @@ def test_a_missing_program_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
-def test_pgbouncer_is_found_to_be_a_pooler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pgbouncer_is_found_to_be_a_pooler(monkeypatch: pytest.MonkeyPatch) -> None:
     if servers.find("pgbouncer") is None:
         pytest.skip("the test of the pooler needs pgbouncer")
     connection.ensure_connection()
@@ -33,15 +34,15 @@ def test_pgbouncer_is_found_to_be_a_pooler(tmp_path: Path, monkeypatch: pytest.M
     if info.host.startswith("/") and servers.USER:
         # A socket in the folder of the server's own user.
         monkeypatch.setattr(servers, "USER", Path(info.host).owner())
-        for folder in tmp_path.parents[:2]:
-            folder.chmod(0o755)
-        tmp_path.chmod(0o755)
 
-    with (
-        servers.pgbouncer(tmp_path, port, info.port, host=info.host, user=info.user),
-        psycopg.connect(host="127.0.0.1", port=port, user=info.user, dbname=info.dbname) as pooled,
-    ):
-        assert is_pooled(pooled) is True
+    # The server's user, who can't read below `tmp_path`, runs PgBouncer.
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        with (
+            servers.pgbouncer(Path(folder), port, info.port, host=info.host, user=info.user),
+            psycopg.connect(host="127.0.0.1", port=port, user=info.user, dbname=info.dbname) as pooled,
+        ):
+            assert is_pooled(pooled) is True
     assert is_pooled(connection.connection) is False
 
 

@@ -143,18 +143,18 @@ def run(folder: Path, ports: Ports, *, synchronous: bool, seconds: int) -> dict[
         for offset in ("", "+0.5s"):
             hosts.append(WebHost(folder, ports, offset))
             stack.callback(hosts[-1].stop)
-        doors = [host.port for host in hosts]
+        entry_ports = [host.port for host in hosts]
         if servers.find("nginx"):
-            doors = [servers.free_port()]
-            stack.enter_context(servers.nginx(folder, doors[0], [host.port for host in hosts]))
+            entry_ports = [servers.free_port()]
+            stack.enter_context(servers.nginx(folder, entry_ports[0], [host.port for host in hosts]))
         connections.close_all()
 
         calm, victims = threading.Event(), [one.pk for one in cast]
         robbers = [
-            Robber(doors[n % len(doors)], cast[n], secrets[n], victims, calm, random.Random(dice.random()))
+            Robber(entry_ports[n % len(entry_ports)], cast[n], secrets[n], victims, calm, random.Random(dice.random()))
             for n in range(CLIENTS)
         ]
-        readers = [Reader(doors[n % len(doors)], secrets[CLIENTS + n], calm) for n in range(READERS)]
+        readers = [Reader(entry_ports[n % len(entry_ports)], secrets[CLIENTS + n], calm) for n in range(READERS)]
         tally: dict[str, Any] = {"rest": processes(hosts, ports)}
         if synchronous:
             tally["commit"] = commit(ports.primary)

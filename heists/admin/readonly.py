@@ -27,7 +27,7 @@ else:
     ModelAdmin = admin.ModelAdmin
 
 
-# Any number of so many digits fits a 64-bit column.
+# A number with at most this many digits fits a 64-bit column.
 MAX_KEY_DIGITS = 18
 
 

@@ -131,9 +131,8 @@ def compare(
 def _result(attempt: Attempt, history: History, rules: Rules, own: Rules) -> Result | None:
     """Return the result under other rules than its `own`; None where it is unknown."""
     replayed = history.judge(attempt, rules)
-    if replayed == attempt.result or own == rules:
-        return replayed if replayed == attempt.result else None
-    return replayed if history.judge(attempt, own) == attempt.result else None
+    known = replayed == attempt.result or history.judge(attempt, own) == attempt.result
+    return replayed if known else None
 
 
 def count(*, since: dt.datetime, until: dt.datetime, using: str, limit: int | None = None) -> int:
@@ -153,7 +152,7 @@ def _lookback(every: list[Rules]) -> dt.timedelta:
 def _chunks(since: dt.datetime, lookback: dt.timedelta, until: dt.datetime, using: str) -> Iterator[list[Attempt]]:
     """Yield the attempts of a period, and the outcomes before it, by key, which is the order of judgement."""
     heists = Heist.objects.using(using).filter(created_at__gte=since - lookback, created_at__lt=until)
-    ends = heists.order_by().aggregate(first=Min("pk"), last=Max("pk"))
+    ends = heists.aggregate(first=Min("pk"), last=Max("pk"))
     needed = Heist.objects.using(using).filter(Q(token_spent=True) | Q(created_at__gte=since))
     rows = needed.order_by("pk").values_list(*FIELDS)
     after = (ends["first"] or 0) - 1

@@ -201,7 +201,7 @@ TESTS: dict[str, tuple[Stage, ...]] = {
         Stage("sqlite", ("tests/heists/api/test_targets.py", "tests/heists/api/test_me.py")),
     ),
     "heists/queries/replay.py": (
-        Stage("sqlite", ("tests/heists/queries/test_replay.py", "tests/heists/management/test_simulate_rules.py")),
+        Stage("sqlite", ("tests/heists/queries/test_replay*.py", "tests/heists/management/test_simulate_rules.py")),
         Stage("sqlite", ("tests/heists/audit/test_rejections.py",)),
     ),
     "heists/queries/returns.py": (

@@ -15,17 +15,20 @@ from django.test.utils import CaptureQueriesContext
 from gamification.demo.build import seed_demo
 from heists import conf
 from heists.choices import HeistStatus
-from heists.models import Heist, Shield
+from heists.models import Heist, RuleSet, Shield, Truce
 from heists.queries import replay
 from heists.queries.replay import Comparison
+from heists.rules import Rules
 from heists.services import buy_shield, execute_heist
 from tests.conftest import HeistSettings
 from tests.factories import player, rewrite
+from tests.heists.services.elsewhere import only
 
 pytestmark = pytest.mark.django_db
 
 HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
 NOW = dt.datetime(2026, 5, 20, 12, tzinfo=dt.UTC)
+MAY, JUNE, JULY = (dt.datetime(2026, month, 1, tzinfo=dt.UTC) for month in (5, 6, 7))
 Clock = Callable[[dt.datetime], None]
 
 
@@ -89,7 +92,10 @@ def test_a_shield_blocks_what_the_rules_let_through(clock: Clock, hours: int, co
     clock(NOW + hours * HOUR)
     assert rob(alice, cid).failure_code == "cooldown"
 
-    assert under(cooldown_hours=1).changes == {("cooldown", code): 1}
+    found = under(cooldown_hours=1)
+
+    assert found.changes == {("cooldown", code): 1}
+    assert (found.points_recorded, found.points_replayed) == (50, 50 if code else 65)
 
 
 def test_a_shield_that_was_used_up_before_blocks_nothing(clock: Clock) -> None:
@@ -103,6 +109,38 @@ def test_a_shield_that_was_used_up_before_blocks_nothing(clock: Clock) -> None:
     assert Shield.objects.get().used_at == NOW + HOUR
 
     assert under(cooldown_hours=1).changes == {("cooldown", None): 1}
+
+
+def test_each_attempt_is_looked_up_among_the_shields_of_its_own_time(clock: Clock) -> None:
+    alice, cid = player(tokens=3), player(points=300, coins=50)
+    rob(alice, player(points=1000))
+    clock(NOW + HOUR)
+    rob(alice, cid)
+    clock(NOW + 2 * HOUR)
+    buy_shield(player_id=cid.pk)
+    rob(alice, cid)
+    clock(NOW + 7 * DAY + HOUR)
+    rob(alice, player(points=1000))
+    clock(NOW + 7 * DAY + 2 * HOUR)
+    rob(alice, cid)
+
+    found = under(cooldown_hours=1)
+
+    # Before the shield, in its first moment, and at its end.
+    assert found.changes == {("cooldown", None): 2, ("cooldown", "shield"): 1}
+
+
+def test_a_shield_blocks_neither_what_the_rules_still_reject_nor_a_success(clock: Clock) -> None:
+    alice, bob, cid = player(tokens=2), player(points=1000, coins=50), player(points=300, coins=50)
+    rob(alice, bob)
+    # In the moment of the success, after it.
+    buy_shield(player_id=bob.pk), buy_shield(player_id=cid.pk)
+    clock(NOW + HOUR)
+    assert rob(alice, cid).failure_code == "cooldown"
+
+    found = under(steal_percentage=8)
+
+    assert (found.attempts, found.unknown, found.changes, found.points_replayed) == (2, 0, {}, 80)
 
 
 def test_a_blocked_attack_stays_blocked_or_is_rejected(clock: Clock) -> None:
@@ -162,6 +200,40 @@ def test_losses_to_a_deleted_account_still_count(clock: Clock) -> None:
     assert under(target_cooldown_hours=1).changes == {("protected", None): 1}
 
 
+def test_losses_to_a_deleted_account_count_beside_the_others_and_after_them(clock: Clock) -> None:
+    alice, bob, cid = player(tokens=1), player(points=1000), player(tokens=1)
+    rob(player(tokens=1), bob)
+    clock(NOW + 3 * DAY)
+    rob(alice, bob)
+    clock(NOW + 6 * DAY)
+    rob(player(tokens=1), bob)
+    clock(NOW + 6 * DAY + HOUR)
+    assert rob(cid, bob).failure_code == "protected"
+    alice.delete()
+
+    # The first came before the loss to alice; the last follows a loss of an hour before.
+    assert (under().attempts, under().unknown) == (3, 0)
+    assert under(target_cooldown_hours=1, monthly_loss_percent=100).changes == {("protected", None): 1}
+
+
+def test_truces_count_of_both_players_whether_over_or_not(clock: Clock) -> None:
+    alice, bob = player(tokens=3, points=1000), player(tokens=3, points=1000)
+    for starts_at, ends_at in ((MAY, JUNE), (JULY, None)):
+        Truce.objects.create(player=alice, starts_at=starts_at, ends_at=ends_at, created_at=NOW - 30 * DAY)
+    codes = []
+    for at in (NOW, JULY + DAY):
+        clock(at)
+        codes += [rob(alice, bob).failure_code, rob(bob, alice).failure_code]
+    assert codes == ["own_truce", "truce"] * 2
+
+    for since, each in ((NOW, 2), (JULY, 1)):
+        assert under(since=since, until=JULY + 2 * DAY).unknown == 0
+        found = under(since=since, until=JULY + 2 * DAY, truce_enabled=False)
+        assert sorted(recorded or "" for recorded, _ in found.changes.elements()) == sorted(
+            ["own_truce", "truce"] * each
+        )
+
+
 def test_an_inactive_target_stays_inactive_under_any_rules(clock: Clock) -> None:
     bob = player(points=1000, is_active=False)
     rob(player(tokens=1), bob)
@@ -198,7 +270,9 @@ def test_a_tampered_attempt_is_unknown(clock: Clock) -> None:
     heist = rob(player(tokens=1), player(points=1000))
     rewrite(heist, points_stolen=40, victim_points_after=960, attacker_points_after=40)
 
-    assert under(steal_percentage=8).unknown == 1
+    assert under(steal_percentage=8).unknown == under().unknown == 1
+    # Rules that give what was recorded.
+    assert under(steal_percentage=4).unknown == 0
 
 
 def test_statements_and_memory_do_not_grow_with_the_attempts(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,3 +291,97 @@ def test_statements_and_memory_do_not_grow_with_the_attempts(clock: Clock, monke
     assert counts[0] == counts[1]
     # A further chunk is one statement, and the empty one after the last.
     assert len(statements) == counts[1] + 2 - 1
+
+
+def test_what_cannot_matter_is_not_read(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay, "CHUNK_ROWS", 2)
+    since, until = NOW + 40 * DAY, NOW + 50 * DAY
+
+    def statements() -> int:
+        with CaptureQueriesContext(connection) as found:
+            assert under(since=since, until=until).attempts == 3
+        return len(found)
+
+    clock(since - DAY)
+    rob(player(tokens=1), player(points=1000))
+    clock(since)
+    for _ in range(3):
+        rob(player(tokens=1), player(points=1000))
+    before = statements()
+    # Rejections before the period, and attempts after it.
+    rewrite(rob(player(), player(points=1000)), created_at=since - HOUR)
+    rewrite(rob(player(), player(points=1000)), created_at=since - HOUR)
+    clock(until)
+    for _ in range(4):
+        rob(player(tokens=1), player(points=1000))
+
+    assert statements() == before
+
+
+def test_outcomes_older_than_the_longest_window_are_not_read(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay, "CHUNK_ROWS", 2)
+    counts = []
+    for days in (0, 32):
+        clock(NOW + days * DAY)
+        for _ in range(4):
+            rob(player(tokens=1), player(points=1000))
+        with CaptureQueriesContext(connection) as statements:
+            assert under(since=NOW + days * DAY, until=NOW + 99 * DAY).attempts == 4
+        counts.append(len(statements))
+
+    assert counts[0] == counts[1]
+
+
+def test_attempts_are_read_in_the_order_of_their_keys_whatever_their_times(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replay, "CHUNK_ROWS", 2)
+    rows = [rob(player(tokens=1), player(points=1000)) for _ in range(5)]
+    for row, hours in zip(rows, (1, 4, 3, 2, 0), strict=True):
+        rewrite(row, created_at=NOW + hours * HOUR)
+    read: list[int] = []
+
+    with CaptureQueriesContext(connection) as statements:
+        found = replay.compare(Rules(), since=NOW + HOUR, until=NOW + 4 * HOUR, using="default", progress=read.append)
+
+    assert found.attempts == 3
+    assert read == [1, 2, 0]
+    assert all("ORDER BY" in one["sql"] for one in statements if "LIMIT 2" in one["sql"])
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "limit", "counted"),
+    [(0, 3, None, 3), (0, 2, None, 2), (1, 3, None, 2), (0, 3, 2, 2), (0, 3, 4, 3), (3, 9, None, 0)],
+)
+def test_attempts_are_counted_up_to_a_limit(
+    clock: Clock, since: int, until: int, limit: int | None, counted: int
+) -> None:
+    for hours in range(3):
+        clock(NOW + hours * HOUR)
+        rob(player(tokens=1), player(points=1000))
+
+    found = replay.count(since=NOW + since * HOUR, until=NOW + until * HOUR, using="default", limit=limit)
+    assert found == counted
+
+
+@pytest.mark.parametrize("rule", [None, "pair_cooldown_hours", "target_cooldown_hours", "cooldown_hours"])
+def test_the_lookback_is_the_longest_window_of_these_and_all_earlier_rules(rule: str | None) -> None:
+    longest = dataclasses.asdict(Rules() if rule is None else Rules(**{rule: 2000}))
+    expected = 31 * DAY + 2 * HOUR if rule is None else 2000 * HOUR
+
+    assert replay.lookback(Rules(**longest), "default") == expected
+    RuleSet.objects.create(**longest)
+    assert replay.lookback(Rules(token_cost=2), "default") == expected
+
+
+def test_all_of_it_is_read_from_the_named_database(
+    clock: Clock, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = player(tokens=2)
+    rob(alice, player(points=1000))
+    rob(alice, player(points=300))
+    only(Heist, settings, monkeypatch)
+
+    assert under(cooldown_hours=0).changes == {("cooldown", None): 1}
+    assert replay.count(since=NOW, until=NOW + DAY, using="default") == 2
+    assert replay.lookback(Rules(), "default") == 31 * DAY + 2 * HOUR

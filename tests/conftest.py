@@ -59,19 +59,23 @@ def uncached_sums() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def no_rule_changes() -> None:
-    """Let the settings decide, without reading the rule changes: a test that makes some uses `rule_changes`."""
+def no_rule_changes() -> float:
+    """Let the settings decide, without reading the rule changes: a test that makes some uses `rule_changes`.
+
+    Return the age at which the site reads them again.
+    """
     from heists import in_force
 
-    in_force.MAX_AGE_SECONDS = float("inf")
+    max_age, in_force.MAX_AGE_SECONDS = in_force.MAX_AGE_SECONDS, float("inf")
+    return max_age
 
 
 @pytest.fixture
-def rule_changes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def rule_changes(monkeypatch: pytest.MonkeyPatch, no_rule_changes: float) -> Iterator[None]:
     """Read the rule changes as the site does, from the first call on; later tests know nothing of them."""
     from heists import in_force
 
-    monkeypatch.setattr(in_force, "MAX_AGE_SECONDS", 10.0)
+    monkeypatch.setattr(in_force, "MAX_AGE_SECONDS", no_rule_changes)
     in_force.forget()
     yield
     in_force.forget()

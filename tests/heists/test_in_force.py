@@ -15,10 +15,11 @@ from django.utils import timezone
 
 from heists import conf, in_force
 from heists.choices import RuleChangeKind
-from heists.models import RuleChange, RuleSet
+from heists.models import Heist, RuleChange, RuleSet
 from heists.rules import Rules
 from tests.concurrency import at_once
 from tests.conftest import HeistSettings
+from tests.heists.services.elsewhere import only
 
 pytestmark = pytest.mark.usefixtures("rule_changes")
 
@@ -201,3 +202,14 @@ def test_a_flush_forgets_the_changes(clocks: Clocks) -> None:
     call_command("flush", verbosity=0, interactive=False)
 
     assert reads() == [5, 1]
+
+
+@pytest.mark.django_db
+def test_the_changes_are_those_of_the_named_database(
+    clocks: Clocks, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(NOON, steal_percentage=8)
+    # The router names another database for rule changes.
+    only(Heist, settings, monkeypatch)
+
+    assert in_force.changes("default").rules(NOON).steal_percentage == 8

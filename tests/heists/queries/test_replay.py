@@ -366,7 +366,7 @@ def test_attempts_are_counted_up_to_a_limit(
 
 @pytest.mark.parametrize("rule", [None, "pair_cooldown_hours", "target_cooldown_hours", "cooldown_hours"])
 def test_the_lookback_is_the_longest_window_of_these_and_all_earlier_rules(rule: str | None) -> None:
-    longest = dataclasses.asdict(Rules() if rule is None else Rules(**{rule: 2000}))
+    longest = dataclasses.asdict(Rules()) | ({} if rule is None else {rule: 2000})
     expected = 31 * DAY + 2 * HOUR if rule is None else 2000 * HOUR
 
     assert replay.lookback(Rules(**longest), "default") == expected

@@ -24,11 +24,9 @@ DISORDER = dt.timedelta(minutes=2)
 
 def attempt(attacker: int, victim: int, at: dt.datetime, **values: Any) -> Attempt:
     """Return a success of 50 of 1,000 points, or what `values` make of it."""
-    return Attempt(
-        **{"pk": 1, "attacker": attacker, "victim": victim, "at": at, "rule_set": 0, "attacker_tokens": 1}
-        | {"attacker_points": 0, "victim_points": 1000, "token_spent": True, "code": None, "points": 50}
-        | values
-    )
+    row: dict[str, Any] = {"pk": 1, "attacker": attacker, "victim": victim, "at": at, "rule_set": 0}
+    row |= {"attacker_tokens": 1, "attacker_points": 0, "victim_points": 1000, "token_spent": True}
+    return Attempt(**row | {"code": None, "points": 50} | values)
 
 
 def blocked(attacker: int, victim: int, at: dt.datetime) -> Attempt:

@@ -75,8 +75,8 @@ def _differs(attempt: Attempt, history: History) -> str | None:
 
 def _first_deleted(data: AuditData, role: str) -> dict[Any, int]:
     """Return the first heist of each player in this role that was deleted, by player."""
-    gone = data.attempt_log.filter(~Exists(data.heists.filter(pk=OuterRef("pk")))).exclude(**{role: None})
-    return dict(gone.order_by().values_list(role).annotate(first=Min("pk")))
+    gone = data.attempt_log.filter(~Exists(data.heists.filter(pk=OuterRef("pk"))))
+    return dict(gone.values_list(role).annotate(first=Min("pk")))
 
 
 def _rests_on_deleted(attempt: Attempt, deleted: dict[Any, int], codes: frozenset[FailureCode], player: Any) -> bool:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from heists.models import RuleSet
 
-from .rows import DAY, HOUR, MICRO, NOW, SECOND, blocked, found, heist, notification, rejected, rule_set
+from .rows import DAY, HOUR, MICRO, NOW, SECOND, blocked, found, heist, notification, rejected, rule_set, tokens
 
 # 5 % of the points, and 10 % of them a month: of 1,000 points 50, then 47 of 950, then 3 of 903, and no more.
 COURSE = [(1000, 50), (950, 47), (903, 3)]
@@ -188,3 +188,17 @@ def test_where_nothing_is_pruned_a_smaller_amount_is_reported_however_old_it_is(
     short(people)
 
     assert len(found("heist_amount_short")) == 1
+
+
+@pytest.mark.parametrize(("newest", "reported"), [(-MICRO, True), (0 * DAY, False), (MICRO, False)])
+def test_a_token_row_keeps_all_losses_since_32_days_before_the_newest(
+    people: SimpleNamespace, newest: dt.timedelta, reported: bool
+) -> None:
+    short(people)
+    gone(people.bob, NOW)
+    # Of the month, whose losses have to be kept, nothing is known where the newest came 32 days after its first moment.
+    times = (MAY - 99 * DAY, MAY + 32 * DAY + newest)
+    kept = [{"heist": number, "points": 1, "at": at.isoformat()} for number, at in enumerate(times, 900_000)]
+    tokens(people.bob, losses_on_deleted=kept)
+
+    assert bool(found("heist_amount_short")) is reported

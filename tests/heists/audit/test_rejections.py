@@ -13,8 +13,9 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
+from heists import audit
 from heists.choices import FailureCode
-from heists.models import Heist
+from heists.models import AttemptLog, Heist
 from heists.services import execute_heist
 from tests.factories import player, rewrite
 
@@ -172,6 +173,45 @@ def test_a_truce_may_begin_and_end_a_second_late(
     rejected(people.alice, people.bob, rule_set(), JUNE + after, failure_code=code, victim_points_before=19)
 
     assert bool(found("heist_rejection")) == reported
+
+
+def test_only_a_truce_excuses_a_rejection_in_the_first_second_of_a_month(people: SimpleNamespace) -> None:
+    rejected(people.alice, people.bob, rule_set(), JUNE)
+
+    assert len(found("heist_rejection")) == 1
+
+
+@pytest.mark.parametrize(("deleted", "unknown"), [(-1, 1), (None, 0), (1, 0)], ids=["before", "none", "after"])
+@pytest.mark.parametrize(("code", "role"), [("cooldown", "attacker"), ("protected", "victim")])
+def test_only_what_was_deleted_before_makes_a_rejection_unknown(
+    people: SimpleNamespace, code: str, role: str, deleted: int | None, unknown: int
+) -> None:
+    stays = rejected(people.alice, people.bob, rule_set(), failure_code="insufficient_points", victim_points_before=1)
+    AttemptLog.objects.update_or_create(pk=stays.pk, defaults={"attacker": people.alice, "victim": people.bob})
+    row = rejected(
+        people.alice, people.bob, rule_set(), pk=stays.pk + 9, failure_code=code, status=FailureCode(code).status
+    )
+    if deleted:
+        # The first of two counts.
+        for further in (0, 9):
+            AttemptLog.objects.create(
+                pk=row.pk + deleted + further, **{role: people.alice if role == "attacker" else people.bob}
+            )
+
+    (check,) = [check for check in audit.CHECKS if check.code == "heist_rejection"]
+    with audit.open_snapshot("default") as data:
+        assert len(list(check.differences(data))) == 1 - unknown
+        assert data.unknown == ({"an account was deleted": 1} if unknown else {})
+
+
+@pytest.mark.parametrize("code", ["inactive_target", "newcomer"])
+def test_what_the_host_alone_knows_is_counted(people: SimpleNamespace, code: str) -> None:
+    reject(people, code, {"rules": rule_set(newcomer_days=30)})
+
+    (check,) = [check for check in audit.CHECKS if check.code == "heist_rejection"]
+    with audit.open_snapshot("default") as data:
+        assert list(check.differences(data)) == []
+        assert data.unknown == {"the host alone knows": 1}
 
 
 def summary() -> str:

@@ -115,3 +115,11 @@ def test_nothing_happens_while_heists_are_switched_off(people: SimpleNamespace, 
     assert found("shield_switched_off") == (
         [f"shield {shield.pk}, player {people.carol.pk}: bought_at {at}"] if wrong else []
     )
+
+
+def test_a_change_without_rules_hides_no_other(people: SimpleNamespace) -> None:
+    change(None, NOW), change(rule_set(steal_percentage=6), NOW + HOUR), change(None, NOW + 2 * HOUR)
+
+    row = heist(people.alice, people.bob, rule_set(), NOW + HOUR)
+
+    assert [line.partition(":")[0] for line in found("heist_rules_in_force")] == [f"heist {row.pk}"]

@@ -111,3 +111,14 @@ def test_an_outcome_in_a_truce_of_either_side_is_reported(
         for one in (success, block)
     ]
     assert found("truce_broken") == (sorted(expected) if inside else [])
+
+
+def test_of_several_truces_that_overlap_one_the_earliest_is_named(people: SimpleNamespace) -> None:
+    rule_set()
+    first = truce(people.alice, APRIL)
+    truce(people.alice, JUNE, JULY)
+    second = truce(people.alice, MAY, JUNE)
+
+    assert found("truce_overlap") == [
+        f"truce {first.pk}, player {people.alice.pk}, other {second.pk}: starts_at {APRIL}, ends_at None"
+    ]

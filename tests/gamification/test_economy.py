@@ -176,3 +176,10 @@ def test_a_search_walks_only_the_names_that_begin_with_the_text(django_user_mode
     else:
         plan = page.explain()
         assert "(username>? AND username<?)" in plan and "TEMP B-TREE" not in plan
+
+
+def test_the_leaderboard_has_everybody_with_a_point(alice: Any, bob: Any) -> None:
+    for user, points in ((alice, 1), (bob, 0)):
+        PlayerProfile.objects.filter(user=user).update(monthly_points=points)
+
+    assert list(GamificationEconomy().leaderboard()) == [alice]

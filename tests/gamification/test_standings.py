@@ -272,3 +272,9 @@ def test_whether_a_month_is_final_is_read_from_an_index_also_by_a_prepared_plan(
 
     [plan] = plans
     assert "profile_leaderboard" in plan and "Seq Scan" not in plan
+
+
+def test_a_month_is_not_final_while_any_profile_has_points_of_it(client: APIClient) -> None:
+    player(points=0), player(points=5), player(points=0)
+
+    assert standings.is_final(OCTOBER, TURN + SECOND) is False

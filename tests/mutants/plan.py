@@ -68,6 +68,7 @@ COMMON = (
     "tests/heists/services/test_nesting.py",
     "tests/heists/services/test_statements.py",
 )
+CHANGES = "tests/heists/services/test_rule_changes.py"
 BOUNDARIES = "tests/heists/services/test_heists_boundaries.py"
 IN_ORDER = "test_both_balances_are_locked_in_primary_key_order_before_anything_is_written"
 # A few of the many, which take minutes together.
@@ -91,7 +92,7 @@ TESTS: dict[str, tuple[Stage, ...]] = {
         Stage("sqlite", HEISTS),
     ),
     "heists/in_force.py": (
-        Stage("sqlite", ("tests/heists/test_in_force.py", "tests/heists/services/test_rule_changes.py")),
+        Stage("sqlite", ("tests/heists/test_in_force.py", CHANGES)),
         Stage("postgres", ("tests/heists/test_in_force.py",)),
     ),
     "heists/queries/facts.py": (
@@ -109,7 +110,7 @@ TESTS: dict[str, tuple[Stage, ...]] = {
     ),
     "heists/services/shields.py": (
         Stage("sqlite", (*SHIELDS, "tests/heists/management/test_expire_shields.py")),
-        Stage("sqlite", (*COMMON, "tests/heists/api/test_shields.py")),
+        Stage("sqlite", (CHANGES, *COMMON, "tests/heists/api/test_shields.py")),
         Stage("postgres", ("tests/heists/services/test_shields_boundaries.py",)),
     ),
     "heists/services/tokens.py": (
@@ -143,10 +144,14 @@ TESTS: dict[str, tuple[Stage, ...]] = {
         Stage("sqlite", ("tests/heists/services/test_retention.py",)),
         Stage("postgres", (f"{RETRY}::test_old_rows_are_pruned_also_after_a_serialization_failure",)),
     ),
+    "heists/services/truces.py": (
+        Stage("sqlite", ("tests/heists/services/test_truces.py", CHANGES)),
+        Stage("sqlite", (*COMMON, "tests/heists/api/test_truces.py")),
+    ),
     "heists/services/rule_changes.py": (
-        Stage("sqlite", ("tests/heists/services/test_rule_changes.py",)),
+        Stage("sqlite", (CHANGES,)),
         Stage("sqlite", COMMON),
-        Stage("postgres", ("tests/heists/services/test_rule_changes.py",)),
+        Stage("postgres", (CHANGES,)),
     ),
     "heists/services/after_migrate.py": (
         Stage(
@@ -181,6 +186,10 @@ TESTS: dict[str, tuple[Stage, ...]] = {
         Stage("postgres", ("tests/heists/db/test_insert.py",)),
     ),
     "heists/audit/": (Stage("sqlite", AUDIT), Stage("postgres", OF_ALL_CHECKS)),
+    "heists/audit/truces.py": (
+        Stage("sqlite", ("tests/heists/audit/test_truces.py",)),
+        Stage("postgres", ("tests/heists/audit/test_truces.py",)),
+    ),
     "heists/audit/heists.py": (
         Stage("sqlite", ("tests/heists/audit/test_heists.py", "tests/heists/audit/test_losses.py")),
         Stage("sqlite", AUDIT),

@@ -275,3 +275,12 @@ def test_every_template_belongs_to_a_type_or_is_a_base() -> None:
     }
 
     assert {path.name for path in Path(folder).iterdir()} == expected
+
+
+def test_a_subject_has_150_characters_at_most(email_to: EmailTo, settings: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "heists" / "email"
+    folder.mkdir(parents=True)
+    (folder / "shield_expired_subject.txt").write_text("longer " * 30)
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
+
+    assert composed(email_to(player("bob", email="bob@example.com")))["Subject"] == ("longer " * 30)[:150]

@@ -6,6 +6,7 @@ import datetime as dt
 import logging
 import uuid
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -353,3 +354,14 @@ def test_every_statement_goes_to_the_database_of_the_outbox(
     assert send_again(sent) and send_again(failing)
     backend.fails["open"] = OSError("no route")
     assert deliver_emails([sent.pk, failing.pk]).unreachable
+
+
+def test_a_fault_of_ours_is_no_unreachable_server(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = email("a")
+    monkeypatch.setattr(outbox, "_send", mock.Mock(side_effect=KeyError("a bug")))
+
+    with pytest.raises(KeyError):
+        deliver_due_emails()
+
+    # Given back, as before.
+    assert row(one) == ("WAITING", 0, NOW, "", None)

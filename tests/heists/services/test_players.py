@@ -105,6 +105,13 @@ def test_outside_the_transaction_of_the_accounts_nothing_is_deleted() -> None:
 def test_only_the_rows_of_these_players_are_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
     # Two players more than one statement takes.
     monkeypatch.setattr("heists.services.players.BATCH_SIZE", 1)
+    delete_batch, batches = players._delete, []
+
+    def noted(keys: Any, using: str) -> None:
+        batches.append(list(keys))
+        delete_batch(keys, using)
+
+    monkeypatch.setattr(players, "_delete", noted)
     alice, bob, carol, dora, eve = (
         player(name, points=2000, tokens=9, email=f"{name}@example.com")
         for name in ("alice", "bob", "carol", "dora", "eve")
@@ -116,8 +123,9 @@ def test_only_the_rows_of_these_players_are_deleted(monkeypatch: pytest.MonkeyPa
     bought_shield(eve, timezone.now())
     used_by = rob(dora, eve, 0)
 
+    keys = [user.pk for user in (alice, bob, carol)]
     with transaction.atomic():
-        assert delete_player_rows(user.pk for user in (alice, bob, carol)) is True
+        assert delete_player_rows(iter(keys)) is True
         heists = set(Heist.objects.values_list("pk", flat=True))
         reversals = set(Reversal.objects.values_list("heist", flat=True))
         owners = set(HeistToken.objects.values_list("user", flat=True))
@@ -126,6 +134,7 @@ def test_only_the_rows_of_these_players_are_deleted(monkeypatch: pytest.MonkeyPa
         for user in (alice, bob, carol):
             user.delete()
 
+    assert batches == [[key] for key in keys]
     assert (heists, reversals, owners) == ({stays.pk, used_by.pk}, {stays.pk}, {dora.pk, eve.pk})
     # An attacker is told nothing of a block.
     assert notified == {(dora.pk, stays.pk), (eve.pk, stays.pk), (eve.pk, used_by.pk), (dora.pk, None), (eve.pk, None)}

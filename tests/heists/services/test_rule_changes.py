@@ -12,6 +12,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from gamification.economy import GamificationEconomy
 from heists import conf, in_force
 from heists.choices import HeistStatus, RuleChangeKind
 from heists.economy import get_economy
@@ -350,3 +351,47 @@ def test_the_rules_of_a_change_that_is_refused_leave_no_row() -> None:
         change(steal_percentage=9)
 
     assert RuleSet.objects.count() == count
+
+
+@pytest.mark.parametrize(
+    ("call", "disabled"),
+    [
+        (lambda who: buy_shield(player_id=who.pk), None),
+        (lambda who: set_truce(player_id=who.pk, wanted=True), TruceDisabled),
+    ],
+    ids=["shield", "truce"],
+)
+@pytest.mark.parametrize("meanwhile", ["rules", "switch", "by another process"])
+def test_what_waits_for_the_lock_past_a_change_is_judged_by_it(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, meanwhile: str, call: Any, disabled: Any
+) -> None:
+    alice, lock, age = player(coins=500), GamificationEconomy.lock, [0.0]
+    monkeypatch.setattr(in_force, "_clocks", lambda: (age[0], age[0]))
+    in_force.forget()
+    switched = RuleChange(kind=RuleChangeKind.SWITCH, enabled=False, reason="a bug", created_at=NOON)
+    if meanwhile == "rules":
+        change(shield_cost=70, truce_enabled=False)
+    elif meanwhile == "switch":
+        switched.takes_effect_at = NOON + MINUTE
+        switched.save()
+    else:
+        assert in_force.enabled(NOON)
+        switched.takes_effect_at = NOON
+        switched.save()
+
+    def wait(self: Any, *players: Any) -> None:
+        lock(self, *players)
+        if meanwhile == "by another process":
+            age[0] = max(age[0], 10.1)
+        else:
+            clock.now = NOON + MINUTE
+
+    monkeypatch.setattr(GamificationEconomy, "lock", wait)
+
+    if meanwhile != "rules":
+        disabled = FeatureDisabled
+    if disabled:
+        with pytest.raises(disabled):
+            call(alice)
+    else:
+        assert call(alice).cost == 70

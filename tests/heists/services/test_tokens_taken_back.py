@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -247,3 +248,13 @@ def test_the_token_row_is_locked_before_it_is_judged() -> None:
 def test_only_a_correction_is_negative(reason: str, amount: int) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
         TokenGrant.objects.create(player=player(), amount=amount, reason=reason, source="s")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_signal_that_fails_undoes_no_correction(monkeypatch: pytest.MonkeyPatch) -> None:
+    grant = granted(player())
+    failing = mock.Mock(side_effect=OSError("disk full"))
+    monkeypatch.setattr(signals.grant_taken_back, "send_robust", failing)
+
+    assert taken(grant).pk
+    failing.assert_called_once()

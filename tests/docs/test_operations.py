@@ -70,7 +70,7 @@ def test_the_numbers_to_watch_can_be_read() -> None:
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 def test_a_back_up_is_restored_and_audited(tmp_path: Path) -> None:
-    dump, restore = blocks("Back-up and restore", "sh")
+    dump, restore, _base = blocks("Back-up and restore", "sh")
     player(points=50, tokens=1)
     name, url = connection.settings_dict["NAME"], urlsplit(os.environ["DATABASE_URL"])
     restored = f"{name}_restored"

@@ -180,3 +180,60 @@ def test_no_warning_takes_a_statement_more_with_more_rows() -> None:
         assert warnings.find(NOON)
 
     assert (len(none), len(some)) == (8, 10)
+
+
+def test_ten_rejections_and_an_outcome_or_one_yet_to_come_are_no_warning() -> None:
+    mixed, early, bob = player("mixed"), player("early"), player("bob")
+    for number in range(10):
+        rejection(mixed, bob, NOON - number * MINUTE)
+        rejection(early, bob, NOON - number * MINUTE)
+    outcome(mixed, bob, NOON)
+    # By a host whose clock is ahead.
+    rejection(early, bob, NOON + MINUTE)
+
+    assert warnings.find(NOON).many_rejections == []
+
+
+def test_the_worst_come_first() -> None:
+    alice, bob, cid = player("alice"), player("bob"), player("cid")
+    for number in range(12):
+        rejection(bob, cid, NOON - number * MINUTE, "192.0.2.9")
+        if number:
+            rejection(alice, cid, NOON - number * MINUTE, "192.0.2.1")
+    for _number in range(5):
+        rejection(player(), bob, NOON, "192.0.2.9")
+        rejection(player(), alice, NOON, "192.0.2.1")
+    rejection(player(), bob, NOON, "192.0.2.9")
+    rejection(cid, bob, NOON)
+    rejection(cid, alice, NOON)
+
+    found = warnings.find(NOON)
+
+    assert [(one.player, one.count) for one in found.many_rejections] == [(bob, 12), (alice, 11)]
+    assert [(one.player, one.count) for one in found.attacked_often] == [(cid, 23), (bob, 7), (alice, 6)]
+    assert [(one.address, one.count) for one in found.shared_addresses] == [("192.0.2.9", 7), ("192.0.2.1", 6)]
+
+
+@pytest.mark.parametrize("days", [0, 3], ids=["today", "closed days"])
+def test_the_pairs_that_met_most_are_named(days: int) -> None:
+    bob, users = player("bob"), [player() for _ in range(11)]
+    at = NOON - days * DAY
+    for number, user in enumerate(users):
+        for minutes in range(3 if number < 10 else 4):
+            outcome(user, bob, at - minutes * MINUTE)
+
+    found = pairs(warnings.find(NOON).pairs)
+
+    # Ten at most; of equals, those with the first keys.
+    assert found[0] == (users[10], bob, 4)
+    assert [count for *_pair, count in found[1:]] == [3] * 9
+
+
+def test_a_pair_that_meets_often_hides_no_other() -> None:
+    alice, bob, cid = player("alice"), player("bob"), player("cid")
+    for minutes in range(12):
+        outcome(alice, bob, NOON - minutes * MINUTE)
+    for minutes in range(3):
+        outcome(cid, bob, NOON - minutes * MINUTE)
+
+    assert pairs(warnings.find(NOON).pairs) == [(alice, bob, 12), (cid, bob, 3)]

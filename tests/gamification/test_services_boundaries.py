@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.contrib.auth import password_validation
@@ -404,3 +405,9 @@ def test_an_account_that_is_deleted_while_it_signs_in_gets_no_token(
 def test_a_text_that_is_no_code_costs_no_statement(alice: Any, django_assert_num_queries: Any, code: str) -> None:
     with django_assert_num_queries(0), pytest.raises(errors.UnknownReferralCode):
         services.sign_up(username="carol", password=PASSWORD, referral_code=code)
+
+
+def test_a_sign_in_hashes_no_password_twice(alice: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "check_password", mock.Mock(side_effect=AssertionError))
+
+    assert services.sign_in(username="alice", password=PASSWORD)

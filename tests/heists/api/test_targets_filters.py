@@ -324,3 +324,13 @@ def test_a_cursor_of_the_other_order_is_a_404(signed_in: Any, query: str) -> Non
 
     assert client.get(mine).status_code == 200
     problem(client.get(f"{URL}{query}{'&' if query else '?'}cursor={cursor}"), 404, "invalid_cursor")
+
+
+@pytest.mark.parametrize(("query", "rows"), [({}, 4), ({"eligible": "true"}, 201)])
+def test_one_row_more_than_a_page_is_read(api: APIClient, query: dict[str, str], rows: int) -> None:
+    api.force_authenticate(player("me"))
+
+    with CaptureQueriesContext(connection) as statements:
+        names(api, page_size=3, **query)
+
+    assert [s["sql"] for s in statements if s["sql"].rstrip().endswith(f"LIMIT {rows}")]

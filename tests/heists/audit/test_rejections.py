@@ -182,7 +182,10 @@ def test_only_a_truce_excuses_a_rejection_in_the_first_second_of_a_month(people:
 
 
 @pytest.mark.parametrize(("deleted", "unknown"), [(-1, 1), (None, 0), (1, 0)], ids=["before", "none", "after"])
-@pytest.mark.parametrize(("code", "role"), [("cooldown", "attacker"), ("protected", "victim")])
+@pytest.mark.parametrize(
+    ("code", "role"),
+    [("cooldown", "attacker"), ("daily_limit", "attacker"), ("protected", "victim"), ("loss_limit", "victim")],
+)
 def test_only_what_was_deleted_before_makes_a_rejection_unknown(
     people: SimpleNamespace, code: str, role: str, deleted: int | None, unknown: int
 ) -> None:

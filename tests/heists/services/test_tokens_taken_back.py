@@ -251,10 +251,14 @@ def test_only_a_correction_is_negative(reason: str, amount: int) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_signal_that_fails_undoes_no_correction(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_that_fails_stops_no_hook_after_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     grant = granted(player())
     failing = mock.Mock(side_effect=OSError("disk full"))
     monkeypatch.setattr(signals.grant_taken_back, "send_robust", failing)
 
     assert taken(grant).pk
     failing.assert_called_once()
+    # Django has logged it, and gone on: it ended no transaction of the service.
+    assert "heists" not in {record.name for record in caplog.records}

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 from django.db import connection
 
 from config import checks
-from tests import ROOT
+from tests import ROOT, servers
 from tests.config.test_settings import PRODUCTION, read
 from tests.factories import player
 from tests.servers import POSTGRESQL
@@ -92,3 +97,78 @@ def test_a_back_up_is_restored_and_audited(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     assert "no difference" in done.stdout
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder for the data of servers, whose user can't read below `tmp_path`."""
+    with TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        yield Path(name)
+
+
+def execute(port: int, statements: str) -> list[tuple[object, ...]]:
+    """Run statements as a superuser, each in a transaction of its own; return the rows of the last."""
+    with psycopg.connect(f"host=127.0.0.1 port={port} user=postgres dbname=postgres", autocommit=True) as superuser:
+        for statement in filter(str.strip, statements.split(";")):
+            cursor = superuser.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+
+def await_rows(port: int, query: str, rows: list[tuple[object, ...]]) -> None:
+    until = time.monotonic() + servers.START_SECONDS
+    while execute(port, query) != rows:
+        assert time.monotonic() < until, query
+        time.sleep(0.1)
+
+
+def base_backup(section: str, port: int, data: Path) -> None:
+    """Run the `pg_basebackup` of a section, with the server at this port and this folder in place of the page's."""
+    [line] = [
+        line for block in blocks(section, "sh") for line in block.splitlines() if line.startswith("pg_basebackup")
+    ]
+    program, *arguments = shlex.split(line.replace("10.0.0.1", "127.0.0.1"))
+    arguments[arguments.index("-D") + 1] = str(data)
+    servers.postgresql(program, "-p", str(port), *arguments)
+
+
+def test_a_replica_catches_up_after_it_was_away(folder: Path) -> None:
+    primary, replica = servers.free_port(), servers.free_port()
+    servers.initdb(folder / "primary")
+    with servers.postgres(folder / "primary", primary):
+        execute(primary, blocks("Fail-over", "sql")[0])
+        base_backup("Fail-over", primary, folder / "replica")
+        # Without the slot, the primary would remove what the replica lacks.
+        execute(primary, "CREATE TABLE moments (n int); SELECT pg_switch_wal(); CHECKPOINT")
+        for number in range(3):
+            execute(primary, f"INSERT INTO moments VALUES ({number}); SELECT pg_switch_wal(); CHECKPOINT")
+
+        with servers.postgres(folder / "replica", replica):
+            await_rows(primary, "SELECT application_name, state FROM pg_stat_replication", [("one", "streaming")])
+            await_rows(replica, "SELECT count(*) FROM moments", [(3,)])
+
+
+def test_any_moment_can_be_restored(folder: Path) -> None:
+    port = servers.free_port()
+    [archiving], [lines] = blocks("Back-up and restore", "sql"), blocks("Back-up and restore", "ini")
+    servers.initdb(folder / "primary")
+    with servers.postgres(folder / "primary", port):
+        execute(port, blocks("Fail-over", "sql")[0])
+        execute(port, archiving.replace("/archive", f"{folder}/archive").replace("60s", "1s"))
+    (folder / "archive").mkdir()
+    (folder / "archive").chmod(0o777)
+    with servers.postgres(folder / "primary", port):
+        base_backup("Back-up and restore", port, folder / "base")
+        execute(port, "CREATE TABLE moments (n int); INSERT INTO moments VALUES (1)")
+        [[moment]] = execute(port, "SELECT now()::text")
+        execute(port, "INSERT INTO moments VALUES (2)")
+        [[segment]] = execute(port, "SELECT pg_walfile_name(pg_current_wal_lsn())")
+        await_rows(port, f"SELECT last_archived_wal >= '{segment}' FROM pg_stat_archiver", [(True,)])
+
+    lines = lines.replace("/archive", f"{folder}/archive").replace("2026-11-27 14:30:00+00", str(moment))
+    with (folder / "base" / "postgresql.auto.conf").open("a") as settings:
+        settings.write(lines)
+    (folder / "base" / "recovery.signal").touch()
+    with servers.postgres(folder / "base", port):
+        await_rows(port, "SELECT pg_is_in_recovery()", [(False,)])
+        assert execute(port, "SELECT n FROM moments") == [(1,)]

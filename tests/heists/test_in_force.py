@@ -213,3 +213,15 @@ def test_the_changes_are_those_of_the_named_database(
     only(Heist, settings, monkeypatch)
 
     assert in_force.changes("default").rules(NOON).steal_percentage == 8
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("early", "read"), [(-MICRO, 2), (0 * MICRO, 1), (MICRO, 1)])
+def test_a_change_of_a_day_ago_replaces_the_one_before_from_its_moment_on(
+    clocks: Clocks, early: dt.timedelta, read: int
+) -> None:
+    change(NOON - 48 * HOUR, steal_percentage=6)
+    change(NOON - 24 * HOUR - early, steal_percentage=8)
+
+    assert in_force.rules(NOON).steal_percentage == 8
+    assert len(in_force.changes().of_rules) == read

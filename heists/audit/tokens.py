@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Exists, F, IntegerField, Max, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Exists, F, Func, IntegerField, Max, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from ..choices import GrantReason
@@ -12,10 +12,18 @@ from ..models import RuleSet, TokenGrant
 from .base import TOLERANCE, AuditData, Broken, check
 
 
-def _total(rows: QuerySet[Any], owner: str, of: str) -> Coalesce:
-    """Return the sum of a column over the rows of the token's player."""
-    mine = rows.filter(**{owner: OuterRef("user")}).order_by().values(owner)
-    return Coalesce(Subquery(mine.annotate(total=Sum(of)).values("total")), 0, output_field=IntegerField())
+def _granted(data: AuditData) -> Subquery:
+    """Return the sum of the grants of the token's player."""
+    # Not Django's aggregate, which would group the rows: the sum of no rows is 0 too.
+    total = Coalesce(Func("amount", function="SUM"), 0)
+    return Subquery(data.rows(TokenGrant).filter(player=OuterRef("user")).values_list(total), IntegerField())
+
+
+def _paid() -> Coalesce:
+    """Return the token cost of all outcomes of the token's player."""
+    # A join reads the table of heists once; a subquery would look up the heists of each player.
+    cost = Sum("heists_as_attacker__rule_set__token_cost", filter=Q(heists_as_attacker__token_spent=True))
+    return Coalesce(cost, 0, output_field=IntegerField())
 
 
 def _newest(rows: QuerySet[Any], owner: str) -> Subquery:
@@ -27,26 +35,21 @@ def _newest(rows: QuerySet[Any], owner: str) -> Subquery:
 @check("token_earned", ids={"player": "user_id"}, numbers=("total_earned", "granted"))
 def earned(data: AuditData) -> Broken:
     """A player's total_earned is the sum of their grants."""
-    yield data.tokens.annotate(granted=_total(data.rows(TokenGrant), "player", "amount")).exclude(
-        total_earned=F("granted")
-    )
+    yield data.tokens.annotate(granted=_granted(data)).exclude(total_earned=F("granted"))
 
 
 @check("token_spent", ids={"player": "user_id"}, numbers=("total_spent", "paid", "spent_on_deleted"))
 def spent(data: AuditData) -> Broken:
     """A player's total_spent is the token cost of their outcomes, by the rules of each, plus spent_on_deleted."""
-    yield data.tokens.annotate(paid=_total(data.outcomes, "attacker", "rule_set__token_cost")).exclude(
-        total_spent=F("paid") + F("spent_on_deleted")
-    )
+    yield data.tokens.annotate(paid=_paid()).exclude(total_spent=F("paid") + F("spent_on_deleted"))
 
 
 @check("token_balance", ids={"player": "user_id"}, numbers=("balance", "granted", "paid", "spent_on_deleted"))
 def balance(data: AuditData) -> Broken:
     """A balance is the tokens granted minus the tokens spent."""
-    yield data.tokens.annotate(
-        granted=_total(data.rows(TokenGrant), "player", "amount"),
-        paid=_total(data.outcomes, "attacker", "rule_set__token_cost"),
-    ).exclude(balance=F("granted") - F("paid") - F("spent_on_deleted"))
+    yield data.tokens.annotate(paid=_paid(), granted=_granted(data)).exclude(
+        balance=F("granted") - F("paid") - F("spent_on_deleted")
+    )
 
 
 @check("token_missing_for_grant", ids={"grant": "pk", "player": "player_id"}, numbers=("amount",))

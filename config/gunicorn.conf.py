@@ -9,9 +9,6 @@ worker_class = "gthread"
 # A heist takes processor time, in the worker and in the database: more processes than processors do not help.
 workers = int(os.environ.get("WEB_CONCURRENCY", max(2, multiprocessing.cpu_count())))
 threads = int(os.environ.get("WEB_THREADS", 4))
-# A connection that is kept open belongs to the process that accepted it, which then works while others are idle. The
-# proxy keeps those of clients.
-keepalive = 0
 # A worker that leaks memory is replaced in time; the jitter prevents that all are replaced at once.
 max_requests = 10_000
 max_requests_jitter = 1_000

@@ -58,10 +58,11 @@ run: .venv/site ## start the example site; the first time, fill it with demo dat
 	$(BIN)/python -m config.demo && \
 	exec $(BIN)/python manage.py runserver "$(HOST):$(PORT)"
 
-serve: export INSECURE_HTTP ?= true
 serve: .venv/site ## start the site as in production: gunicorn, several workers; plain HTTP unless INSECURE_HTTP=false
 	@mkdir -p var
-	@if [ -z "$$SECRET_KEY" ]; then \
+	@named() { [ -n "$$(printenv $$1)" ] || grep -Eqs "^(export )?$$1=." "$${ENV_FILE:-.env}"; }; \
+	named INSECURE_HTTP || export INSECURE_HTTP=true; \
+	if ! named SECRET_KEY; then \
 		test -s var/secret_key || (umask 077; $(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))' > var/secret_key); \
 		SECRET_KEY=$$(cat var/secret_key); export SECRET_KEY; \
 	fi; \

@@ -15,6 +15,8 @@ PID = "SELECT pg_backend_pid()"
 # The same for a server and its replicas, and for no other two servers.
 IDENTITY = "SELECT system_identifier, current_database() FROM pg_control_system()"
 
+IS_REPLICA = "SELECT pg_is_in_recovery()"
+
 
 def check_databases(*, databases: Sequence[str] | None = None, **kwargs: Any) -> Iterator[CheckMessage]:
     """Check that DATABASE_URL answers, and how; and that REPLICA_URL is a replica of it."""
@@ -31,7 +33,7 @@ def check_databases(*, databases: Sequence[str] | None = None, **kwargs: Any) ->
                 hint="Set DATABASE_DISABLE_SERVER_SIDE_CURSORS=true, unless it pools sessions.",
                 id="config.W001",
             )
-        identity = _identity(connection)
+        identity = _row(connection, IDENTITY)
     except DatabaseError:
         # Without the error's text, which may name hosts and users.
         hint = "Is the server running, and are host, port, user, password and name those of DATABASE_URL?"
@@ -43,7 +45,8 @@ def check_databases(*, databases: Sequence[str] | None = None, **kwargs: Any) ->
 
 def _replica(primary: Any) -> Iterator[CheckMessage]:
     try:
-        identity = _identity(connections[REPLICA])
+        identity = _row(connections[REPLICA], IDENTITY)
+        [is_replica] = _row(connections[REPLICA], IS_REPLICA)
     except DatabaseError:
         hint = "Reads go to the primary until it does. Is the server running, and is REPLICA_URL right?"
         yield Warning("The replica of REPLICA_URL does not answer.", hint=hint, id="config.W002")
@@ -51,6 +54,9 @@ def _replica(primary: Any) -> Iterator[CheckMessage]:
     if identity != primary:
         hint = "Name a streaming replica of the server of DATABASE_URL, and the same database; or leave it out."
         yield Error("REPLICA_URL is another database than DATABASE_URL.", hint=hint, id="config.E002")
+    elif not is_replica:
+        hint = "Name a streaming replica, or leave it out. After a promotion, name the new replica."
+        yield Warning("The server of REPLICA_URL is no replica: it takes writes.", hint=hint, id="config.W004")
 
 
 def check_cache(*, databases: Sequence[str] | None = None, **kwargs: Any) -> Iterator[CheckMessage]:
@@ -64,15 +70,13 @@ def check_cache(*, databases: Sequence[str] | None = None, **kwargs: Any) -> Ite
         yield Warning("The cache of CACHE_URL does not answer.", hint=hint, id="config.W003")
 
 
-def _identity(connection: Any) -> Any:
+def _row(connection: Any, query: str) -> Any:
     with connection.cursor() as cursor:
-        cursor.execute(IDENTITY)
+        cursor.execute(query)
         return cursor.fetchone()
 
 
 def _is_pooled(connection: Any) -> bool:
     """Return whether a pooler is in between: it gives its clients other process ids than the server has."""
-    with connection.cursor() as cursor:
-        cursor.execute(PID)
-        [pid] = cursor.fetchone()
+    [pid] = _row(connection, PID)
     return bool(connection.connection.info.backend_pid != pid)

@@ -41,6 +41,8 @@ def test_nothing_is_asked_without_the_option() -> None:
 @pytest.mark.django_db
 def test_a_replica_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
+    # The test database is its own replica; tests/docs/test_operations.py has a real one.
+    monkeypatch.setattr(checks, "IS_REPLICA", "SELECT true")
     with listener(silent=False) as server:
         away = {"ENGINE": POSTGRESQL, "HOST": "127.0.0.1", "PORT": server.getsockname()[1], "OPTIONS": {}}
         for changes in ({}, {"NAME": "template1"}, away):
@@ -50,6 +52,17 @@ def test_a_replica_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
             del connections[REPLICA]
 
     assert found == [[], ["config.E002"], ["config.W002"]]
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db
+def test_a_server_that_takes_writes_is_no_replica(monkeypatch: pytest.MonkeyPatch) -> None:
+    add_replica(monkeypatch)
+    [warning] = checks.check_databases(databases=DEFAULT)
+    connections[REPLICA].close()
+    del connections[REPLICA]
+
+    assert warning.id == "config.W004"
 
 
 @pytest.mark.postgresql

@@ -19,7 +19,7 @@ from django.db import connection
 
 from config import checks
 from tests import ROOT, servers
-from tests.config.test_settings import PRODUCTION, read
+from tests.config.test_settings import PRODUCTION, read, run
 from tests.factories import player
 from tests.servers import POSTGRESQL
 
@@ -146,6 +146,10 @@ def test_a_replica_catches_up_after_it_was_away(folder: Path) -> None:
         with servers.postgres(folder / "replica", replica):
             await_rows(primary, "SELECT application_name, state FROM pg_stat_replication", [("one", "streaming")])
             await_rows(replica, "SELECT count(*) FROM moments", [(3,)])
+            found = {"DATABASE_URL": primary, "REPLICA_URL": replica}
+            urls = {name: f"postgres://postgres@127.0.0.1:{port}/postgres" for name, port in found.items()}
+            done = run(folder, "manage.py", "check", "--database", "default", **PRODUCTION, **urls)
+            assert "config." not in done.stderr, done.stderr
 
 
 def test_any_moment_can_be_restored(folder: Path) -> None:

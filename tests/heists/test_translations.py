@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
@@ -71,6 +73,25 @@ def test_the_compiled_catalogue_matches_its_source(app: str, language: str) -> N
     assert {entry.msgid: texts(entry) for entry in compiled} == {
         entry.msgid: texts(entry) for entry in catalogue(app, language)
     }, "run `make messages`"
+
+
+@every_catalogue
+def test_no_marked_text_is_missing(app: str, language: str) -> None:
+    """xgettext does not see those inside an f-string, for one."""
+    known = {entry.msgid for entry in catalogue(app, language)}
+
+    assert {text for path in (ROOT / app).rglob("*.py") for text in marked(path) if text not in known} == set()
+
+
+def marked(path: Path) -> Iterator[str]:
+    """Yield the texts that are passed to a function of gettext."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            if name == "_" or name.removesuffix("_lazy").removesuffix("_noop") in ("gettext", "ngettext", "pgettext"):
+                text = node.args[name.startswith("p")]
+                if isinstance(text, ast.Constant):
+                    yield text.value
 
 
 @pytest.mark.parametrize("app", APPS)

@@ -134,12 +134,16 @@ class EconomySteps(Base):
 
     def _two_in_order(self) -> tuple[Any, Any]:
         """Return the primary keys of two new players, in the order of the database."""
-        pks = [self.make_player(100).pk for _ in range(2)]
+        pks = [self._without_balance().pk for _ in range(2)]
         first, second = get_user_model()._default_manager.filter(pk__in=pks).order_by("pk").values_list("pk", flat=True)
         return first, second
 
     def _has_row_locks(self, *player_ids: Any) -> bool:
-        """Call lock(), and return whether this database has row locks that a test can observe."""
-        with transaction.atomic(using=self.using):
-            self.economy.lock(*player_ids)
+        """Call lock() for one player after the other, and return whether this database has row locks to observe."""
+        users = get_user_model()
+        for player_id in player_ids:
+            with transaction.atomic(using=self.using):
+                self.economy.lock(player_id)
+                # Balances are now stored in this order, in a table of their own or with the users.
+                users._base_manager.using(self.using).filter(pk=player_id).update(**{users._meta.pk.name: player_id})
         return connections[self.using].vendor == "postgresql"

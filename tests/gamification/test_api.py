@@ -55,6 +55,17 @@ def test_signing_up_with_a_code_rewards_its_owner(api: APIClient, alice: Any, pr
     assert profile(alice).points == 150
 
 
+def test_a_password_may_have_spaces_around_it_and_256_characters(api: APIClient, db: None) -> None:
+    passwords = [f" {PASSWORD} ", "long " * 51 + "!", "long " * 51 + "!!"]
+
+    answers = [api.post("/api/signup/", {"username": f"p{len(text)}", "password": text}) for text in passwords]
+
+    assert [answer.status_code for answer in answers] == [201, 201, 400]
+    for text, status in ((passwords[0], 200), (PASSWORD, 401), (passwords[2], 400)):
+        body = {"username": f"p{len(passwords[0])}", "password": text}
+        assert api.post("/api/auth/login/", body).status_code == status
+
+
 @pytest.mark.parametrize(
     ("body", "status", "code", "detail"),
     [
@@ -196,6 +207,26 @@ def test_an_expired_token_is_a_401_and_deleted_at_the_next_sign_in(api: APIClien
     assert get_token_model().objects.count() == 1
 
 
+@pytest.mark.parametrize(
+    ("left", "status"), [(timedelta(0), 401), (timedelta(microseconds=1), 200), (None, 200)], ids=["no", "some", "ever"]
+)
+def test_a_token_is_valid_before_the_moment_it_expires_at(
+    api: APIClient, alice: Any, monkeypatch: pytest.MonkeyPatch, left: timedelta | None, status: int
+) -> None:
+    token, now = sign_in(api), timezone.now()
+    get_token_model().objects.update(expiry=None if left is None else now + left)
+    monkeypatch.setattr(timezone, "now", lambda: now)
+
+    assert api.get(PROTECTED, HTTP_AUTHORIZATION=f"Token {token}").status_code == status
+
+
+def test_a_client_with_an_old_token_signs_up_and_in(api: APIClient, alice: Any) -> None:
+    api.credentials(HTTP_AUTHORIZATION="Token old")
+
+    assert api.post("/api/signup/", {"username": "bob", "password": PASSWORD}).status_code == 201
+    assert api.post("/api/auth/login/", {"username": "alice", "password": PASSWORD}).status_code == 200
+
+
 def test_authentication_is_one_statement(api: APIClient, alice: Any, django_assert_num_queries: Any) -> None:
     from gamification.authentication import TokenAuthentication
 
@@ -255,6 +286,24 @@ def test_too_many_requests_of_one_address_are_a_429(api: APIClient, path: str) -
     assert [response.status_code == 429 for response in responses] == [False, False, True]
     assert code_of(responses[-1]) == "throttled"
     assert responses[-1]["Retry-After"] == "60"
+
+
+@pytest.mark.usefixtures("two_a_minute")
+def test_passwords_are_checked_so_often_at_signing_in_and_changing_together(api: APIClient, alice: Any) -> None:
+    sign_in(api)
+    api.force_authenticate(alice)
+    body = {"password": "wrong", "new_password": "another long password"}
+
+    assert [api.post("/api/auth/password/", body).status_code for _ in range(2)] == [401, 429]
+
+
+@pytest.mark.usefixtures("two_a_minute")
+def test_signing_up_has_a_limit_of_its_own(api: APIClient, alice: Any, settings: Any) -> None:
+    settings.SIGNUP_RATE_LIMIT_PER_MINUTE = 1
+    answers = [api.post("/api/signup/", {"username": "bob", "password": "y"}) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [400, 429]
+    assert sign_in(api)
 
 
 @pytest.mark.usefixtures("two_a_minute")

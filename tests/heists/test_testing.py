@@ -248,6 +248,11 @@ class Nameless(GamificationEconomy):
         return ""
 
 
+class FindsNamesThatBeginSo(GamificationEconomy):
+    def search_players(self, text: str, *, exact: bool = False) -> Any:
+        return super().search_players(text)
+
+
 class FindsWhatIsAlike(GamificationEconomy):
     def search_players(self, text: str, *, exact: bool = False) -> Any:
         return super().search_players(text.split(" ")[0], exact=exact)
@@ -320,6 +325,7 @@ BROKEN = [
     (FindsNobody, "search_players_finds_a_player_by_name"),
     (FindsTooMany, "search_players_finds_a_player_by_name"),
     (FindsInAnyOrder, "search_players_finds_a_player_by_name"),
+    (FindsNamesThatBeginSo, "search_players_finds_a_player_by_name"),
     (FindsWhatIsAlike, "search_players_finds_a_player_by_name"),
     (Indiscreet, "name_is_never_an_email_address"),
     (Nameless, "name_is_never_an_email_address"),

@@ -1,8 +1,12 @@
-"""A heist is an audit row: nothing but its address is edited, and only a deleted player takes it along."""
+"""A heist is an audit row: nothing but its address is edited, and only a deleted player takes it along.
+
+Other append-only rows are not edited at all, but that a deleted account of staff is taken out.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,12 +14,20 @@ from django.contrib.auth import get_user_model
 from django.core import serializers
 from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
+from django.db.models import Model
+from django.utils import timezone
 
-from heists.models import AppendOnlyError, AttemptLog, Heist, Reversal
-from heists.services import execute_heist, reverse_heist
+from heists.choices import GrantReason
+from heists.models import AppendOnlyError, AttemptLog, Heist, Reversal, RuleChange, RuleSet, TokenGrant
+from heists.services import execute_heist, grant_tokens, reverse_heist
 from tests.factories import player
 
-COLUMNS = [field.column for field in Heist._meta.concrete_fields if field.name != "ip_address"]
+
+def columns(model: type[Model]) -> list[Any]:
+    return list(model._meta.concrete_fields)
+
+
+COLUMNS = [field.column for field in columns(Heist) if field.name != "ip_address"]
 
 
 def success() -> Heist:
@@ -48,17 +60,35 @@ def test_no_column_of_a_heist_can_be_edited_by_sql(column: str) -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("column", [field.column for field in Reversal._meta.concrete_fields])
-def test_no_column_of_a_reversal_can_be_edited_by_sql(column: str) -> None:
+@pytest.mark.parametrize(
+    ("model", "column"),
+    [(model, field.column) for model in (Reversal, TokenGrant, RuleSet, RuleChange) for field in columns(model)],
+)
+def test_no_column_of_another_append_only_row_can_be_edited_by_sql(model: type[Model], column: str) -> None:
     heist, staff, other = success(), player(), player()
-    reverse_heist(heist_id=heist.pk, reversed_by=staff, reason="a bug")
-    value = {"id": "id + 1", "reversed_by_id": str(other.pk)}.get(column, "NULL")
+    later = timezone.now() + timedelta(hours=1)
+    rows: dict[type[Model], Callable[[], Model]] = {
+        Reversal: lambda: reverse_heist(heist_id=heist.pk, reversed_by=staff, reason="a bug"),
+        TokenGrant: lambda: grant_tokens(
+            player=other, amount=2, reason=GrantReason.STAFF, source="s:1", granted_by=staff
+        ),
+        RuleSet: lambda: heist.rule_set,
+        RuleChange: lambda: RuleChange.objects.create(
+            kind="RULES", takes_effect_at=later, rule_set=heist.rule_set, reason="a try", changed_by=staff
+        ),
+    }
+    table, pk, who = model._meta.db_table, rows[model]().pk, column.endswith("_by_id")
+    values = {"id": "id + 1000", "enabled": "TRUE"} | ({column: str(other.pk)} if who else {})
+    edit = f"UPDATE {table} SET {column} = {values.get(column, 'NULL')} WHERE id = %s"
 
     with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
-        run(f"UPDATE heists_reversal SET {column} = {value}")
+        run(edit, pk)
 
-    # As the deletion of the account does.
-    assert run("UPDATE heists_reversal SET reversed_by_id = NULL") == 1
+    if who:
+        # As the deletion of the account does, and never back again.
+        assert run(f"UPDATE {table} SET {column} = NULL WHERE id = %s", pk) == 1
+        with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
+            run(edit, pk)
 
 
 @pytest.mark.django_db

@@ -172,6 +172,32 @@ def test_the_newest_loss_is_kept_and_those_of_the_32_days_before_it(
     assert kept(victim) == [(heist.pk, heist.points_stolen, heist.created_at) for heist in heists[2:]]
 
 
+def test_the_newest_loss_of_each_victim_is_kept(heist_settings: HeistSettings) -> None:
+    heist_settings(COOLDOWN_HOURS=0)
+    attacker, victims, now = player(tokens=2), [player(points=2000) for _ in range(2)], timezone.now()
+    heists = [rob(attacker, victim) for victim in victims]
+    rewrite(heists[0], created_at=(old := now.replace(microsecond=0) - 40 * DAY))
+
+    attacker.delete()
+
+    assert kept(victims[0]) == [(heists[0].pk, 100, old)]
+    assert kept(victims[1]) == [(heists[1].pk, 100, heists[1].created_at)]
+
+
+def test_what_outcomes_cost_is_kept_and_rejections_cost_nothing(heist_settings: HeistSettings) -> None:
+    heist_settings(COOLDOWN_HOURS=0, TARGET_COOLDOWN_HOURS=0, PAIR_COOLDOWN_HOURS=0, TOKEN_COST=2)
+    attacker, other, victim = player(tokens=6), player(tokens=3), player(points=2000)
+    statuses = [rob(attacker, victim).status for _ in range(4)]
+    assert statuses == [HeistStatus.SUCCESS] * 3 + [HeistStatus.FAILED_INSUFFICIENT_TOKENS]
+    assert rob(other, victim).failure_code == "loss_limit"
+    kept_one = rob(attacker, player(points=2000))
+
+    victim.delete()
+
+    assert Heist.objects.get() == kept_one
+    assert [tokens_of(user).spent_on_deleted for user in (attacker, other)] == [6, 0]
+
+
 def test_a_victim_who_is_deleted_leaves_no_row() -> None:
     victim, heist = (person := player(points=2000)).pk, robbed(person)
 

@@ -6,11 +6,13 @@ import datetime as dt
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db.models import CASCADE, PROTECT, SET_NULL, Model
 
 from gamification import services
-from gamification.models import MonthlyStanding, PlayerProfile
+from gamification.models import CoinEntry, MonthlyStanding, PlayerProfile, PointEvent, ReferralReward
 
 from .conftest import PASSWORD
 
@@ -60,20 +62,44 @@ def test_rows_that_violate_a_constraint_are_rejected(alice: Any, bob: Any, state
 
 
 @pytest.mark.parametrize(
-    "statement",
+    ("model", "column"),
     [
-        "UPDATE gamification_pointevent SET points = 1000000",
-        "UPDATE gamification_pointevent SET month = '2020-01-01'",
-        "UPDATE gamification_coinentry SET reference = 'forged'",
-        "UPDATE gamification_monthlystanding SET points = 1000000",
+        (model, field.column)
+        for model in (PointEvent, CoinEntry, MonthlyStanding, ReferralReward)
+        for field in model._meta.concrete_fields
     ],
 )
-def test_ledger_rows_can_not_be_updated_by_sql(alice: Any, statement: str) -> None:
+def test_no_column_of_a_ledger_row_can_be_updated_by_sql(alice: Any, model: type[Model], column: str) -> None:
     services.award_coins(player=alice, amount=5)
     MonthlyStanding.objects.create(player=alice, month=dt.date(2026, 1, 1), points=5)
+    ReferralReward.objects.create(referrer=alice, month=dt.date(2026, 1, 1), reference="referral:1")
+    value = "id + 1000" if column == "id" else "NULL"
 
     with pytest.raises(DatabaseError, match="append-only"):
-        sql(statement)
+        sql(f"UPDATE {model._meta.db_table} SET {column} = {value}")
+
+
+@pytest.mark.postgresql
+def test_a_plain_delete_does_what_the_models_say(db: None) -> None:
+    actions: dict[Any, str] = {CASCADE: "c", SET_NULL: "n", PROTECT: "a"}
+    expected = {
+        (model._meta.db_table, field.column): actions[field.remote_field.on_delete]
+        for model in apps.get_app_config("gamification").get_models()
+        for field in model._meta.concrete_fields
+        if field.remote_field
+    }
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname, attname, confdeltype::text, condeferred FROM pg_constraint"
+            " JOIN pg_class ON pg_class.oid = conrelid"
+            " JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1]"
+            " WHERE contype = 'f' AND relname LIKE 'gamification%%'"
+        )
+        found = cursor.fetchall()
+
+    assert {(table, column): action for table, column, action, _deferred in found} == expected
+    assert all(deferred for *_rest, deferred in found)
 
 
 @pytest.mark.postgresql

@@ -101,6 +101,13 @@ def test_signing_out_of_a_session_ends_it(client: Client) -> None:
     assert client.get("/api/heists/token/").status_code == 401
 
 
+@pytest.mark.parametrize("path", ["/api/auth/logout/", "/api/auth/password/"])
+def test_an_account_is_needed_to_sign_out_and_to_change_its_password(api: APIClient, path: str) -> None:
+    answer = api.post(path, {"password": PASSWORD, "new_password": NEW_PASSWORD})
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
+
+
 def test_changing_the_password_ends_every_token(api: APIClient) -> None:
     player("alice")
     alice = as_holder_of(sign_in(api, "alice").json()["token"])

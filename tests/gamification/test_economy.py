@@ -48,6 +48,16 @@ def test_every_user_is_a_player_with_or_without_a_profile(alice: Any, django_use
     assert sorted(players.values_list("username", "monthly_points")) == [("alice", 100), ("newcomer", 0)]
 
 
+@pytest.mark.parametrize("queryset", ["players", "leaderboard"])
+def test_each_call_reads_the_balances_of_its_time(alice: Any, queryset: str) -> None:
+    seen = []
+    for _ in range(2):
+        seen += [user.monthly_points for user in getattr(GamificationEconomy(), queryset)()]
+        services.award_points(player=alice, type_name="CHECKIN", points=1)
+
+    assert seen == [100, 101]
+
+
 def test_the_leaderboard_is_best_first_with_ties_in_key_order(alice: Any, bob: Any, django_user_model: Any) -> None:
     django_user_model.objects.create_user("newcomer")
     carol = services.sign_up(username="carol", password="correct horse battery")
@@ -148,6 +158,8 @@ def test_a_search_finds_the_names_that_begin_with_the_text_in_the_order_of_code_
 
     assert found is not None
     assert [user.username for user in found] == ["an", "an.d", "ana", "anna", "an\u00e9"]
+    exact = GamificationEconomy().search_players("an", exact=True)
+    assert exact is not None and [user.username for user in exact] == ["an"]
     for nobody in ("", "a\x00", "b@"):
         player(f"{nobody or 'b'}@b".replace("\x00", ""))
         none = GamificationEconomy().search_players(nobody)

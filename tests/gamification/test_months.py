@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from gamification import errors, months, services
 from gamification.economy import GamificationEconomy
-from gamification.models import MonthlyStanding, PlayerProfile, PointEvent
+from gamification.models import MonthlyStanding, PlayerProfile, PointEvent, ReferralReward
 from heists.choices import FailureCode, HeistStatus
 from heists.services import execute_heist
 from tests.factories import player
@@ -122,6 +122,17 @@ def test_the_first_lock_keeps_what_there_was_and_begins_at_zero(clock: Clock) ->
     assert points(alice, bob, poor) == [0, 0, 0]
 
 
+def test_points_are_not_lost_where_their_month_was_kept_before(clock: Clock) -> None:
+    alice = player(points=500)
+    MonthlyStanding.objects.create(player=alice, month=OCTOBER, points=4)
+    clock(TURN)
+
+    with pytest.raises(IntegrityError):
+        lock(alice)
+
+    assert (stored(alice), standings()) == ((OCTOBER, 500), [(alice.pk, OCTOBER, 4)])
+
+
 def test_a_lock_of_profiles_of_this_month_is_one_statement(clock: Clock) -> None:
     alice, bob = player(points=500), player(points=30)
 
@@ -164,6 +175,18 @@ def test_a_sign_up_with_a_code_closes_the_referrer(clock: Clock) -> None:
     assert standings() == [(alice.pk, OCTOBER, 500)]
     events = PointEvent.objects.exclude(type__name="ACHIEVEMENT_UNLOCK")
     assert set(events.values_list("type__name", "month")) == {("SIGNUP", NOVEMBER), ("REFERRAL_BONUS", NOVEMBER)}
+
+
+def test_a_referral_is_of_the_month_of_the_sign_up_also_where_the_referrers_has_begun(clock: Clock) -> None:
+    alice = player(points=500)
+    # By the clock of another host.
+    PlayerProfile.objects.filter(user=alice).update(month=NOVEMBER)
+    code = PlayerProfile.objects.get(user=alice).referral_code
+
+    services.sign_up(username="bob", password="correct horse battery", referral_code=code)
+
+    assert ReferralReward.objects.get(referrer=alice).month == OCTOBER
+    assert PointEvent.objects.get(type__name="REFERRAL_BONUS").month == NOVEMBER
 
 
 def test_coins_are_of_no_month(clock: Clock) -> None:

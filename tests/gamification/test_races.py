@@ -87,6 +87,14 @@ def test_two_profiles_are_locked_in_one_order_whatever_the_order_of_the_argument
     assert [call.error for call in calls] == [None, None]
 
 
+def test_the_order_of_locks_is_asked_for_and_not_left_to_an_index(alice: Any, bob: Any) -> None:
+    with transaction.atomic(), CaptureQueriesContext(connection) as statements:
+        services.lock_profiles(bob.pk, alice.pk)
+
+    [lock] = [one["sql"] for one in statements if "FOR UPDATE" in one["sql"]]
+    assert " ".join(lock.split()).endswith(" ORDER BY user_id FOR UPDATE")
+
+
 @pytest.mark.parametrize(
     ("call", "table", "locks"),
     [

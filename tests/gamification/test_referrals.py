@@ -344,7 +344,7 @@ def test_a_site_without_referral_tokens_and_an_inactive_type_decide_once(
     assert rewards(alice) == NOTHING
 
 
-def test_a_full_balance_stops_no_other_referral(alice: Any, conditions: Any) -> None:
+def test_a_full_balance_stops_no_other_referral(alice: Any, conditions: Any, caplog: pytest.LogCaptureFixture) -> None:
     conditions(cap=5)
     carol = services.sign_up(username="carol", password=PASSWORD)
     bob = referred_by(alice)
@@ -354,6 +354,7 @@ def test_a_full_balance_stops_no_other_referral(alice: Any, conditions: Any) -> 
     assert reward_referrals() == Rewarded(1, 0)
     assert (rewards(alice), rewards(carol)) == (NOTHING, ONE)
     assert waits(bob) and not ReferralReward.objects.filter(referrer=alice).exists()
+    assert [(line.levelname, line.args) for line in caplog.records] == [("WARNING", (bob.pk,))]
 
 
 def test_an_interrupted_command_leaves_whole_referrals(

@@ -22,6 +22,7 @@ from heists.economy import get_economy
 from heists.models import TokenGrant
 from heists.services import buy_shield, execute_heist
 from tests.heists.services.elsewhere import require_named_transactions
+from tests.heists.services.lost_answers import lose_the_answer
 
 from .conftest import PASSWORD
 
@@ -183,6 +184,44 @@ def test_a_sign_up_with_an_equal_code_is_tried_again_a_few_times(
         assert not User.objects.filter(username="carol").exists()
 
 
+def test_an_account_that_is_made_at_the_second_try_has_a_new_key(
+    alice: Any, profile: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codes = [profile(alice).referral_code, "ZZZZZZZZZZZZ", "Z" * 11 + "Y"]
+    monkeypatch.setattr("gamification.models.new_referral_code", lambda: codes.pop(0))
+    tries = 0
+
+    def meanwhile(name: str) -> bool:
+        nonlocal tries
+        tries += 1
+        if tries == 2:
+            # SQLite gives it the key of the first try, which was rolled back.
+            User.objects.create(username="dora")
+        return False
+
+    monkeypatch.setattr(services, "_is_taken", meanwhile)
+
+    carol = services.sign_up(username="carol", password=PASSWORD)
+
+    assert (tries, profile(carol).user.username) == (2, "carol")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_sign_in_whose_commit_is_not_answered_is_repeated(alice: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as lost:
+        lose_the_answer(lost)
+        secret = services.sign_in(username="alice", password=PASSWORD)
+
+    assert (
+        AuthToken.objects.filter(
+            user=alice, token_key=secret[: len(AuthToken.objects.latest("created").token_key)]
+        ).count()
+        == 1
+    )
+    # Nobody knows the first one.
+    assert AuthToken.objects.count() == 2
+
+
 def test_a_name_taken_while_the_account_is_made_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = iter([False, True])
     User.objects.create(username="carol")
@@ -308,13 +347,13 @@ def test_a_changed_password_ends_all_tokens_and_a_wrong_one_changes_nothing(alic
 
 
 class Lagging:
-    """Names a database that does not exist for every read that is not told where to go."""
+    """Names a database that does not exist for each read, and for each lock of a user, that is not told where to go."""
 
     def db_for_read(self, model: Any, **hints: Any) -> str:
         return "nowhere"
 
     def db_for_write(self, model: Any, **hints: Any) -> str:
-        return "default"
+        return "nowhere" if model is User and not hints else "default"
 
     def allow_relation(self, *args: Any, **hints: Any) -> bool:
         return True

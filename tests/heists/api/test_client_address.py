@@ -28,6 +28,9 @@ from tests.factories import player
         (1, "203.0.113.7:4711", "10.0.0.1", "203.0.113.7"),
         (1, "[2001:DB8::1]:4711", "10.0.0.1", "2001:db8::1"),
         (1, "[2001:db8::1]", "10.0.0.1", "2001:db8::1"),
+        (1, "[fe80::1%eth0]:4711", "10.0.0.1", "fe80::1"),
+        (1, "[::ffff:203.0.113.7]:4711", "10.0.0.1", "203.0.113.7"),
+        (0, None, "[2001:db8::1]:4711", "2001:db8::1"),
         (1, "fe80::1%eth0", "10.0.0.1", "fe80::1"),
         (1, "::ffff:203.0.113.7", "10.0.0.1", "203.0.113.7"),
         (1, "203.0.113.007", "10.0.0.1", None),
@@ -44,6 +47,31 @@ def test_trusted_proxies_are_counted_from_the_right(
     headers: dict[str, Any] = {} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded}
 
     assert client_address(RequestFactory().get("/", REMOTE_ADDR=remote, **headers)) == expected
+
+
+@pytest.mark.parametrize(("proxies", "expected"), [(0, None), (1, "203.0.113.7"), (2, None)])
+def test_a_server_that_knows_no_address_has_none(settings: Any, proxies: int, expected: str | None) -> None:
+    """An ASGI server behind a Unix socket sets no REMOTE_ADDR."""
+    settings.HEISTS = {**settings.HEISTS, "TRUSTED_PROXIES": proxies}
+    request = RequestFactory().get("/", headers={"x-forwarded-for": "203.0.113.7"})
+    del request.META["REMOTE_ADDR"]
+
+    assert client_address(request) == expected
+
+
+@pytest.mark.django_db
+def test_the_address_behind_a_trusted_proxy_is_stored(signed_in: Any, settings: Any) -> None:
+    settings.HEISTS = {**settings.HEISTS, "TRUSTED_PROXIES": 1}
+    robber, victim = player(tokens=1), player(points=1000)
+
+    signed_in(robber).post(
+        "/api/heists/",
+        {"victim": victim.pk},
+        REMOTE_ADDR="10.0.0.1",
+        headers={"x-forwarded-for": "6.6.6.6, 203.0.113.7"},
+    )
+
+    assert Heist.objects.get().ip_address == "203.0.113.7"
 
 
 @pytest.mark.django_db

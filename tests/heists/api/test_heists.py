@@ -63,6 +63,25 @@ def test_a_shield_is_an_outcome(signed_in: Any) -> None:
     assert response.json()["tokens_remaining"] == 0
 
 
+def test_the_answer_has_the_tokens_and_the_cooldown_of_the_rules_in_force(signed_in: Any, settings: Settings) -> None:
+    settings.HEISTS = {**settings.HEISTS, "TOKEN_COST": 2, "COOLDOWN_HOURS": 0}
+    robber, victim = player(tokens=5), player(points=1000)
+
+    body = signed_in(robber).post(URL, {"victim": victim.pk}).json()
+
+    assert (body["tokens_remaining"], body["cooldown_ends_at"]) == (3, None)
+
+
+def test_the_location_is_the_heists_whole_address(signed_in: Any) -> None:
+    robber, victim = player(tokens=1), player(points=1000)
+    client = signed_in(robber)
+
+    response = client.post(f"{URL}?page_size=5", {"victim": victim.pk})
+
+    assert response["Location"] == f"http://testserver{URL}{Heist.objects.get().pk}/"
+    assert client.get(response["Location"]).json()["id"] == response.json()["id"]
+
+
 def test_times_are_in_utc_in_another_site_time_zone_too(signed_in: Any, settings: Settings) -> None:
     settings.TIME_ZONE = "Pacific/Auckland"
     settings.HEISTS = {**settings.HEISTS, "MONTHLY_LOSS_PERCENT": 0}

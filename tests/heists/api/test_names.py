@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
+from heists.economy import get_economy
 from heists.services import execute_heist
 from tests.factories import player
 
@@ -45,3 +46,14 @@ def test_one_heist_reads_both_names_at_once(api: APIClient, named: list[set[Any]
     assert heist["victim"]["name"] == f"Number {victim.pk}"
     assert f"Number {victim.pk}" in heist["message"]
     assert named == [{thief.pk, victim.pk}]
+
+
+def test_a_player_whom_names_leaves_out_has_a_name(api: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    thief, victim = player("thief", tokens=1), player("victim", points=1000)
+    monkeypatch.setattr(type(get_economy()), "names", lambda self, players: {thief.pk: "The thief"}, raising=False)
+    api.force_authenticate(thief)
+
+    api.post("/api/heists/", {"victim": victim.pk})
+    [heist] = api.get("/api/heists/").json()["results"]
+
+    assert (heist["attacker"]["name"], heist["victim"]["name"]) == ("The thief", "victim")

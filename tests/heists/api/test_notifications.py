@@ -10,6 +10,7 @@ from django.db import connection
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
+from heists.api import notifications
 from heists.api.notifications import NotificationMetadataSerializer
 from heists.choices import GrantReason, HeistNotificationType
 from heists.models import HeistNotification, Shield
@@ -125,6 +126,54 @@ def test_the_list_takes_one_statement_and_an_empty_page_two(signed_in: Any) -> N
         with CaptureQueriesContext(connection) as queries:
             assert signed_in(me).get(URL, query).json()["unread_count"] == 1
         assert len(queries) == statements
+
+
+def test_the_unread_count_is_mine_whatever_the_page_shows(signed_in: Any) -> None:
+    me, other = player(tokens=1), player(tokens=1)
+    HeistNotification.objects.create(user=other, type="TOKEN_EARNED", message="Another one.")
+
+    for query in ({}, {"read": "true"}, {"read": "false"}, {"type": "HEIST_VICTIM"}):
+        assert signed_in(me).get(URL, query).json()["unread_count"] == 1
+        assert signed_in(other).get(URL, query).json()["unread_count"] == 2
+    HeistNotification.objects.filter(user=me).update(read=True)
+    for query in ({}, {"read": "false"}):
+        assert signed_in(me).get(URL, query).json()["unread_count"] == 0
+
+
+def test_an_answer_to_marking_counts_what_came_since(signed_in: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    me = player(tokens=1)
+    mark = notifications.mark_all_read
+
+    def mark_and_send(player_id: Any) -> int:
+        marked = mark(player_id=player_id)
+        HeistNotification.objects.create(user=me, type="TOKEN_EARNED", message="A new one.")
+        return marked
+
+    monkeypatch.setattr(notifications, "mark_all_read", mark_and_send)
+
+    assert signed_in(me).post(f"{URL}read-all/").json() == {"marked": 1, "unread_count": 1}
+
+
+def test_a_notification_that_is_deleted_while_it_is_marked_is_a_404(
+    signed_in: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    me = player(tokens=1)
+    pk = HeistNotification.objects.get(user=me).pk
+
+    def mark_and_delete(**kwargs: Any) -> bool:
+        HeistNotification.objects.all().delete()
+        return True
+
+    monkeypatch.setattr(notifications, "mark_read", mark_and_delete)
+
+    assert signed_in(me).post(f"{URL}{pk}/read/").status_code == 404
+
+
+def test_the_schema_of_a_page_has_the_unread_count() -> None:
+    page = notifications.NotificationPagination().get_paginated_response_schema({})
+
+    assert set(page["required"]) == {"next", "previous", "results", "unread_count"} == set(page["properties"])
+    assert page["properties"]["unread_count"]["type"] == "integer"
 
 
 class NoReplica:

@@ -8,6 +8,7 @@ from rest_framework.test import APIClient
 from heists.choices import HeistNotificationType
 from heists.models import EmailPreference
 from tests.factories import player
+from tests.heists.api.answers import problem
 
 pytestmark = pytest.mark.django_db
 
@@ -43,6 +44,33 @@ def test_an_invalid_body_is_a_validation_error_and_changes_nothing(api: APIClien
 
     assert (response.status_code, response.json()["code"]) == (400, "validation_error")
     assert not EmailPreference.objects.exists()
+
+
+@pytest.mark.parametrize("value", ["true", "false", 0, 1, None], ids=repr)
+@pytest.mark.parametrize("place", ["email", "types"])
+def test_only_true_and_false_are_preferences(api: APIClient, bob: Any, value: Any, place: str) -> None:
+    body = {"email": value} if place == "email" else {"types": {"HEIST_VICTIM": value}}
+
+    errors = problem(api.patch(URL, body), 400, "validation_error")["errors"]
+
+    assert [error["field"] for error in errors] == ["email" if place == "email" else "types.HEIST_VICTIM"]
+    assert not EmailPreference.objects.exists()
+
+
+def test_each_unknown_type_is_an_error_of_its_own(api: APIClient, bob: Any) -> None:
+    response = api.patch(URL, {"types": {"NEWS": False, "HEIST_VICTIM": False, "ALL": True}})
+
+    errors = problem(response, 400, "validation_error")["errors"]
+
+    assert [error["field"] for error in errors] == ["types.ALL", "types.NEWS"]
+    assert not EmailPreference.objects.exists()
+
+
+def test_an_empty_body_changes_nothing(api: APIClient, bob: Any) -> None:
+    api.patch(URL, {"email": False, "types": {"HEIST_VICTIM": False}})
+
+    for body in ({}, {"types": {}}):
+        assert api.patch(URL, body).json() == {"email": False, "types": {**ALL, "HEIST_VICTIM": False}}
 
 
 def test_a_preference_is_the_players_own(api: APIClient, bob: Any) -> None:

@@ -46,6 +46,33 @@ def test_history_is_newest_first_and_hides_rejections_from_the_victim(signed_in:
     assert seen(created_before=second) == [won]
 
 
+def test_the_time_and_not_the_id_orders_both_sides_of_the_history(signed_in: Any) -> None:
+    me, other = player(points=1000, tokens=1), player(points=1000, tokens=1)
+    now = timezone.now()
+    lost = execute_heist(attacker_id=other.pk, victim_id=me.pk)
+    won = execute_heist(attacker_id=me.pk, victim_id=other.pk)
+    rewrite(lost, created_at=now)
+    rewrite(won, created_at=now - dt.timedelta(hours=1))
+    client = signed_in(me)
+
+    first = client.get(URL, {"page_size": 1}).json()
+    second = client.get(first["next"]).json()
+
+    assert [row["id"] for row in client.get(URL).json()["results"]] == [lost.pk, won.pk]
+    assert [row["id"] for page in (first, second) for row in page["results"]] == [lost.pk, won.pk]
+    assert client.get(second["previous"]).json()["results"] == first["results"]
+
+
+def test_a_rejection_has_its_code_and_its_reason_in_the_history(signed_in: Any) -> None:
+    me, victim = player(), player(points=1000)
+    rejected = signed_in(me).post(URL, {"victim": victim.pk}).json()
+
+    [row] = signed_in(me).get(URL).json()["results"]
+
+    assert (row["failure_code"], row["failure_reason"]) == ("insufficient_tokens", rejected["detail"])
+    assert (row["status"], row["token_spent"], row["points_stolen"]) == (rejected["heist_status"], False, 0)
+
+
 def test_each_side_reads_its_own_points(signed_in: Any) -> None:
     robber, victim = player(points=7, tokens=1), player(points=1000)
     heist = execute_heist(attacker_id=robber.pk, victim_id=victim.pk)
@@ -271,7 +298,17 @@ def test_the_leaderboard_counts_this_months_successes(signed_in: Any, settings: 
     assert [
         r["player"]["name"] for r in signed_in(second).get(f"{URL}leaderboard/", {"limit": 1}).json()["results"]
     ] == ["best"]
-    problem(signed_in(second).get(f"{URL}leaderboard/", {"limit": 101}), 400, "validation_error")
+    for limit, status in ((0, 400), (-1, 400), ("x", 400), ("", 400), (1, 200), (100, 200), (101, 400)):
+        assert signed_in(second).get(f"{URL}leaderboard/", {"limit": limit}).status_code == status
+
+
+def test_the_leaderboard_has_ten_places_by_default(signed_in: Any) -> None:
+    for _ in range(11):
+        execute_heist(attacker_id=player(tokens=1).pk, victim_id=player(points=1000).pk)
+    client = signed_in(player())
+
+    assert len(client.get(f"{URL}leaderboard/").json()["results"]) == 10
+    assert len(client.get(f"{URL}leaderboard/", {"limit": 100}).json()["results"]) == 11
 
 
 def test_the_leaderboard_of_an_earlier_month(signed_in: Any, settings: Settings, monkeypatch: Any) -> None:

@@ -13,6 +13,7 @@ from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
+from heists.choices import HeistNotificationType
 from heists.emails import unsubscribe
 from heists.errors import Busy
 from heists.models import EmailPreference
@@ -156,7 +157,51 @@ def test_a_busy_database_is_503(browser: Client, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr("heists.api.unsubscribe.set_email_preference", busy)
 
-    assert browser.post(link(player("bob"))).status_code == 503
+    page = browser.post(link(player("bob")))
+
+    assert (page.status_code, page["Retry-After"]) == (503, "1")
+    assert b"could not be saved" in page.content
+    assert "Retry-After" not in browser.get(link(player("carol"))).headers
+
+
+def test_each_page_says_what_was_done(browser: Client) -> None:
+    bob = player("bob")
+    asked, one, every = (
+        page.content.decode()
+        for page in (
+            browser.get(link(bob)),
+            browser.post(link(bob), {"emails": "type"}),
+            browser.post(link(bob), {"emails": "anything else"}),
+        )
+    )
+
+    label = HeistNotificationType.HEIST_VICTIM.label
+    assert f"Stop only emails of this kind: {label}" in asked
+    assert f"You get no more emails of this kind: {label}" in one
+    assert "You get no more emails about heists." in every
+
+
+def test_stopping_all_emails_keeps_the_choice_of_types(browser: Client) -> None:
+    bob = player("bob")
+
+    browser.post(link(bob), {"emails": "all"})
+
+    assert (EmailPreference.objects.get().muted, EmailPreference.objects.get().muted_types) == (True, [])
+
+
+def test_only_reading_and_posting_are_allowed(browser: Client) -> None:
+    url = link(player("bob"))
+
+    for method in ("put", "patch", "delete", "options", "trace"):
+        assert getattr(browser, method)(url).status_code == 405
+    assert not EmailPreference.objects.exists()
+
+
+def test_it_works_behind_a_login_wall(browser: Client, settings: Settings) -> None:
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"]
+    url = link(player("bob"))
+
+    assert [browser.get(url).status_code, browser.post(url).status_code] == [200, 200]
 
 
 def test_it_works_on_a_host_that_wraps_requests_in_transactions(browser: Client) -> None:

@@ -153,7 +153,7 @@ class NewHeistSerializer(HeistSerializer):
         ends_at = cooldown_ends_at(heist.rule_set.rules, heist.created_at)
         return super().to_representation(heist) | {
             "tokens_remaining": tokens_before - heist.rule_set.token_cost,
-            "cooldown_ends_at": utc_isoformat(ends_at) if ends_at and ends_at > heist.created_at else None,
+            "cooldown_ends_at": utc_isoformat(ends_at),
             "message": success_message(
                 heist.status, victim_name=self.player_data(heist.victim)["name"], points=heist.points_stolen
             ),

@@ -38,17 +38,18 @@ def test_what_is_no_month_is_invalid(month: Any) -> None:
     with pytest.raises(ValidationError) as invalid:
         MonthField().to_internal_value(month)
 
-    assert [error.code for error in invalid.value.detail] == ["invalid_month"]  # type: ignore[union-attr]
+    assert invalid.value.get_codes() == ["invalid_month"]
 
 
-@pytest.mark.parametrize(("month", "code"), [("2026-02", "month_too_early"), (None, None), ("2026-06", "future_month")])
-def test_a_month_is_from_the_first_to_the_current_one(month: str | None, code: str | None) -> None:
+@pytest.mark.parametrize(("month", "code"), [("2026-02", "month_too_early"), ("2026-06", "future_month")])
+def test_a_month_is_from_the_first_to_the_current_one(month: str, code: str) -> None:
     for inside in (MARCH, APRIL, MAY):
         require_month(inside, first=MARCH, current=MAY)
-    if month:
-        with pytest.raises(ValidationError) as invalid:
-            require_month(dt.date.fromisoformat(f"{month}-01"), first=MARCH, current=MAY)
-        assert invalid.value.detail["month"].code == code  # type: ignore[call-overload, index]
+
+    with pytest.raises(ValidationError) as invalid:
+        require_month(dt.date.fromisoformat(f"{month}-01"), first=MARCH, current=MAY)
+
+    assert invalid.value.get_codes() == {"month": code}
 
 
 @pytest.mark.parametrize("value", [0, 1, 0.0, 1.0, "true", "false", "on", "", None, [], {}], ids=repr)

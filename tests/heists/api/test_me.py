@@ -265,6 +265,16 @@ class WithoutCoins(GamificationEconomy):
     has_coins = False
 
 
+def test_the_shop_is_open_without_coins_and_missing_on_a_site_without_any(scene: Scene) -> None:
+    profile(coins=0)(scene)
+    body = scene.client.get(ME).json()
+    assert (body["coins"], body["shield_shop"]) == (0, {"cost": 50, "days": 7})
+
+    scene.settings(ECONOMY=f"{__name__}.WithoutCoins")
+    body = scene.client.get(ME).json()
+    assert (body["coins"], body["shield_shop"]) == (None, None)
+
+
 ATTACKER = {"as_attacker.code", "as_attacker.retry_at"}
 VICTIM = {"as_victim.code", "as_victim.retry_at"}
 PROTECTION = {"as_victim.protected_until", *VICTIM}

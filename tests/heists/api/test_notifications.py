@@ -10,6 +10,7 @@ from django.db import connection
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
+from heists import services
 from heists.api import notifications
 from heists.api.notifications import NotificationMetadataSerializer
 from heists.choices import GrantReason, HeistNotificationType
@@ -142,7 +143,7 @@ def test_the_unread_count_is_mine_whatever_the_page_shows(signed_in: Any) -> Non
 
 def test_an_answer_to_marking_counts_what_came_since(signed_in: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     me = player(tokens=1)
-    mark = notifications.mark_all_read
+    mark = services.mark_all_read
 
     def mark_and_send(player_id: Any) -> int:
         marked = mark(player_id=player_id)

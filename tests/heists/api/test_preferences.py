@@ -49,7 +49,7 @@ def test_an_invalid_body_is_a_validation_error_and_changes_nothing(api: APIClien
 @pytest.mark.parametrize("value", ["true", "false", 0, 1, None], ids=repr)
 @pytest.mark.parametrize("place", ["email", "types"])
 def test_only_true_and_false_are_preferences(api: APIClient, bob: Any, value: Any, place: str) -> None:
-    body = {"email": value} if place == "email" else {"types": {"HEIST_VICTIM": value}}
+    body: dict[str, Any] = {"email": value} if place == "email" else {"types": {"HEIST_VICTIM": value}}
 
     errors = problem(api.patch(URL, body), 400, "validation_error")["errors"]
 
@@ -69,7 +69,8 @@ def test_each_unknown_type_is_an_error_of_its_own(api: APIClient, bob: Any) -> N
 def test_an_empty_body_changes_nothing(api: APIClient, bob: Any) -> None:
     api.patch(URL, {"email": False, "types": {"HEIST_VICTIM": False}})
 
-    for body in ({}, {"types": {}}):
+    bodies: list[dict[str, Any]] = [{}, {"types": {}}]
+    for body in bodies:
         assert api.patch(URL, body).json() == {"email": False, "types": {**ALL, "HEIST_VICTIM": False}}
 
 

@@ -63,6 +63,23 @@ def test_the_time_and_not_the_id_orders_both_sides_of_the_history(signed_in: Any
     assert client.get(second["previous"]).json()["results"] == first["results"]
 
 
+def test_the_id_orders_both_sides_of_the_history_at_equal_times(signed_in: Any, heist_settings: HeistSettings) -> None:
+    heist_settings(COOLDOWN_HOURS=0, TARGET_COOLDOWN_HOURS=0)
+    me, other = player(points=1000, tokens=2), player(points=1000, tokens=2)
+    expected: list[int] = []
+    for attacker, victim in ((me, other), (other, me), (me, other), (other, me)):
+        expected.insert(0, execute_heist(attacker_id=attacker.pk, victim_id=victim.pk).pk)
+    rewrite(Heist.objects.all(), created_at=timezone.now())
+    client = signed_in(me)
+
+    first = client.get(URL, {"page_size": 2}).json()
+    second = client.get(first["next"]).json()
+
+    assert [row["id"] for row in client.get(URL).json()["results"]] == expected
+    assert [row["id"] for page in (first, second) for row in page["results"]] == expected
+    assert client.get(second["previous"]).json()["results"] == first["results"]
+
+
 def test_a_rejection_has_its_code_and_its_reason_in_the_history(signed_in: Any) -> None:
     me, victim = player(), player(points=1000)
     rejected = signed_in(me).post(URL, {"victim": victim.pk}).json()

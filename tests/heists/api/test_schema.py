@@ -150,4 +150,6 @@ def test_the_rules_of_an_answer_are_those_of_the_settings(document: dict[str, An
         rule.name: types[type(rule.default)] for rule in fields(Rules)
     }
     assert set(described["required"]) == {rule.name for rule in fields(Rules)}
+    assert all(member["description"] for member in described["properties"].values())
+    assert "time zone" in described["properties"]["time_zone"]["description"]
     assert described["properties"]["cooldown_hours"]["description"].startswith("How long an attacker waits")

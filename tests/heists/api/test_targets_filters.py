@@ -16,6 +16,7 @@ from rest_framework.test import APIClient
 from gamification.economy import GamificationEconomy
 from gamification.models import PlayerProfile
 from heists.models import Shield
+from heists.queries import search
 from heists.services import execute_heist
 from tests.conftest import HeistSettings
 from tests.factories import ProfileFactory, UserFactory, player
@@ -278,6 +279,27 @@ def test_a_lone_surrogate_is_a_400_or_finds_nobody(signed_in: Any) -> None:
 
     assert response.status_code in (200, 400)
     assert response.status_code == 400 or response.json()["results"] == []
+
+
+def test_a_beginning_has_2_to_150_characters(signed_in: Any) -> None:
+    client, longest = signed_in(player("me")), "x" * 150
+    player(longest)
+    player("ab")
+
+    assert names(client, search="ab") == ["ab"]
+    assert names(client, search=longest) == [longest]
+
+
+def test_the_economy_is_asked_for_the_composed_text_and_no_other_form(
+    signed_in: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(search, "players_named", lambda text, economy: asked.append(text))
+
+    for text in ("x\u00b2", "e\u0301m", " ab ", "AB"):
+        problem(signed_in(player()).get(URL, {"search": text}), 400, "search_unavailable")
+
+    assert asked == ["x\u00b2", "\u00e9m", "ab", "AB"]
 
 
 @pytest.mark.parametrize(

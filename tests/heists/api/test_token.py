@@ -7,8 +7,8 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from django.db.utils import ConnectionDoesNotExist
 from django.utils import timezone
+from django.utils.connection import ConnectionDoesNotExist
 from rest_framework.test import APIClient
 
 from heists import conf, in_force

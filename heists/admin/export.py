@@ -78,7 +78,7 @@ def view(model_admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponseBase:
     return StreamingHttpResponse(
         lines(COLUMNS, named(values.iterator(chunk_size=CHUNK_ROWS), using=rows.db)),
         content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
 
 

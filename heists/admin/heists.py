@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from ..choices import HeistRole
 from ..db.atomic import outside_atomic_requests
 from ..economy import get_economy
-from ..models import Heist, HeistNotification, HeistToken, Truce
+from ..models import Heist, HeistToken, Truce
 from ..queries import evidence
 from . import dashboard, export, links, reversals
 from .filters import DateRangeFilter, PeriodFilter, TokenSpentFilter, choice_filter
@@ -134,7 +134,6 @@ class HeistAdmin(ReadOnlyAdmin):
                 }
                 for row in heist.notifications.select_related("user").order_by("pk")
             ],
-            "may_view_notifications": links.may_view(site, request, HeistNotification),
             "events": _point_events(heist),
             "reversal": _reversal(heist),
             "reverse_url": reversals.url(self, request, heist),

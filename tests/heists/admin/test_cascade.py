@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.contrib.admin import AdminSite
 from django.contrib.admin.models import DELETION, LogEntry
 from django.contrib.auth.models import Permission
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, models
 from django.db.models.signals import pre_delete
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from gamification.models import PlayerProfile, PointEvent
+from heists.admin import cascade
 from heists.choices import HeistNotificationType
 from heists.models import AttemptLog, Heist, HeistNotification
 from heists.services import execute_heist
@@ -156,3 +159,67 @@ def test_a_receiver_of_the_host_gets_each_row(client: Client, boss: Any) -> None
         pre_delete.disconnect(receive, sender=Heist)
 
     assert seen == [heist.pk]
+
+
+def test_the_models_of_other_apps_still_need_their_delete_permission(client: Client) -> None:
+    clerk, user = player("clerk", is_staff=True), player("alice", tokens=1)
+    deleting = Permission.objects.filter(codename__startswith="delete_")
+    clerk.user_permissions.set(deleting.exclude(codename="delete_playerprofile"))
+    client.force_login(clerk)
+    address = reverse("admin:auth_user_delete", args=[user.pk])
+
+    assert client.get(address).context["perms_lacking"] == {PlayerProfile._meta.verbose_name}
+    assert client.post(address, {"post": "yes"}).status_code == 403
+
+
+def test_a_row_that_forbids_the_deletion_is_named(client: Client, boss: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    user = player("alice", points=10)
+    monkeypatch.setattr(PointEvent._meta.get_field("user").remote_field, "on_delete", models.PROTECT)
+    address = reverse("admin:auth_user_delete", args=[user.pk])
+
+    assert len(client.get(address).context["protected"]) == 1
+    client.post(address, {"post": "yes"})
+
+    assert type(user).objects.filter(pk=user.pk).exists()
+
+
+def test_names_are_escaped(client: Client, boss: Any) -> None:
+    user = player("<i>alice</i>")
+
+    page = client.get(reverse("admin:auth_user_delete", args=[user.pk])).content.decode()
+
+    assert "&lt;i&gt;alice" in page and "<i>alice" not in page
+
+
+def test_where_another_app_refers_to_the_rows_each_is_listed(
+    client: Client, boss: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = player("alice")
+    many_rows(user, 2)
+    monkeypatch.setattr(cascade, "others_refer_to_rows", lambda: True)
+
+    page = client.get(reverse("admin:auth_user_delete", args=[user.pk])).content.decode()
+
+    for heist in Heist.objects.all():
+        assert f'href="{reverse("admin:heists_heist_change", args=[heist.pk])}"' in page
+
+
+def test_models_that_a_site_does_not_show_are_counted_and_need_no_permission() -> None:
+    user, request = player("alice", tokens=1), RequestFactory().get("/")
+    request.user = player("clerk", is_staff=True)
+
+    found = cascade.deleted_objects([user], request, AdminSite())
+
+    assert found is not None
+    to_delete, counts, perms_needed, protected = found
+    assert to_delete[0] == "User: alice" and "Token grants: 1" in to_delete
+    assert (counts["users"], counts["token grants"], perms_needed, protected) == (1, 1, set(), [])
+
+
+def test_each_of_several_users_is_counted(boss: Any) -> None:
+    users, request = [player(tokens=1), player(tokens=1)], RequestFactory().get("/")
+    request.user = boss
+
+    found = cascade.deleted_objects(users, request, AdminSite())
+
+    assert found is not None and (found[1]["users"], found[1]["token grants"]) == (2, 2)

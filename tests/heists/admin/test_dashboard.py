@@ -10,12 +10,12 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
+from django.test.utils import CaptureQueriesContext, override_settings
 from django.urls import reverse
 from django.utils import timezone
 
 from heists.choices import GrantReason, HeistStatus
-from heists.models import Heist, Shield
+from heists.models import Heist, OutboxEmail, Shield
 from heists.queries import dashboard, rollups
 from heists.rules import DAY
 from heists.services import execute_heist, grant_tokens
@@ -219,3 +219,54 @@ def test_an_empty_site_has_a_dashboard(client: Client, boss: Any) -> None:
 
     assert page.status_code == 200
     assert "No successful heists." in page.content.decode()
+
+
+def test_emails_are_late_only_once_they_are_due(client: Client, boss: Any) -> None:
+    player(tokens=1, email="alice@example.org")
+
+    def tile(**due: float) -> tuple[str, str]:
+        OutboxEmail.objects.update(due_at=timezone.now() + dt.timedelta(**due))
+        tiles = client.get(reverse("admin:heists_dashboard")).context["tiles"]
+        return next((tile["value"], tile["more"]) for tile in tiles if tile["label"] == "Emails waiting")
+
+    assert tile(hours=1) == ("1", "")
+    assert tile(hours=-2, minutes=-5) == ("1", "the oldest for 2\xa0hours, 5\xa0minutes")
+
+
+def test_a_player_who_was_deleted_since_is_left_out_of_a_cached_list(
+    client: Client, boss: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("heists.queries.cached.SLOW_SECONDS", 0)
+    alice, bob = player("alice"), player("bob")
+    success(alice, bob, 30, timezone.now())
+    client.get(reverse("admin:heists_dashboard"))
+    alice.delete()
+
+    page = client.get(reverse("admin:heists_dashboard"))
+
+    assert page.status_code == 200 and page.context["attackers"] == []
+    assert len(page.context["victims"]) == 1
+
+
+def test_links_lead_to_the_heists_that_the_numbers_count(client: Client, boss: Any) -> None:
+    now = timezone.now()
+    alice, bob = player("alice"), player("bob")
+    success(alice, bob, 30, now)
+    for _number in range(11):
+        rejection(alice, bob, now)
+    today = timezone.localdate(timezone=timezone.get_default_timezone()).isoformat()
+
+    context = client.get(reverse("admin:heists_dashboard")).context
+
+    assert f'href="/admin/heists/heist/?period={today}"' in context["heists_chart"]
+    assert f'href="/admin/heists/heist/?status=SUCCESS&amp;period={today}"' in context["points_chart"]
+    for warnings in (context["many_rejections"], context["attacked_often"]):
+        assert '&amp;period=7">' in warnings[0][0]
+    assert "period" not in context["attackers"][0][0]
+
+
+def test_the_zone_is_the_sites_and_not_the_readers(client: Client, boss: Any) -> None:
+    with override_settings(TIME_ZONE="Pacific/Auckland"), timezone.override("America/New_York"):
+        page = client.get(reverse("admin:heists_dashboard")).content.decode()
+
+    assert "Days are those of Pacific/Auckland" in page

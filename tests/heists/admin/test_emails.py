@@ -13,6 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from heists.admin import emails as module
 from heists.choices import EmailState
 from heists.models import OutboxEmail
 from tests.factories import player
@@ -91,3 +92,15 @@ def test_sending_again_works_inside_a_transaction_around_the_request(
 
     failed.refresh_from_db()
     assert failed.state == EmailState.WAITING
+
+
+def test_as_many_emails_as_the_limit_are_sent_again_and_no_more(
+    client: Client, boss: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_EMAILS", 2)
+    emails = [email(EmailState.FAILED) for _number in range(3)]
+
+    assert "Select at most 2 emails." in send_again(client, *emails)
+    assert OutboxEmail.objects.filter(state=EmailState.FAILED).count() == 3
+    assert "2 emails will be sent again." in send_again(client, *emails[:2])
+    assert list(OutboxEmail.objects.filter(state=EmailState.FAILED)) == [emails[2]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+import re
 import tracemalloc
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +16,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from heists.admin import export
+from heists.admin import HeistAdmin, export
 from heists.services import execute_heist
 from tests.factories import player
 
@@ -86,3 +87,41 @@ def test_a_million_rows_take_no_more_memory_than_a_few_thousand() -> None:
         return used
 
     assert peak(20 * export.CHUNK_ROWS) < 2 * peak(2 * export.CHUNK_ROWS)
+
+
+def test_the_file_has_every_page_of_the_list(client: Client, auditor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(HeistAdmin, "list_per_page", 1)
+    alice, bob = player("alice"), player("bob")
+    for _number in range(3):
+        execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
+
+    assert [len(rows(client, p=page)) for page in ("1", "2", "99", "all")] == [3, 3, 3, 3]
+
+
+def test_the_file_is_downloaded_and_kept_by_no_cache(client: Client, auditor: Any) -> None:
+    response = client.get(reverse("admin:heists_heist_export"))
+
+    assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert "no-store" in response.headers["Cache-Control"]
+    assert re.fullmatch(
+        r'attachment; filename="heists-\d{4}-\d\d-\d\d-\d{4}\.csv"', response.headers["Content-Disposition"]
+    )
+
+
+def test_each_export_is_logged_with_who_and_what(
+    client: Client, auditor: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "heists"):
+        rows(client)
+        rows(client, status="SUCCESS", p="2")
+
+    assert [record.getMessage() for record in caplog.records if "exported" in record.getMessage()] == [
+        f"heists exported by user {auditor.pk}: all",
+        f"heists exported by user {auditor.pk}: status=SUCCESS",
+    ]
+
+
+def test_a_time_is_in_utc_whatever_the_zone_of_the_connection() -> None:
+    noon = dt.datetime(2026, 5, 20, 12, tzinfo=dt.timezone(dt.timedelta(hours=2)))
+
+    assert export.cell(noon) == "2026-05-20T10:00:00+00:00"

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from heists.choices import GrantReason
-from heists.models import TokenGrant
+from heists.models import HeistToken, TokenGrant
 from heists.services import execute_heist, grant_tokens, take_back
 from tests.factories import player, tokens_of
 
@@ -158,3 +158,20 @@ def test_the_pages_take_a_fixed_number_of_statements(client: Client, boss: Any, 
 
     assert statements(page_of(grant)) == before
     assert asked <= 7
+
+
+def test_only_where_less_is_left_the_page_says_so(client: Client, boss: Any, grant: TokenGrant) -> None:
+    assert len(client.get(url_of(grant)).context["sentences"]) == 2
+    HeistToken.objects.filter(user=grant.player).update(balance=2, total_spent=2)
+
+    page = client.get(url_of(grant))
+
+    assert page.context["sentences"][0] == "2 tokens are taken back from alice."
+    assert page.context["sentences"][1] == "3 were granted, but alice has only 2 left."
+    assert page.context["form"]["expected"].value() == 2
+
+
+def test_who_took_a_grant_back_may_be_unknown(client: Client, boss: Any, grant: TokenGrant) -> None:
+    take_back(grant=grant, by=None, reason="x")
+
+    assert ", by -." in send(client, grant)

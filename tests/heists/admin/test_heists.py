@@ -12,10 +12,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from heists.admin.formats import when
 from heists.economy import get_economy
 from heists.models import Heist, HeistNotification, HeistToken, Truce
 from heists.queries.evidence import ROWS, around
-from heists.services import execute_heist
+from heists.services import buy_shield, execute_heist, reverse_heist
 from tests.conftest import HeistSettings
 from tests.factories import player, rewrite
 
@@ -163,3 +164,147 @@ def test_there_is_no_link_that_the_reader_may_not_open(client: Client, auditor: 
     assert "/admin/auth/user/" not in text
     assert "Grant tokens" not in text
     assert "alice" in text and "bob" in text
+
+
+def test_the_windows_of_both_players_end_as_their_own_rules_say(client: Client, boss: Any) -> None:
+    alice, bob, carol = player("alice", tokens=2), player("bob", points=1000), player("carol", tokens=1)
+    earlier = execute_heist(attacker_id=alice.pk, victim_id=player(points=1000).pk)
+    loss = execute_heist(attacker_id=carol.pk, victim_id=bob.pk)
+    rejection = execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
+    rewrite(earlier, created_at=dt.datetime(2026, 5, 1, 8, 30, tzinfo=dt.UTC))
+    rewrite(loss, created_at=dt.datetime(2026, 5, 2, 9, 30, tzinfo=dt.UTC))
+
+    text = page(client, rejection).replace("\u00a0", " ")
+
+    assert "at May 1, 2026 8:30 a.m. UTC; the cooldown (24 h) ran until May 2, 2026 8:30 a.m. UTC" in text
+    assert "at May 2, 2026 9:30 a.m. UTC; the protection (48 h) ran until May 4, 2026 9:30 a.m. UTC" in text
+
+
+def test_a_block_and_a_rejection_start_no_protection_and_a_rejection_no_cooldown() -> None:
+    alice, bob = player("alice"), player("bob", points=1000, coins=50)
+    buy_shield(player_id=bob.pk)
+    carol = player("carol", tokens=1)
+    blocked = execute_heist(attacker_id=carol.pk, victim_id=bob.pk)
+    first, second = (execute_heist(attacker_id=alice.pk, victim_id=bob.pk) for _number in range(2))
+
+    found = around(second, get_economy())
+
+    assert blocked.status == "FAILED_SHIELD" and first.failure_code == "insufficient_tokens"
+    assert (found.attackers_last_outcome, found.victims_last_loss) == (None, None)
+    assert (
+        around(execute_heist(attacker_id=carol.pk, victim_id=bob.pk), get_economy()).attackers_last_outcome == blocked
+    )
+
+
+def test_the_last_loss_is_the_latest_whether_its_heist_is_still_there_or_not(client: Client, boss: Any) -> None:
+    alice, bob = player("alice"), player("bob", points=1000)
+    gone = execute_heist(attacker_id=player(tokens=1).pk, victim_id=bob.pk)
+    rewrite(gone, created_at=dt.datetime(2026, 5, 1, 8, 30, tzinfo=dt.UTC))
+    kept = execute_heist(attacker_id=player(tokens=1).pk, victim_id=bob.pk)
+    rejection = execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
+
+    def robbed_at(there: dt.datetime, deleted: dt.datetime) -> bool:
+        """Return whether the page names the later of both times."""
+        rewrite(kept, created_at=there, status="SUCCESS", token_spent=True, failure_code=None)
+        losses = [{"heist": gone.pk, "points": 50, "at": deleted.isoformat()}]
+        HeistToken.objects.update_or_create(user=bob, defaults={"losses_on_deleted": losses})
+        return f"robbed at {when(max(there, deleted))};" in page(client, rejection)
+
+    day = dt.datetime(2026, 5, 2, 9, 30, tzinfo=dt.UTC)
+    assert robbed_at(day, day + dt.timedelta(hours=5))
+    assert robbed_at(day + dt.timedelta(hours=5), day)
+
+
+def test_the_timeline_is_in_order_with_the_heist_in_its_place(client: Client, boss: Any) -> None:
+    alice, bob = player("alice"), player("bob")
+    heists = [execute_heist(attacker_id=alice.pk, victim_id=bob.pk) for _number in range(3)]
+    for number, heist in enumerate(heists):
+        rewrite(heist, created_at=timezone.now() - dt.timedelta(hours=9 - number))
+
+    context = client.get(reverse("admin:heists_heist_change", args=[heists[1].pk])).context
+
+    pages = [reverse("admin:heists_heist_change", args=[heist.pk]) for heist in heists]
+    assert [(row["link"], row["here"]) for row in context["timeline"]] == list(
+        zip(pages, [False, True, False], strict=True)
+    )
+
+
+def test_events_and_notifications_name_their_players_in_order(client: Client, boss: Any) -> None:
+    alice, bob = player("alice", tokens=1), player("bob", points=1000)
+    heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
+
+    context = client.get(reverse("admin:heists_heist_change", args=[heist.pk])).context
+
+    assert {(event["player"], event["points"]) for event in context["events"]} == {("alice", "+50"), ("bob", "-50")}
+    rows = HeistNotification.objects.filter(heist=heist).order_by("pk")
+    assert [entry["row"] for entry in context["notifications"]] == list(rows)
+    assert [entry["player"] for entry in context["notifications"]] == [row.user.username for row in rows]
+
+
+def test_truces_are_named_by_their_players_oldest_first(client: Client, boss: Any) -> None:
+    alice, bob = player("alice"), player("bob")
+    heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
+    for user, days in ((bob, 1), (alice, 2)):
+        Truce.objects.create(player=user, starts_at=heist.created_at - dt.timedelta(days=days))
+
+    context = client.get(reverse("admin:heists_heist_change", args=[heist.pk])).context
+
+    assert [truce["player"] for truce in context["truces"]] == ["alice", "bob"]
+
+
+@pytest.mark.parametrize("token", [False, True])
+def test_the_token_is_named_only_where_it_was_given_back(client: Client, boss: Any, token: bool) -> None:
+    heist = execute_heist(attacker_id=player(tokens=1).pk, victim_id=player(points=1000).pk)
+    reverse_heist(heist_id=heist.pk, reversed_by=None, reason="a mistake", return_token=token)
+
+    assert ("Tokens given back to the attacker: 1" in page(client, heist)) == token
+
+
+def test_the_later_heists_are_the_nearest_too() -> None:
+    now = timezone.now()
+    alice, bob = player("alice"), player("bob")
+    heists = [execute_heist(attacker_id=alice.pk, victim_id=bob.pk) for _number in range(2 * ROWS)]
+    for hours, heist in enumerate(heists):
+        rewrite(heist, created_at=now + dt.timedelta(hours=hours))
+        heist.refresh_from_db()
+
+    assert around(heists[0], get_economy()).later == heists[1 : ROWS + 1]
+    assert around(heists[-1], get_economy()).earlier == heists[-ROWS - 1 : -1]
+
+
+def test_of_heists_in_one_moment_the_earlier_have_the_smaller_keys() -> None:
+    now, alice, bob = timezone.now(), player("alice"), player("bob")
+    heists = [execute_heist(attacker_id=alice.pk, victim_id=bob.pk) for _number in range(3)]
+    for heist in heists:
+        rewrite(heist, created_at=now)
+        heist.refresh_from_db()
+
+    found = around(heists[1], get_economy())
+
+    assert (found.earlier, found.later) == ([heists[0]], [heists[2]])
+
+
+def test_the_heists_of_either_player_in_either_role_are_around() -> None:
+    alice, bob, carol = player("alice"), player("bob"), player("carol")
+    pairs = [(alice, carol), (carol, alice), (bob, carol), (carol, bob)]
+    before = [execute_heist(attacker_id=attacker.pk, victim_id=victim.pk) for attacker, victim in pairs]
+    heist = execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
+    after = [execute_heist(attacker_id=attacker.pk, victim_id=victim.pk) for attacker, victim in pairs]
+
+    found = around(heist, get_economy())
+
+    assert (found.earlier, found.later) == (before, after)
+
+
+def test_only_where_the_monthly_limit_protected_points_the_page_says_so(
+    client: Client, boss: Any, heist_settings: HeistSettings
+) -> None:
+    heist_settings(MONTHLY_LOSS_PERCENT=10, STEAL_PERCENTAGE=10, TARGET_COOLDOWN_HOURS=0)
+    bob = player("bob", points=1000)
+    whole, rest = (execute_heist(attacker_id=player(tokens=1).pk, victim_id=bob.pk) for _number in range(2))
+    heist_settings(MONTHLY_LOSS_PERCENT=15, STEAL_PERCENTAGE=10, TARGET_COOLDOWN_HOURS=0)
+    part = execute_heist(attacker_id=player(tokens=1).pk, victim_id=bob.pk)
+
+    limited = "monthly loss limit protected the rest"
+    assert (whole.points_stolen, rest.points_stolen, part.points_stolen) == (100, 0, 50)
+    assert [limited in page(client, heist).replace("&#x27;", "'") for heist in (whole, part)] == [False, True]

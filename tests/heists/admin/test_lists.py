@@ -16,7 +16,7 @@ from django.utils import timezone
 from heists.admin import paginator
 from heists.choices import HeistStatus
 from heists.models import Heist
-from heists.services import execute_heist
+from heists.services import buy_shield, execute_heist, set_email_preference
 from tests.conftest import HeistSettings
 from tests.factories import player, rewrite
 
@@ -253,3 +253,69 @@ def test_numbers_are_grouped(client: Client, auditor: Any, heist_settings: Heist
     ):
         content = client.get(page).content.decode()
         assert "12,345" in content and "12345" not in content
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("player", "987654"),
+        ("player", "nobody"),
+        ("status", "success"),
+        ("token_spent", "2"),
+        ("token_spent", ""),
+        ("period", "8"),
+        ("period", "2026-02-30"),
+        ("to", "tomorrow"),
+    ],
+)
+def test_an_unknown_value_finds_nothing(client: Client, auditor: Any, parameter: str, value: str) -> None:
+    robbery()
+
+    assert found(client, **{parameter: value}) == set()
+
+
+def test_an_unknown_role_finds_nothing(client: Client, auditor: Any) -> None:
+    heist = robbery()
+
+    assert found(client, player=heist.attacker_id) == {heist.pk}
+    assert found(client, player=heist.attacker_id, role="witness") == set()
+
+
+def test_of_a_date_that_is_given_twice_the_last_counts(client: Client, auditor: Any) -> None:
+    heist = robbery(created_at=dt.datetime(2026, 5, 10, 12, tzinfo=dt.UTC))
+
+    for days, rows in ((["2026-05-11", "2026-05-10"], {heist.pk}), (["2026-05-10", "2026-05-11"], set())):
+        response = client.get(reverse(LIST), {"from": days})
+        assert {row.pk for row in response.context["cl"].result_list} == rows
+
+
+def test_today_is_the_sites_whatever_the_readers_zone(
+    client: Client, auditor: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.TIME_ZONE = "Pacific/Auckland"
+    heist = robbery(created_at=dt.datetime(2026, 5, 19, 13, tzinfo=dt.UTC)).pk
+    before = robbery(created_at=dt.datetime(2026, 5, 13, 12, 30, tzinfo=dt.UTC)).pk
+    robbery(created_at=dt.datetime(2026, 5, 13, 11, 30, tzinfo=dt.UTC))
+    monkeypatch.setattr(timezone, "now", lambda: dt.datetime(2026, 5, 19, 13, 30, tzinfo=dt.UTC))
+
+    with timezone.override("America/New_York"):
+        assert found(client, period="today") == found(client, period="2026-05-20") == {heist}
+        assert found(client, period="7") == {heist, before}
+        assert found(client, period="2026-05-19") == set()
+
+
+@pytest.mark.parametrize("name", ["attemptlog", "emailpreference", "ruleset", "shield"])
+def test_lists_without_a_time_have_the_newest_row_first(
+    client: Client, boss: Any, heist_settings: HeistSettings, name: str
+) -> None:
+    for number in range(2):
+        heist_settings(MAX_HEISTS_PER_DAY=number + 1)
+        bob = player(coins=50)
+        execute_heist(attacker_id=bob.pk, victim_id=player().pk)
+        buy_shield(player_id=bob.pk)
+        set_email_preference(player_id=bob.pk, muted=True)
+
+    rows = client.get(reverse(f"admin:heists_{name}_changelist")).context["cl"].result_list
+
+    keys = [row.pk for row in rows]
+    assert len(keys) == 2 and keys == sorted(keys, reverse=True)

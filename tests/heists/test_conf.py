@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import inspect
 from typing import Any
 
@@ -69,3 +70,43 @@ def test_a_lazy_text_is_text(settings: Any) -> None:
     settings.HEISTS = {**settings.HEISTS, "EMAIL_FROM": lazystr("Game <game@example.com>")}
 
     assert conf.email_from() == "Game <game@example.com>"
+
+
+@pytest.mark.parametrize(
+    ("key", "read", "value"),
+    [
+        ("RATE_LIMIT_PER_MINUTE", conf.rate_limit_per_minute, 7),
+        ("READ_RATE_LIMIT_PER_MINUTE", conf.read_rate_limit_per_minute, 7),
+        ("TRUSTED_PROXIES", conf.trusted_proxies, 7),
+        ("EMAIL_MAX_ATTEMPTS", conf.email_max_attempts, 7),
+        ("EMAIL_LEASE_SECONDS", conf.email_lease, dt.timedelta(seconds=7)),
+        ("EMAIL_RETRY_SECONDS", conf.email_retry, dt.timedelta(seconds=7)),
+        ("RETENTION_READ_DAYS", conf.retention_read, dt.timedelta(days=7)),
+        ("RETENTION_UNREAD_DAYS", conf.retention_unread, dt.timedelta(days=7)),
+        ("RETENTION_ADDRESS_DAYS", conf.retention_address, dt.timedelta(days=7)),
+    ],
+)
+def test_each_function_reads_its_own_key(settings: Any, key: str, read: Any, value: Any) -> None:
+    settings.HEISTS = {**settings.HEISTS, key: 7}
+
+    assert read() == value
+
+
+@pytest.mark.parametrize("site", ["https://game.example", "https://game.example/", "https://game.example//"])
+def test_the_site_has_no_slash_at_its_end(settings: Any, site: str) -> None:
+    settings.HEISTS = {**settings.HEISTS, "SITE_URL": site}
+
+    assert conf.site_url() == "https://game.example"
+
+
+@pytest.mark.parametrize("value", ["", None])
+def test_without_a_sender_it_is_djangos(settings: Any, value: str | None) -> None:
+    settings.DEFAULT_FROM_EMAIL = "site@example.com"
+    settings.HEISTS = {**settings.HEISTS, "EMAIL_FROM": value}
+
+    assert conf.email_from() == "site@example.com"
+
+
+@pytest.mark.parametrize("key", ["THROTTLE_CACHE", "EMAIL_DELIVERY"])
+def test_only_a_text_whose_default_is_empty_may_be_none(settings: Any, key: str) -> None:
+    assert conf.SETTINGS[key].has_type(None) == (key == "EMAIL_DELIVERY")

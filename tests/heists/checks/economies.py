@@ -98,3 +98,37 @@ class Nullable(GamificationEconomy):
 class Counted(GamificationEconomy):
     def players(self) -> Any:
         return get_user_model().objects.annotate(friends=Count("referred_players"), monthly_points=F("friends"))
+
+
+class Coinless(CoinsInNameOnly):
+    has_coins = False
+
+
+class Sliced(GamificationEconomy):
+    def players(self) -> Any:
+        return super().players()[:10]
+
+
+class United(GamificationEconomy):
+    def players(self) -> Any:
+        return super().players().union(super().players())
+
+
+class Listed(GamificationEconomy):
+    def players(self) -> Any:
+        return get_user_model().objects.values_list("pk")
+
+
+class PointsAlone(GamificationEconomy):
+    def players(self) -> Any:
+        return super().players().values("monthly_points")
+
+
+class Mixed(GamificationEconomy):
+    def players(self) -> Any:
+        return get_user_model().objects.annotate(monthly_points=F("date_joined") * F("username"))
+
+
+class JoinedMixed(NeverJoined):
+    def players(self) -> Any:
+        return super().players().annotate(joined_at=F("date_joined") * F("username"))

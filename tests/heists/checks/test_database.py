@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.checks import CheckMessage, Error, Warning
+from django.db import connection
 from django.utils import timezone
 
 from gamification.models import PointEvent, PointEventTypeMaster
@@ -182,3 +183,112 @@ def test_rules_are_not_compared_without_a_database_or_where_a_setting_is_wrong(h
     # Reported by its own check.
     heist_settings(TOKEN_COST="1")
     assert list(database.check_rules(databases=["default"])) == []
+
+
+class WriteElsewhere:
+    """Writes heists to another database."""
+
+    def db_for_write(self, model: Any, **hints: Any) -> str | None:
+        return "scores" if model._meta.app_label in ("heists", "gamification") else None
+
+
+class ReadElsewhere:
+    """Has no replica for what is read without naming a database."""
+
+    def db_for_read(self, model: Any, **hints: Any) -> str:
+        return "nowhere"
+
+
+def test_the_database_is_the_one_that_heists_are_written_to(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    settings.DATABASE_ROUTERS = [WriteElsewhere()]
+    connections = {
+        alias: SimpleNamespace(vendor=vendor, display_name=vendor, settings_dict={"NAME": "site", "OPTIONS": options})
+        for alias, vendor, options in (("default", "mysql", {}), ("scores", "postgresql", {"pool": True}))
+    }
+    monkeypatch.setattr(database, "connections", connections)
+
+    (message,) = database.check_databases()
+
+    assert message.msg.startswith('DATABASES["scores"] has a pool without CONN_HEALTH_CHECKS')
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "ids"),
+    [
+        ({"transaction_mode": "EXCLUSIVE"}, "site.sqlite3", []),
+        ({"transaction_mode": "immediate"}, "site.sqlite3", []),
+        ({"transaction_mode": "DEFERRED"}, "site.sqlite3", ["heists.W004"]),
+        ({"init_command": "pragma journal_mode = wal"}, "site.sqlite3", []),
+        ({"init_command": "PRAGMA journal_mode=WAL"}, "site.sqlite3", []),
+        ({"init_command": "PRAGMA synchronous=NORMAL"}, "site.sqlite3", ["heists.W005"]),
+        ({"init_command": ""}, "file:memorydb_default?mode=memory&cache=shared", []),
+        ({"timeout": 5}, "site.sqlite3", []),
+        ({"timeout": 4.9}, "site.sqlite3", ["heists.W006"]),
+        ({"timeout": None}, "site.sqlite3", ["heists.W006"]),
+    ],
+)
+def test_options_of_sqlite_at_their_boundaries(judge: Any, options: dict[str, Any], name: str, ids: list[str]) -> None:
+    assert [message.id for message in judge("sqlite", options=GOOD_SQLITE | options, NAME=name)] == ids
+
+
+def test_a_timeout_that_is_not_set_is_pythons(judge: Any) -> None:
+    options = {key: value for key, value in GOOD_SQLITE.items() if key != "timeout"}
+
+    assert judge("sqlite", options=options) == []
+
+
+@pytest.mark.parametrize("checks", [False, None, "true", 1])
+def test_w007_health_checks_are_on_only_where_they_are_true(judge: Any, checks: Any) -> None:
+    (message,) = judge("postgresql", options={"pool": True}, CONN_HEALTH_CHECKS=checks)
+
+    assert message.id == "heists.W007"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("missing", ["heists_heist", PointEventTypeMaster._meta.db_table])
+def test_event_types_are_not_read_before_both_tables_are_there(
+    monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any, missing: str
+) -> None:
+    tables = [name for name in ("heists_heist", PointEventTypeMaster._meta.db_table) if name != missing]
+    monkeypatch.setattr(connection.introspection, "table_names", lambda *args, **options: tables)
+
+    with django_assert_num_queries(0):
+        assert list(database.check_event_types(databases=["default"])) == []
+
+
+@pytest.mark.django_db
+def test_rules_are_not_read_before_their_table_is_there(
+    monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
+) -> None:
+    monkeypatch.setattr(connection.introspection, "table_names", lambda *args, **options: ["heists_heist"])
+
+    with django_assert_num_queries(0):
+        assert list(database.check_rules(databases=["default"])) == []
+
+
+@pytest.mark.django_db
+def test_event_types_and_rules_are_read_where_they_are_written(settings: Any) -> None:
+    PointEventTypeMaster.objects.filter(name="HEIST_GAIN").delete()
+    change(timezone.now() - dt.timedelta(days=1), steal_percentage=8)
+    settings.DATABASE_ROUTERS = [ReadElsewhere()]
+
+    assert [message.id for message in database.check_event_types(databases=["default"])] == ["heists.W008"]
+    assert [message.id for message in database.check_rules(databases=["default"])] == ["heists.W022"]
+
+
+@pytest.mark.django_db
+def test_only_the_databases_that_are_named_are_read(settings: Any) -> None:
+    settings.DATABASE_ROUTERS = [WriteElsewhere()]
+
+    assert list(database.check_event_types(databases=["default"])) == []
+    assert list(database.check_rules(databases=["default"])) == []
+
+
+@pytest.mark.django_db
+def test_a_switch_after_the_rules_changes_no_rule() -> None:
+    change(timezone.now() - dt.timedelta(days=2), steal_percentage=8)
+    RuleChange.objects.create(
+        kind="SWITCH", takes_effect_at=timezone.now() - dt.timedelta(days=1), enabled=False, reason="a bug"
+    )
+
+    assert [message.id for message in database.check_rules(databases=["default"])] == ["heists.W022"]

@@ -192,3 +192,53 @@ def test_a_site_without_emails_needs_no_mail_server(settings: Any) -> None:
 def test_the_mail_backend_is_the_one_that_django_uses() -> None:
     # The test runner replaces whatever the site configured.
     assert deployment._mail_backend().endswith(".EmailBackend")
+
+
+@pytest.mark.parametrize("setting", ["SECURE_PROXY_SSL_HEADER", "USE_X_FORWARDED_HOST"])
+def test_one_trusted_proxy_is_enough(settings: Any, setting: str) -> None:
+    setattr(settings, setting, ("HTTP_X_FORWARDED_PROTO", "https"))
+    settings.HEISTS = {**settings.HEISTS, "TRUSTED_PROXIES": 1}
+
+    assert list(deployment.check_proxies()) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["XForwardedForMiddleware", "RemoteAddrFromHeader", "SetRemoteAddr", "RealIPMiddleware"]
+)
+def test_w011_middleware_is_known_by_its_name_and_counts_only_beside_trusted_proxies(settings: Any, name: str) -> None:
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"somewhere.{name}"]
+    assert list(deployment.check_proxies()) == []
+
+    settings.HEISTS = {**settings.HEISTS, "TRUSTED_PROXIES": 1}
+    assert [message.id for message in deployment.check_proxies()] == ["heists.W011"]
+
+
+def test_a_cache_that_is_not_there_is_reported_by_its_own_check(settings: Any) -> None:
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    settings.HEISTS = {**settings.HEISTS, "THROTTLE_CACHE": "gone"}
+
+    assert list(deployment.check_cache()) == []
+
+
+@pytest.mark.parametrize("name", ["email/heist_victim_subject.txt", "email/shield_expired.txt", "unsubscribe.html"])
+@pytest.mark.usefixtures("emails")
+def test_e019_each_template_is_loaded(settings: Any, tmp_path: Path, name: str) -> None:
+    (tmp_path / "heists" / "email").mkdir(parents=True)
+    (tmp_path / "heists" / name).write_text("{% nonsense %}")
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
+
+    assert [message.msg.partition(" ")[0] for message in deployment.check_templates()] == [f"heists/{name}"]
+
+
+@pytest.mark.usefixtures("emails")
+def test_links_need_a_site_and_urls_that_can_be_imported(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.ROOT_URLCONF = "tests.heists.emails.urlconfs.without_heists"
+    settings.HEISTS = {**settings.HEISTS, "SITE_URL": ""}
+    assert list(deployment.check_links()) == []
+
+    def broken(token: str) -> str:
+        raise ValueError("a fault in the URLconf")
+
+    settings.HEISTS = {**settings.HEISTS, "SITE_URL": "https://example.com"}
+    monkeypatch.setattr(deployment, "unsubscribe_path", broken)
+    assert list(deployment.check_links()) == []

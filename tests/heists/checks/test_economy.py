@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from django.core.checks import CheckMessage, Error, Warning
-from django.db.models import EmailField
+from django.db.models import EmailField, IntegerField
 
 from heists.checks import economy
 from heists.checks.economy import check_economy
@@ -92,7 +92,9 @@ def test_e010_players_of_another_model(economy_is: Any) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["Grouped", "Counted", "Distinct", "Flat"])
+@pytest.mark.parametrize(
+    "name", ["Grouped", "Counted", "Distinct", "Flat", "Sliced", "United", "Listed", "PointsAlone"]
+)
 def test_e011_players_that_can_not_be_joined(economy_is: Any, name: str) -> None:
     assert economy_is(f"{HERE}.{name}") == [
         Error(
@@ -113,10 +115,11 @@ def test_e012_players_without_points(economy_is: Any) -> None:
     ]
 
 
-def test_e012_points_that_are_not_integers(economy_is: Any) -> None:
-    assert economy_is(f"{HERE}.Wordy") == [
+@pytest.mark.parametrize("name", ["Wordy", "Mixed"])
+def test_e012_points_that_are_not_integers(economy_is: Any, name: str) -> None:
+    assert economy_is(f"{HERE}.{name}") == [
         Error(
-            f'{HERE}.Wordy.players() has a "monthly_points" that is not an integer.',
+            f'{HERE}.{name}.players() has a "monthly_points" that is not an integer.',
             hint="Use an IntegerField: Coalesce(…, 0, output_field=IntegerField()).",
             id="heists.E012",
         )
@@ -178,7 +181,7 @@ def test_w021_newcomers_of_whom_nobody_knows_when_they_joined(economy_is: Any, s
     assert economy_is(f"{HERE}.NeverJoined") == []
 
 
-@pytest.mark.parametrize("name", ["JoinedOnADay", "JoinedSomehow"])
+@pytest.mark.parametrize("name", ["JoinedOnADay", "JoinedSomehow", "JoinedMixed"])
 def test_e020_a_time_of_joining_that_is_no_time(economy_is: Any, name: str) -> None:
     assert economy_is(f"{HERE}.{name}") == [
         Error(
@@ -193,3 +196,24 @@ def test_settings_that_are_not_a_dictionary_are_reported_once(settings: Any) -> 
     settings.HEISTS = None
 
     assert list(check_economy()) == []
+
+
+def test_an_economy_without_coins_needs_no_methods_for_them(economy_is: Any) -> None:
+    assert economy_is(f"{HERE}.Coinless") == []
+
+
+@pytest.mark.parametrize("null", [False, True])
+def test_w002_a_field_that_may_be_null(null: bool) -> None:
+    field: Any = IntegerField(null=null)
+    meta = SimpleNamespace(get_field=lambda name: field, label="people.Person")
+    players: Any = SimpleNamespace(query=SimpleNamespace(annotations={}), model=SimpleNamespace(_meta=meta))
+
+    assert [message.id for message in economy._monthly_points("an.Economy", players)] == ["heists.W002"] * null
+
+
+def test_w018_the_fields_of_a_users_parents_are_of_the_user_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    own, inherited, other = IntegerField(), IntegerField(), IntegerField()
+    meta = SimpleNamespace(concrete_fields=[inherited, own], local_fields=[own])
+    monkeypatch.setattr("heists.checks.economy.get_user_model", lambda: SimpleNamespace(_meta=meta))
+
+    assert [economy._on_user_row(field) for field in (own, inherited, other)] == [True, True, False]

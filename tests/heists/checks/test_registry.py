@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from django.core.checks import registry
 
@@ -39,3 +40,15 @@ def test_every_id_has_its_test() -> None:
 
 def test_no_id_is_used_again() -> None:
     assert not _used() & RETIRED
+
+
+def test_what_concerns_production_runs_with_deploy_and_what_reads_rows_with_a_database() -> None:
+    ours = {getattr(checks, name) for name in checks.__all__ if name.startswith("check_")}
+    always, deploying = registry.registry.registered_checks, registry.registry.deployment_checks
+
+    def names(found: Any, tag: str = "heists") -> set[str]:
+        return {check.__name__ for check in found if check in ours and tag in check.tags}
+
+    assert names(deploying) == {"check_cache", "check_mail"}
+    assert names(always) == {check.__name__ for check in ours} - names(deploying)
+    assert names(always, "database") == {"check_event_types", "check_rules"}

@@ -191,3 +191,40 @@ def test_w001_a_key_like_no_other(heists_are: Any) -> None:
             "HEISTS has an unknown key: 'ZZZ'.", hint=f"The keys are: {', '.join(sorted(DEFAULTS))}.", id="heists.W001"
         )
     ]
+
+
+@pytest.mark.parametrize("key", NUMBERS)
+def test_a_range_has_both_its_ends(heists_are: Any, key: str) -> None:
+    least, most = SETTINGS[key].minimum, SETTINGS[key].maximum
+    assert least is not None and most is not None
+
+    assert heists_are(**{key: least}) == heists_are(**{key: most}) == []
+    for value in (least - 1, most + 1):
+        assert [message.id for message in heists_are(**{key: value})] == ["heists.E004"]
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.5])
+def test_e004_what_is_no_share_is_no_percentage_either(heists_are: Any, share: float) -> None:
+    assert [message.id for message in heists_are(STEAL_PERCENTAGE=share)] == ["heists.E004"]
+
+
+def test_w001_keys_that_are_no_text(settings: Any) -> None:
+    settings.HEISTS = {**settings.HEISTS, 1: 2, "ZZZ": 3, None: 4}
+
+    assert [message.msg for message in check_settings()] == [
+        f"HEISTS has an unknown key: {key!r}." for key in ("ZZZ", 1, None)
+    ]
+
+
+@pytest.mark.parametrize("site", ["httpx://example.com", "ftp://example.com", "//example.com"])
+def test_e017_another_scheme(heists_are: Any, site: str) -> None:
+    assert [message.id for message in heists_are(SITE_URL=site)] == ["heists.E017"]
+
+
+@pytest.mark.parametrize("site", ["http://example.com", "https://example.com/"])
+def test_both_schemes_of_the_web_are_right(heists_are: Any, site: str) -> None:
+    assert heists_are(SITE_URL=site) == []
+
+
+def test_e016_a_path_without_a_module(heists_are: Any) -> None:
+    assert [message.id for message in heists_are(EMAIL_DELIVERY=".deliver")] == ["heists.E016"]

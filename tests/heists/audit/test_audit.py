@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from io import StringIO
@@ -388,3 +389,57 @@ def test_the_number_of_statements_does_not_grow_with_the_heists(world: SimpleNam
 
     assert Heist.objects.count() == 3 * heists > 0
     assert statements() == before < 150
+
+
+def test_as_many_as_the_limit_are_printed_and_none_with_a_limit_of_zero(corrupted: Any) -> None:
+    corrupted("UPDATE heists_heisttoken SET last_earned_at = NULL WHERE last_earned_at IS NOT NULL")
+
+    def lines(*options: str) -> list[str]:
+        out = StringIO()
+        with pytest.raises(SystemExit) as end:
+            call_command("audit_heists", *options, stdout=out)
+        assert end.value.code == 1
+        return [line for line in out.getvalue().splitlines() if line.startswith("token_last_earned:")]
+
+    assert len(lines("--limit=6")) == len(lines()) == 6
+    assert not any("more" in line for line in lines("--limit=6"))
+    assert lines("--limit=0") == ["token_last_earned: 6 more"]
+
+
+def test_the_summary_and_the_document_count_what_was_skipped_and_is_unknown(
+    world: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(data: Any) -> Any:
+        data.unknown.update({"b reason": 1, "a reason": 2})
+        raise audit.Skipped("the host keeps none")
+        yield
+
+    monkeypatch.setattr(audit, "CHECKS", [SimpleNamespace(code="some_check", differences=check)])
+    lines, document = StringIO(), StringIO()
+    call_command("audit_heists", stdout=lines)
+    call_command("audit_heists", "--json", stdout=document)
+
+    heists = Heist.objects.count()
+    assert lines.getvalue().splitlines() == [
+        "some_check: skipped, the host keeps none",
+        f"{heists} heists, 1 checks, 1 skipped, 2 rejections unknown (a reason), 1 rejection unknown (b reason): "
+        "no difference.",
+    ]
+    assert json.loads(document.getvalue()) == {
+        "heists": heists,
+        "checks": 1,
+        "skipped": {"some_check": "the host keeps none"},
+        "unknown": {"a reason": 2, "b reason": 1},
+        "counts": {},
+        "differences": [],
+    }
+
+
+def test_only_the_document_is_on_standard_output(
+    world: SimpleNamespace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A progress bar is drawn on terminals only.
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    call_command("audit_heists", "--json")
+
+    json.loads(capsys.readouterr().out)

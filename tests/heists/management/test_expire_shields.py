@@ -60,3 +60,38 @@ def test_it_gives_up_after_half_a_minute(away: list[bool], pauses: list[float]) 
         call_command("expire_shields", stderr=io.StringIO())
 
     assert sum(pauses) == 31
+
+
+def test_each_pause_says_why_on_standard_error(away: list[bool], pauses: list[float]) -> None:
+    away += [True, True]
+    said, problems = io.StringIO(), io.StringIO()
+
+    call_command("expire_shields", stdout=said, stderr=problems)
+
+    assert said.getvalue() == "3 shields expired.\n"
+    assert problems.getvalue() == f"{Busy()}\n" * 2
+
+
+def test_the_last_try_after_the_longest_pause_counts(away: list[bool], pauses: list[float]) -> None:
+    away += [True] * 5
+    said = io.StringIO()
+
+    call_command("expire_shields", stdout=said, stderr=io.StringIO())
+
+    assert pauses == [1, 2, 4, 8, 16]
+    assert said.getvalue() == "3 shields expired.\n"
+
+
+def test_the_batch_is_that_of_each_try(away: list[bool], pauses: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    batches: list[int] = []
+
+    def expire(*, batch: int, on_batch: Any) -> int:
+        batches.append(batch)
+        if len(batches) < 6:
+            raise Busy
+        return 0
+
+    monkeypatch.setattr("heists.management.commands.expire_shields.expire_shields", expire)
+    call_command("expire_shields", batch=2, stdout=io.StringIO(), stderr=io.StringIO())
+
+    assert batches == [2] * 6

@@ -10,7 +10,9 @@ from django.core.management import CommandError, call_command
 
 from gamification.economy import GamificationEconomy
 from heists.choices import GrantReason
+from heists.errors import Busy
 from heists.models import HeistNotification, TokenGrant
+from heists.services import grant_tokens
 from tests.factories import player, tokens_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -197,3 +199,97 @@ def test_a_file_of_another_format_is_rejected(tmp_path: Path, content: bytes) ->
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="can't be read"):
         run(csv=str(tmp_path / "nowhere.csv"))
+
+
+def test_a_source_of_ones_own_is_not_printed_and_a_dry_run_makes_none_up() -> None:
+    player("alice")
+
+    assert "Its source is" not in run("alice", "3", source="raffle")
+    assert "Its source is" not in run("alice", "3", dry_run=True)
+    assert "Its source is" in run("alice", "3")
+
+
+def test_a_dry_run_of_a_file_counts_known_and_repeated_sources(tmp_path: Path) -> None:
+    player("alice"), player("bob")
+    run("alice", "1", source="known")
+    lines = ["player,amount,source", "alice,5,known", "alice,2,new", "bob,3,new", "bob,4,", "nobody,1,"]
+    file, problems = write(tmp_path, "\n".join(lines)), io.StringIO()
+    said = io.StringIO()
+
+    with pytest.raises(CommandError, match=r"^1 line could not be granted\. Correct the file and run it again\.$"):
+        call_command("grant_tokens", csv=file, dry_run=True, stdout=said, stderr=problems)
+
+    assert said.getvalue() == "Would grant 6 tokens to 2 players in 2 grants; granted before: 2; bad lines: 1.\n"
+    assert problems.getvalue().startswith("line 6: ") and TokenGrant.objects.count() == 1
+
+
+def test_the_options_of_a_grant_are_kept(tmp_path: Path) -> None:
+    player("alice")
+
+    run("alice", "1", source="one", reason="STAFF", note="won the raffle")
+    run(csv=write(tmp_path, "player,amount,source\nalice,1,two\n"), reason="STAFF")
+    run(csv=write(tmp_path, "player,amount,source,reason\nalice,1,three,promotion\n"), reason="STAFF")
+
+    grants = TokenGrant.objects.order_by("pk").values_list("source", "reason", "note")
+    assert list(grants) == [("one", "STAFF", "won the raffle"), ("two", "STAFF", ""), ("three", "PROMOTION", "")]
+
+
+@pytest.mark.parametrize("option", [{"source": "raffle"}, {"source": ""}, {"note": "won the raffle"}])
+def test_the_columns_of_a_file_are_no_options(tmp_path: Path, option: dict[str, str]) -> None:
+    player("alice")
+
+    with pytest.raises(CommandError, match=r"^In a file, source and note are columns of the file\.$"):
+        run(csv=write(tmp_path, "player,amount\nalice,1\n"), **option)
+    assert not TokenGrant.objects.exists()
+
+
+@pytest.mark.parametrize("reason", ["CORRECTION", "BRIBE"])
+def test_a_reason_is_one_that_callers_may_give(reason: str) -> None:
+    player("alice")
+
+    with pytest.raises(CommandError, match="invalid choice"):
+        run("alice", "1", f"--reason={reason}")
+    assert not TokenGrant.objects.exists()
+
+
+def test_one_player_in_several_lines_is_one_player(tmp_path: Path) -> None:
+    player("alice")
+
+    output = run(csv=write(tmp_path, "player,amount\nalice,1\nalice,2\n"))
+
+    assert output == "Granted 3 tokens to 1 player in 2 grants; granted before: 0; bad lines: 0.\n"
+
+
+def test_a_line_that_the_service_rejects_is_a_bad_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    player("alice"), player("bob")
+
+    def grant(*, player: Any, **options: Any) -> Any:
+        if player.username == "alice":
+            raise Busy
+        return grant_tokens(player=player, **options)
+
+    monkeypatch.setattr("heists.management.commands.grant_tokens.grant_tokens", grant)
+    said, problems = io.StringIO(), io.StringIO()
+
+    with pytest.raises(CommandError, match="1 line could not be granted"):
+        file = write(tmp_path, "player,amount\nalice,1\nbob,2\n")
+        call_command("grant_tokens", csv=file, stdout=said, stderr=problems)
+
+    assert said.getvalue() == "Granted 2 tokens to 1 player in 1 grant; granted before: 0; bad lines: 1.\n"
+    assert problems.getvalue() == f"line 2: {Busy()}\n"
+
+
+def test_what_was_granted_before_is_read_where_grants_are_written(settings: Any) -> None:
+    """Behind a replica that lags, a repeated file would be granted again, were it not for the constraint."""
+    player("alice")
+    run("alice", "1", source="raffle")
+    settings.DATABASE_ROUTERS = [GrantsElsewhere()]
+
+    assert "granted before: 1" in run("alice", "1", source="raffle")
+
+
+class GrantsElsewhere:
+    """Has no replica for grants."""
+
+    def db_for_read(self, model: Any, **hints: Any) -> str | None:
+        return "nowhere" if model is TokenGrant else None

@@ -9,6 +9,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import translation
 
+from heists.management import options as options_module
+
 pytestmark = pytest.mark.django_db
 
 
@@ -57,3 +59,38 @@ def test_commands_print_in_english_whatever_the_language_of_the_site(command: st
         call_command(command, stdout=said)
 
     assert said.getvalue() == f"{sentence}\n"
+
+
+class WriteElsewhere:
+    """Reads heists here, and writes them to another database."""
+
+    def db_for_write(self, model: Any, **hints: Any) -> str:
+        return "scores"
+
+
+def test_without_a_database_it_is_the_one_that_heists_are_written_to(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.DATABASE_ROUTERS = [WriteElsewhere()]
+    monkeypatch.setattr(options_module, "connections", ["default", "scores"])
+
+    assert options_module.database_of(None) == "scores"
+    assert options_module.database_of("default") == "default"
+    with pytest.raises(CommandError, match=r"There is no database 'nope' in DATABASES; there are: default, scores\."):
+        options_module.database_of("nope")
+
+
+@pytest.mark.parametrize("command", ["audit_heists", "simulate_rules"])
+def test_the_database_that_is_named_is_read(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    named: list[Any] = []
+
+    def database_of(name: str | None) -> str:
+        named.append(name)
+        raise CommandError("enough")
+
+    monkeypatch.setattr(f"heists.management.commands.{command}.database_of", database_of)
+    for database in ("default", None):
+        with pytest.raises(CommandError, match="enough"):
+            call_command(command, *(["COOLDOWN_HOURS=0"] if command == "simulate_rules" else []), database=database)
+
+    assert named == ["default", None]

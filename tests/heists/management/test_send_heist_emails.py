@@ -9,11 +9,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.core.management import call_command
-from django.db import OperationalError, connection, connections
+from django.core.management import CommandError, call_command
+from django.db import OperationalError, ProgrammingError, connection, connections
 
 from heists.emails import outbox
 from heists.emails.outbox import Tally
+from heists.errors import Busy
 from heists.management.commands import send_heist_emails
 from heists.models import OutboxEmail
 from tests.factories import player
@@ -150,3 +151,133 @@ def test_a_connection_that_is_killed_between_sending_and_marking_is_replaced(
     assert (state_of(email), is_marked_sent(email)) == ("SENT", True)
     # Marked on another connection, and not sent again.
     assert len(mail_server.arrived) == 1
+
+
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Tallies of the next passes, or errors that they raise."""
+    results: list[Any] = []
+
+    def deliver(*, batch: int, **options: Any) -> Tally:
+        result = results.pop(0)
+        if isinstance(result, Exception):
+            raise result
+        tally: Tally = result(batch) if callable(result) else result
+        return tally
+
+    monkeypatch.setattr(send_heist_emails, "deliver_due_emails", deliver)
+    return results
+
+
+def test_each_number_of_the_tally_has_its_place(passes: list[Any]) -> None:
+    passes.append(Tally(sent=1, skipped=2, failed=3, given_up=4))
+
+    assert run() == "1 email sent, 2 not wanted, 3 to be retried, 4 given up.\n"
+
+
+def test_one_pass_fails_where_the_mail_server_is_unreachable(passes: list[Any]) -> None:
+    passes.append(Tally(sent=1, unreachable="refused"))
+
+    with pytest.raises(CommandError, match=r"^The mail server is unreachable, emails wait: refused$"):
+        run()
+
+
+def test_nothing_is_sent_while_emails_are_switched_off(passes: list[Any], settings: Any) -> None:
+    settings.HEISTS = {**settings.HEISTS, "EMAIL_ENABLED": False}
+
+    assert run() == "Email is switched off (HEISTS['EMAIL_ENABLED']); nothing was sent.\n"
+    assert run(loop=True).startswith("Email is switched off")
+
+
+@pytest.mark.parametrize("loop", [False, True])
+def test_the_batch_is_that_of_the_option(passes: list[Any], pauses: Any, one_connection: Any, loop: bool) -> None:
+    batches: list[int] = []
+
+    def deliver(batch: int) -> Tally:
+        batches.append(batch)
+        return Tally()
+
+    passes += [deliver] * 3
+
+    run(loop=loop, batch=7)
+
+    assert set(batches) == {7}
+
+
+@pytest.mark.parametrize(("pause", "waits"), [(None, 5.0), (0.0, 0.0), (0.5, 0.5), (9.0, 9.0)])
+def test_a_worker_waits_as_long_as_it_is_told(
+    passes: list[Any], pauses: list[float], one_connection: Any, pause: float | None, waits: float
+) -> None:
+    passes += [Tally()] * 3
+
+    run(loop=True, pause=pause)
+
+    assert pauses == [waits] * 3
+
+
+@pytest.mark.parametrize(
+    ("pause", "results", "waits"),
+    [
+        (0.0, [Busy(), Busy(), Busy()], [2, 4, 8]),
+        (5.0, [Tally(unreachable="refused"), Busy(), Tally()], [10, 20, 5]),
+        (40.0, [Busy(), Busy(), Busy()], [60, 60, 60]),
+        (5.0, [Busy(), Tally(), Busy()], [10, 5, 10]),
+    ],
+    ids=["doubled from one second", "of the mail server", "a minute at most", "from the beginning again"],
+)
+def test_pauses_grow_while_something_is_unavailable(
+    passes: list[Any],
+    pauses: list[float],
+    one_connection: Any,
+    pause: float,
+    results: list[Any],
+    waits: list[float],
+) -> None:
+    passes += results
+
+    run(loop=True, pause=pause)
+
+    assert pauses == waits
+
+
+def test_an_unreachable_server_does_not_end_a_worker_with_an_error(
+    passes: list[Any], pauses: Any, one_connection: Any
+) -> None:
+    passes += [Tally(sent=1, unreachable="refused")] * 3
+
+    assert run(loop=True).startswith("3 emails sent")
+
+
+def test_an_error_that_no_pause_mends_ends_the_worker(passes: list[Any], pauses: Any, one_connection: Any) -> None:
+    passes.append(ProgrammingError("no such table"))
+
+    with pytest.raises(ProgrammingError):
+        run(loop=True)
+
+
+def test_each_pass_begins_without_broken_connections(
+    passes: list[Any], pauses: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[int] = []
+    monkeypatch.setattr(send_heist_emails, "close_old_connections", lambda: closed.append(len(passes)))
+    passes += [Tally()] * 3
+
+    run(loop=True)
+
+    assert closed == [3, 2, 1]
+
+
+def test_a_second_signal_ends_the_process_at_once(passes: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    handlers: list[Any] = []
+
+    def pause(self: Any, seconds: float) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        handlers.append(signal.getsignal(signal.SIGTERM))
+
+    monkeypatch.setattr(Command, "_pause", pause)
+    monkeypatch.setattr(send_heist_emails, "close_old_connections", lambda: None)
+    passes.append(Tally())
+
+    run(loop=True)
+
+    assert handlers == [signal.SIG_DFL]

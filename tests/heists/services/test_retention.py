@@ -246,3 +246,41 @@ def test_a_statement_changes_500_rows_at_most(monkeypatch: pytest.MonkeyPatch) -
     prune()
 
     assert sizes == [500, 500]
+
+
+@pytest.mark.parametrize("option", ["read_days", "unread_days", "address_days"])
+def test_an_age_has_both_its_ends_and_is_of_its_own_rows(notified: Notified, option: str) -> None:
+    notified(days=5, read=True)
+    notified(days=5, read=False)
+    heist_with_address(5)
+    expected = {"read_days": "1 notification and 0", "unread_days": "1 notification and 0", "address_days": "0 notif"}
+
+    assert pruned(dry_run=True, **{option: 36_600}).startswith("0 notifications and 0 addresses")
+    assert pruned(dry_run=True, **{option: 1}).startswith(expected[option])
+    for days in (0, 36_601):
+        with pytest.raises(CommandError, match="Days are whole numbers from 1 to 36600"):
+            pruned(dry_run=True, **{option: days})
+
+
+def test_each_default_is_its_setting(notified: Notified, heist_settings: HeistSettings) -> None:
+    heist_settings(RETENTION_READ_DAYS=400, RETENTION_UNREAD_DAYS=10, RETENTION_ADDRESS_DAYS=300)
+    for read in (True, False):
+        notified(days=200, read=read)
+    heist_with_address(200)
+
+    assert pruned(dry_run=True).startswith("1 notification and 0 addresses")
+
+    heist_settings(RETENTION_ADDRESS_DAYS=20)
+    assert pruned(dry_run=True).startswith("1 notification and 1 address")
+
+
+def test_the_batch_of_the_command_is_that_of_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Any] = []
+    monkeypatch.setattr(
+        "heists.management.commands.prune_heists.prune",
+        lambda **options: given.append(options) or retention.Pruned(0, 0),  # type: ignore[func-returns-value]
+    )
+    pruned(batch=1)
+    pruned()
+
+    assert [options["batch"] for options in given] == [1, retention.BATCH_SIZE]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 from django.http import HttpResponse
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 from rest_framework.test import APIClient
 
-from config import databases
+from config import databases, health
 from gamification.models import PlayerProfile
 from heists.models import Heist
 from tests.config.test_health import listener
@@ -177,6 +178,19 @@ def test_a_replica_that_is_away_is_left_alone_for_a_while(
     assert [answer.status_code for answer in answers] == [200] * 3
     lines = [line.getMessage() for line in caplog.records if line.levelno >= logging.WARNING]
     assert ["the replica does not answer, reads go to the primary" in line for line in lines] == [True, True]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_site_is_ready_without_its_replica_and_says_so(
+    replica_away: None, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A thread that keeps no database of an earlier test.
+    with ThreadPoolExecutor() as threads:
+        monkeypatch.setattr(health, "THREADS", threads)
+        answer = client.get("/readyz/")
+
+    assert answer.status_code == 200
+    assert answer.json() | {"status": "degraded", "replica": "unavailable"} == answer.json()
 
 
 @pytest.mark.django_db(transaction=True)

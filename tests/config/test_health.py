@@ -154,6 +154,19 @@ def test_an_email_that_waits_for_long_is_a_warning(client: Client, settings: Any
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("seconds", "status"), [(60, 200), (61, 503)])
+def test_an_email_may_wait_as_long_as_the_setting_says(
+    client: Client, settings: Any, monkeypatch: pytest.MonkeyPatch, seconds: int, status: int
+) -> None:
+    settings.HEALTH_EMAIL_SECONDS = 60
+    now = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: now)
+    waiting_email(dt.timedelta(seconds=seconds))
+
+    assert client.get("/readyz/?strict").status_code == status
+
+
+@pytest.mark.django_db(transaction=True)
 def test_emails_that_are_turned_off_may_wait(client: Client, heist_settings: HeistSettings) -> None:
     waiting_email(dt.timedelta(days=1))
     heist_settings(EMAIL_ENABLED=False)

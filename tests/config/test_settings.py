@@ -72,6 +72,42 @@ def test_https_is_the_default_and_plain_http_has_to_be_chosen(tmp_path: Path) ->
     assert read(tmp_path, *names, INSECURE_HTTP="true", **PRODUCTION) == [False, False, False, 0]
 
 
+NAMES = ("REST_FRAMEWORK", "REST_KNOX", "SIGNUP_RATE_LIMIT_PER_MINUTE", "LOGIN_RATE_LIMIT_PER_MINUTE")
+PROXY = "import config.settings as s; print(getattr(s, 'SECURE_PROXY_SSL_HEADER', None))"
+
+
+def test_limits_and_what_a_client_is_believed_are_strict_unless_the_environment_changes_them(tmp_path: Path) -> None:
+    strict = read(tmp_path, *NAMES, **PRODUCTION)
+    changes = {"BROWSABLE_API": "true", "HEIST_TRUSTED_PROXIES": "2", "LOGIN_TOKEN_HOURS": "5"}
+    changes |= {"SIGNUP_RATE_LIMIT_PER_MINUTE": "7", "LOGIN_RATE_LIMIT_PER_MINUTE": "8"}
+    changed = read(tmp_path, *NAMES, **PRODUCTION, **changes)
+
+    for (api, sign_in, *limits), expected in (
+        (strict, (1, 0, "30 days, 0:00:00", [30, 60])),
+        (changed, (2, 2, "5:00:00", [7, 8])),
+    ):
+        found = (len(api["DEFAULT_RENDERER_CLASSES"]), api["NUM_PROXIES"], sign_in["TOKEN_TTL"], limits)
+        assert found == expected
+    assert run(tmp_path, "-c", PROXY, **PRODUCTION).stdout == "None\n"
+    behind = run(tmp_path, "-c", PROXY, BEHIND_TLS_PROXY="true", **PRODUCTION)
+    assert behind.stdout == "('HTTP_X_FORWARDED_PROTO', 'https')\n"
+
+
+def test_a_transaction_of_sqlite_waits_for_its_turn_when_it_begins(tmp_path: Path) -> None:
+    options = read(tmp_path, "DATABASES", **PRODUCTION)["default"]["OPTIONS"]
+
+    assert (options["transaction_mode"], options["timeout"]) == ("IMMEDIATE", 20)
+
+
+def test_a_mail_server_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
+    script = (
+        "import config.settings as s;"
+        "print(s.MAILERS['default']['OPTIONS']['timeout'] if hasattr(s, 'MAILERS') else s.EMAIL_TIMEOUT)"
+    )
+
+    assert run(tmp_path, "-c", script, EMAIL_URL="smtp+tls://a:b@127.0.0.1:9", **PRODUCTION).stdout == "10\n"
+
+
 def test_heists_keeps_its_defaults_unless_the_environment_changes_them(tmp_path: Path) -> None:
     host = {
         "ECONOMY": "gamification.economy.GamificationEconomy",

@@ -52,6 +52,14 @@ def test_an_unknown_path_of_the_api_is_a_problem(api: APIClient, method: str, pa
     assert response.json()["type"] == "urn:heists:problems:not_found"
 
 
+def test_an_unknown_path_of_the_api_needs_no_csrf_token() -> None:
+    client = Client(enforce_csrf_checks=True)
+
+    assert client.post("/api/nowhere/").status_code == 404
+    # As other pages do.
+    assert client.post("/admin/login/").status_code == 403
+
+
 def test_an_unknown_page_is_an_html_404(client: Client) -> None:
     response = client.get("/nowhere/")
 

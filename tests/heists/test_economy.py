@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.db.models import CharField, EmailField
 
 from heists import user_model
 from heists.economy import Economy
@@ -92,3 +93,34 @@ def test_names_of_a_hosts_own_are_not_searched_by_the_user_name(monkeypatch: pyt
 @pytest.mark.parametrize("text", ["01", "+1", "1_0", "\u0661", "1 ", "1.0", "", "x", "\x00", str(10**40)])
 def test_a_text_that_is_no_key_in_its_usual_form(text: str) -> None:
     assert user_model.key_from_text(text) is None
+
+
+def test_the_name_that_a_row_keeps_of_staff() -> None:
+    assert user_model.staff_name(None) == ""
+    assert user_model.staff_name(user(7, "support")) == "support"
+    # Of a model without user names, what it says of itself; of a long name, what the column holds.
+    assert user_model.staff_name(uuid.UUID(int=7)) == "00000000-0000-0000-0000-000000000007"
+    assert user_model.staff_name(user(7, "s" * 300)) == "s" * 255
+
+
+@pytest.mark.parametrize("address", ["", None])
+def test_a_player_without_an_address_has_an_empty_one(address: str | None) -> None:
+    assert Economy().email(SimpleNamespace(email=address)) == ""
+
+
+def test_a_relation_to_the_user_is_no_column() -> None:
+    names = ("username", "player_profile", "nothing")
+
+    assert [user_model.concrete_field(name) is None for name in names] == [False, True, True]
+
+
+@pytest.mark.django_db
+def test_names_of_a_column_with_its_own_collation_are_found_exactly_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    player("bob")
+    field: Any = CharField(name="username", db_collation="case_insensitive")
+    monkeypatch.setattr(user_model, "username_field", lambda: field)
+
+    assert Economy().search_players("bo") is None
+    assert found("bob", exact=True) == ["bob"]
+    field = EmailField(name="username")
+    assert Economy().search_players("bob", exact=True) is None

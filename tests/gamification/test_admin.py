@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.test import Client
 
 from gamification import services
@@ -42,6 +43,28 @@ def test_deleting_the_user_takes_the_rows_along(admin_client: Client, alice: Any
 
     assert response.status_code == 302
     assert not get_user_model().objects.filter(username="alice").exists()
+
+
+def test_who_may_not_delete_the_rows_may_not_delete_the_user(client: Client, alice: Any) -> None:
+    staff = get_user_model().objects.create(username="staff", is_staff=True)
+    staff.user_permissions.set(Permission.objects.filter(codename__in=["view_user", "delete_user"]))
+    client.force_login(staff)
+
+    assert client.post(f"/admin/auth/user/{alice.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert get_user_model().objects.filter(username="alice").exists()
+
+
+@pytest.mark.parametrize("model", READ_ONLY)
+def test_a_search_finds_the_exact_name_only(admin_client: Client, alice: Any, model: str) -> None:
+    services.award_coins(player=alice, amount=5)
+    MonthlyStanding.objects.create(player=alice, month=dt.date(2026, 1, 1), points=5)
+
+    found = [
+        admin_client.get(f"/admin/gamification/{model}/", {"q": text}).context["cl"].result_count
+        for text in ("alice", "alic", "lice", "%")
+    ]
+
+    assert found == [1, 0, 0, 0]
 
 
 def test_referral_rewards_are_read_only_too(admin_client: Client, alice: Any) -> None:

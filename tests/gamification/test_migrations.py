@@ -10,6 +10,7 @@ from django.apps import apps
 from django.core.management import call_command
 from django.db import connection
 
+from gamification.event_types import seed_after_flush
 from gamification.models import PointEventTypeMaster
 
 seeding = import_module("gamification.migrations.0002_point_event_types")
@@ -57,3 +58,35 @@ def test_the_types_are_there_again_after_a_flush() -> None:
     call_command("flush", interactive=False, verbosity=0)
 
     assert PointEventTypeMaster.objects.count() >= 7
+
+
+@pytest.mark.django_db
+def test_what_staff_set_is_kept_where_types_are_seeded_again() -> None:
+    PointEventTypeMaster.objects.filter(name="CHECKIN").update(points=99, active=False)
+    PointEventTypeMaster.objects.filter(name="SIGNUP").delete()
+
+    seed_after_flush(using="default")
+
+    checkin = PointEventTypeMaster.objects.get(name="CHECKIN")
+    assert (checkin.points, checkin.active) == (99, False)
+    assert PointEventTypeMaster.objects.get(name="SIGNUP").points == 100
+
+
+class Elsewhere:
+    def allow_migrate(self, *args: Any, **hints: Any) -> bool:
+        return False
+
+
+@pytest.mark.django_db
+def test_migrations_and_other_databases_are_not_seeded(settings: Any) -> None:
+    PointEventTypeMaster.objects.all().delete()
+
+    seed_after_flush(using="default", plan=[])
+    settings.DATABASE_ROUTERS = [Elsewhere()]
+    seed_after_flush(using="default")
+    assert not PointEventTypeMaster.objects.exists()
+
+    # Without migrations, nothing else seeds them.
+    settings.DATABASE_ROUTERS, settings.MIGRATION_MODULES = [], {"gamification": None}
+    seed_after_flush(using="default", plan=[])
+    assert PointEventTypeMaster.objects.count() == 7

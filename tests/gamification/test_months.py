@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from io import StringIO
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -394,6 +395,18 @@ def test_a_clock_that_is_set_back_while_a_batch_is_closed_takes_no_month_back(
 
     assert close() == "1 profile closed, 1 standing written."
     assert (stored(alice), standings()) == ((NOVEMBER, 0), [(alice.pk, OCTOBER, 500)])
+
+
+@pytest.mark.parametrize(("options", "batch"), [({}, 1000), ({"batch": 3}, 3)])
+def test_close_month_closes_so_many_profiles_in_one_transaction(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, int], batch: int
+) -> None:
+    close_all = mock.Mock(return_value=months.Closed(0, 0))
+    monkeypatch.setattr(months, "close_month", close_all)
+
+    close(**options)
+
+    close_all.assert_called_once_with(using="default", batch=batch, on_batch=mock.ANY)
 
 
 def test_close_month_rejects_what_it_cannot_do(clock: Clock) -> None:

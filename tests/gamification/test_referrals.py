@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from io import StringIO
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -466,6 +467,18 @@ def test_the_command_says_what_it_did(alice: Any, conditions: Any) -> None:
         "1 referral rewarded, 2 never paid: their month's limit is reached.",
         "0 referrals rewarded, 0 never paid: their month's limit is reached.",
     ]
+
+
+@pytest.mark.parametrize(("options", "batch"), [({}, 500), ({"batch": 3}, 3)])
+def test_the_command_reads_so_many_referrals_at_once(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, int], batch: int
+) -> None:
+    reward = mock.Mock(return_value=Rewarded())
+    monkeypatch.setattr(referrals, "reward_referrals", reward)
+
+    call_command("reward_referrals", stdout=StringIO(), **options)
+
+    reward.assert_called_once_with(batch=batch)
 
 
 def test_wrong_options_and_settings_are_errors(settings: Any, db: None) -> None:

@@ -101,6 +101,25 @@ def test_a_database_with_players_needs_force() -> None:
     assert PlayerProfile.objects.count() == MIN_PLAYERS + 1
 
 
+def test_the_options_are_those_of_the_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def build(**numbers: Any) -> Built:
+        asked.append({name: numbers[name] for name in ("players", "heists", "seed", "force")})
+        return Built(1, 2, 3, 4)
+
+    monkeypatch.setattr("gamification.demo.build.seed_demo", build)
+    for options in ({}, {"heists": 410}, {"heists": 50}, {"players": 41, "heists": 5000, "seed": 7, "force": True}):
+        call_command("seed_demo", stdout=io.StringIO(), **options)
+
+    assert asked == [
+        {"players": 60, "heists": 600, "seed": 1, "force": False},
+        {"players": 41, "heists": 410, "seed": 1, "force": False},
+        {"players": 40, "heists": 50, "seed": 1, "force": False},
+        {"players": 41, "heists": 5000, "seed": 7, "force": True},
+    ]
+
+
 def test_a_second_demo_world_is_an_error_and_writes_nothing(seed_smallest: Callable[..., Built]) -> None:
     seed_smallest()
     before = rows()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import FrozenInstanceError
 from typing import Any
 from unittest import mock
 
@@ -332,7 +333,9 @@ def test_the_plan_is_what_the_reversal_does() -> None:
     alice, bob = player(points=7, tokens=1), player(points=1000)
     heist = robbed(alice, bob)
 
-    plan = plan_reversal(heist.pk)
+    plan: Any = plan_reversal(heist.pk)
+    with pytest.raises(FrozenInstanceError):
+        plan.points = 49
     reversal = returned(heist)
 
     assert (plan.heist, plan.points, plan.tokens) == (heist, 50, 1)

@@ -90,7 +90,7 @@ def marked(path: Path) -> Iterator[str]:
             name = getattr(node.func, "id", getattr(node.func, "attr", ""))
             if name == "_" or name.removesuffix("_lazy").removesuffix("_noop") in ("gettext", "ngettext", "pgettext"):
                 text = node.args[name.startswith("p")]
-                if isinstance(text, ast.Constant):
+                if isinstance(text, ast.Constant) and isinstance(text.value, str):
                     yield text.value
 
 

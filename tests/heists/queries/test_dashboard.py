@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from heists.choices import EmailState, HeistStatus
 from heists.models import Heist, HeistToken, OutboxEmail, Reversal, Shield
-from heists.queries import dashboard, leaderboard
+from heists.queries import dashboard, leaderboard, rollups, warnings
 from heists.rules import DAY
 from heists.services import execute_heist
 from tests.factories import player, rewrite
@@ -153,25 +153,47 @@ def test_the_distribution_is_in_order_and_five_minutes_old_at_most(monkeypatch: 
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Pacific/Auckland"])
-@pytest.mark.parametrize("page", [0.5, 12, 22.4])
-def test_after_summarize_no_leaderboard_adds_up_closed_days(
-    settings: Any, monkeypatch: pytest.MonkeyPatch, zone: str, page: float
+@pytest.mark.parametrize("hours", [1, 12.5, 22.9])
+def test_after_summarize_no_page_adds_up_closed_days(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, zone: str, hours: float
 ) -> None:
     settings.TIME_ZONE = zone
     monkeypatch.setattr("heists.queries.cached.SLOW_SECONDS", -1)
-    winner = player()
+    winner, computed = player(), []
     heist(NOON - 3 * DAY, attacker=winner, points=30)
     night = dt.datetime(2026, 5, 20, 1, 30, tzinfo=timezone.get_default_timezone())
     dashboard.summarize(night)
-    added_up: list[Any] = []
-    ranks = leaderboard._ranks
+    cached = rollups.cached
 
-    def note(role: Any, since: dt.datetime, until: Any, **options: Any) -> Any:
-        if options.get("limit") == leaderboard.MAX_CANDIDATES:
-            added_up.append((since, until))
-        return ranks(role, since, until, **options)
+    def noted(name: str, compute: Any, timeout: dt.timedelta) -> Any:
+        def noting() -> Any:
+            computed.append(name)
+            return compute()
 
-    monkeypatch.setattr(leaderboard, "_ranks", note)
-    leaders = leaderboard.leaders(now=night + dt.timedelta(hours=page + 0.5), limit=5)
+        return cached(name, noting, timeout)
 
-    assert ([leader.player for leader in leaders], added_up) == ([winner], [])
+    monkeypatch.setattr(rollups, "cached", noted)
+    page_at = night + dt.timedelta(hours=hours)
+
+    assert [leader.player for leader in leaderboard.leaders(now=page_at, limit=5)] == [winner]
+    for days in dashboard.PERIODS_DAYS:
+        assert dashboard.period(days, page_at).attempts == 1
+    warnings.find(page_at)
+    assert computed and [name for name in computed if not name.startswith("open-")] == []
+
+
+@pytest.mark.parametrize(("minutes", "closed"), [(59, 19), (60, 20), (90, 20)])
+def test_summarize_closes_no_day_in_the_hour_after_its_end(
+    monkeypatch: pytest.MonkeyPatch, minutes: int, closed: int
+) -> None:
+    before: set[int] = set()
+    since = rollups.Rollup.since
+
+    def noted(first: dt.date, time_zone: str, *, closed_before: dt.date) -> rollups.Rollup:
+        before.add(closed_before.day)
+        return since(first, time_zone, closed_before=closed_before)
+
+    monkeypatch.setattr(rollups.Rollup, "since", noted)
+    dashboard.summarize(NOON.replace(hour=0) + dt.timedelta(minutes=minutes))
+
+    assert before == {closed}

@@ -308,3 +308,21 @@ def test_only_where_the_monthly_limit_protected_points_the_page_says_so(
     limited = "monthly loss limit protected the rest"
     assert (whole.points_stolen, rest.points_stolen, part.points_stolen) == (100, 0, 50)
     assert [limited in page(client, heist).replace("&#x27;", "'") for heist in (whole, part)] == [False, True]
+
+
+def test_of_many_heists_in_several_roles_the_nearest_are_listed() -> None:
+    now = timezone.now()
+    alice, bob, carol = player("alice"), player("bob"), player("carol")
+    pairs = [(alice, carol), (carol, bob)] * ROWS
+    heists = [execute_heist(attacker_id=attacker.pk, victim_id=victim.pk) for attacker, victim in pairs]
+    here = execute_heist(attacker_id=alice.pk, victim_id=bob.pk)
+    for distance, heist in enumerate(heists, 1):
+        rewrite(heist, created_at=now + dt.timedelta(hours=distance))
+    rewrite(here, created_at=now)
+    here.refresh_from_db()
+
+    assert around(here, get_economy()).later == heists[:ROWS]
+
+    for distance, heist in enumerate(heists, 1):
+        rewrite(heist, created_at=now - dt.timedelta(hours=distance))
+    assert around(here, get_economy()).earlier == heists[ROWS - 1 :: -1]

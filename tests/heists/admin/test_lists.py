@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from heists.admin import paginator
+from heists.admin import HeistAdmin, paginator
 from heists.choices import HeistStatus
 from heists.models import Heist
 from heists.services import buy_shield, execute_heist, set_email_preference
@@ -319,3 +319,28 @@ def test_lists_without_a_time_have_the_newest_row_first(
 
     keys = [row.pk for row in rows]
     assert len(keys) == 2 and keys == sorted(keys, reverse=True)
+
+
+def test_no_query_string_counts_each_filter_or_shows_all_rows(
+    client: Client, boss: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(HeistAdmin, "list_per_page", 1)
+    for _number in range(3):
+        robbery()
+
+    def statements(**query: str) -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert len(found(client, **query)) == 1
+        return len(queries)
+
+    statements()
+    assert statements(_facets="1") == statements(all="") == statements()
+
+
+def test_of_heists_in_one_moment_the_newest_key_comes_first(client: Client, boss: Any) -> None:
+    now = timezone.now()
+    keys = [robbery(created_at=now).pk for _number in range(3)]
+
+    rows = client.get(reverse(LIST)).context["cl"].result_list
+
+    assert [row.pk for row in rows] == keys[::-1]

@@ -10,7 +10,7 @@ from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from heists.choices import GrantReason
@@ -172,3 +172,11 @@ def test_players_and_visitors_are_redirected_to_the_login(client: Client, page: 
     assert client.get(reverse(f"admin:{page}")).status_code == 302
     client.force_login(player("alice"))
     assert client.get(reverse(f"admin:{page}")).status_code == 302
+
+
+def test_outside_a_page_nothing_may_be_deleted(boss: Any) -> None:
+    """A host may ask, for instance in a command."""
+    request = RequestFactory().get("/")
+    request.user = boss
+
+    assert not admin.site.get_model_admin(Heist).has_delete_permission(request)

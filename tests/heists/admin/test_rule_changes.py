@@ -17,6 +17,7 @@ from django.utils import timezone
 from heists import conf, in_force
 from heists.admin import rule_changes as page_module
 from heists.models import Heist, RuleChange, RuleSet
+from heists.queries.replay import Comparison
 from heists.rules import Rules
 from heists.services import change_rules, execute_heist, switch_heists
 from tests.conftest import HeistSettings
@@ -369,3 +370,54 @@ def test_the_number_of_statements_is_constant(client: Client, boss: Any, clock: 
     assert (statements(client), statements(client, "replay")) == before
     assert before[0] <= 6
     assert before[1] <= 16
+
+
+def test_a_switch_since_the_rules_changed_is_no_change_of_the_rules(client: Client, boss: Any, clock: Clock) -> None:
+    send(client, steal_percentage="7")
+    clock.now += HOUR
+    in_force.forget()
+    switch(client, "off")
+
+    seen = client.get(url()).context["form"]["seen"].value()
+    at = "2026-05-20T14:00:00"
+
+    assert seen == RuleChange.objects.get(kind="RULES").pk
+    assert send(client, steal_percentage="8", seen=str(seen), takes_effect_at=at).status_code == 302
+
+
+def test_changes_to_come_are_in_order_and_one_of_this_moment_is_in_force(
+    client: Client, boss: Any, clock: Clock
+) -> None:
+    for minutes, share in ((2, 7), (30, 8), (20, 9)):
+        seen = client.get(url()).context["form"]["seen"].value()
+        at = f"2026-05-20T12:{minutes:02}:00"
+        assert send(client, steal_percentage=str(share), seen=str(seen), takes_effect_at=at).status_code == 302
+
+    # The newest is the one that was made last.
+    assert client.get(url()).context["form"]["seen"].value() == RuleChange.objects.latest("pk").pk
+
+    def shown() -> tuple[Any, list[int]]:
+        context = client.get(url()).context
+        in_effect = context["change"] and context["change"]["row"].rule_set.steal_percentage
+        return in_effect, [change["row"].rule_set.steal_percentage for change in context["to_come"]]
+
+    assert shown() == (None, [7, 9, 8])
+    clock.now = NOON + 2 * MINUTE
+    assert shown() == (7, [9, 8])
+    clock.now = NOON + 2 * MINUTE - dt.timedelta(microseconds=1)
+    assert shown() == (None, [7, 9, 8])
+
+
+def test_shares_of_a_replay_are_of_what_is_known(client: Client, boss: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    played(3)
+    comparison = Comparison()
+    comparison.attempts, comparison.unknown = 10, 2
+    comparison.changes.update({("cooldown", None): 2})
+    monkeypatch.setattr("heists.queries.replay.compare", lambda *args, **options: comparison)
+
+    page = send(client, "replay", reason="", takes_effect_at="")
+
+    assert errors_of(page) == {}
+    found = page.context["found"]
+    assert (found["attempts"], found["changed"], found["same"], found["unknown"]) == ("10", "2", "6", "2")
+    assert [row[2:] for row in found["rows"]] == [("2", "25.0 %")]

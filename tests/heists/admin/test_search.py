@@ -95,3 +95,30 @@ def test_players_are_found_by_the_name_that_players_see(monkeypatch: pytest.Monk
     assert search.player_ids("An") == [ann.pk, anna.pk, annex.pk]
     assert search.player_ids("u2") == [anna.pk]
     assert search.player_ids("nobody") == []
+
+
+@pytest.mark.django_db
+def test_a_search_finds_twenty_players_at_most_in_the_order_of_their_keys() -> None:
+    players = [player(f"anna{number:02}") for number in range(25)]
+
+    assert search.player_ids("anna") == [user.pk for user in players[:20]]
+    assert [found.pk for found in search.players_by_id(str(user.pk) for user in reversed(players))] == [
+        user.pk for user in players
+    ]
+
+
+@pytest.mark.django_db
+def test_a_text_that_is_a_name_and_another_players_key_finds_both() -> None:
+    other = player("other")
+    named = player(str(other.pk))
+
+    assert search.player_ids(str(other.pk)) == [other.pk, named.pk]
+
+
+@pytest.mark.django_db
+def test_an_email_address_is_compared_exactly() -> None:
+    alice = player("alice", email="Alice@example.org")
+    player("bob", email="nobody")
+
+    assert search.player_ids("Alice@example.org") == [alice.pk]
+    assert search.player_ids("alice@example.org") == search.player_ids("nobody") == []

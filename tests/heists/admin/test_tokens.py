@@ -156,3 +156,23 @@ def test_too_many_players_are_rejected(client: Client, boss: Any, monkeypatch: p
     )
 
     assert "at most 1 players" in page.content.decode()
+
+
+def test_as_many_players_as_the_limit_get_tokens_and_no_more(
+    client: Client, boss: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from heists.admin import tokens
+
+    monkeypatch.setattr(tokens, "MAX_PLAYERS", 2)
+    players = [player(tokens=1) for _number in range(3)]
+    keys = [tokens_of(user).pk for user in players[:2]]
+    selected = {"action": "grant_tokens", "_selected_action": keys, "index": "0"}
+
+    page = client.post(reverse("admin:heists_heisttoken_changelist"), selected)
+    assert page.headers["Location"] == grant_url(*players[:2])
+    done = client.post(grant_url(*players), form())
+
+    assert [tokens_of(user).balance for user in players] == [3, 3, 1]
+    assert done.headers["Location"] == reverse("admin:heists_heisttoken_changelist")
+    alone = client.post(grant_url(players[2]), form())
+    assert alone.headers["Location"].endswith(f"?player={players[2].pk}")

@@ -14,9 +14,10 @@ from .base import TOLERANCE, AuditData, Broken, check
 
 def _granted(data: AuditData) -> Subquery:
     """Return the sum of the grants of the token's player."""
-    # Not Django's aggregate, which would group the rows: the sum of no rows is 0 too.
+    # Not Django's aggregate, which would group the rows: the sum of no rows is 0 too. It is one row in any case; Django
+    # 6.1 asks for the slice.
     total = Coalesce(Func("amount", function="SUM"), 0)
-    return Subquery(data.rows(TokenGrant).filter(player=OuterRef("user")).values_list(total), IntegerField())
+    return Subquery(data.rows(TokenGrant).filter(player=OuterRef("user")).values_list(total)[:1], IntegerField())
 
 
 def _paid() -> Coalesce:

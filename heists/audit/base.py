@@ -108,7 +108,7 @@ class AuditData:
     @cached_property
     def deleted_losses(self) -> dict[Any, list[DeletedLoss]]:
         """What the token rows keep of deleted heists, by victim; without the rows that nobody can read."""
-        kept = ((token.user_id, read_losses(token)) for token in self.tokens.exclude(losses_on_deleted=None))
+        kept = ((token.user_id, read_losses(token)) for token in self.tokens.filter(losses_on_deleted__isnull=False))
         return {player: losses for player, losses in kept if losses}
 
     @property

@@ -78,7 +78,7 @@ def protection(data: AuditData) -> Broken:
 
 def _protected_by_deleted(data: AuditData) -> Iterator[dict[str, Any]]:
     """Yield the outcomes inside the protection that a success opened whose attacker's account was deleted since."""
-    robbed = data.tokens.exclude(losses_on_deleted=None).values("user")
+    robbed = data.tokens.filter(losses_on_deleted__isnull=False).values("user")
     fields = ("victim_id", "status", "created_at", "rule_set_id")
     for chunk in data.heists_in_chunks(*fields, rows=data.outcomes.filter(victim__in=robbed)):
         for pk, victim, status, at, rule_set in chunk:

@@ -19,7 +19,7 @@ from .heists import LOSSES_KEPT
 @check("loss_kept_unreadable", ids={"player": "user_id"}, numbers=("losses_on_deleted",))
 def readable(data: AuditData) -> Broken:
     """What a token row keeps of losses to deleted accounts can be read, and each of its heists is there once."""
-    for token in data.tokens.exclude(losses_on_deleted=None):
+    for token in data.tokens.filter(losses_on_deleted__isnull=False):
         losses = read_losses(token)
         if not losses or len({loss.heist_id for loss in losses}) < len(losses):
             yield {"user_id": token.user_id, "losses_on_deleted": token.losses_on_deleted}

@@ -266,7 +266,7 @@ def _truces(since: dt.datetime | None, using: str) -> dict[Any, tuple[TruceFacts
 
 
 def _deleted_losses(using: str) -> dict[Any, list[DeletedLoss]]:
-    tokens = HeistToken.objects.using(using).exclude(losses_on_deleted=None)
+    tokens = HeistToken.objects.using(using).filter(losses_on_deleted__isnull=False)
     return {token.user_id: token.deleted_losses for token in tokens.iterator()}
 
 

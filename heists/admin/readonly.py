@@ -113,7 +113,9 @@ class ReadOnlyAdmin(ModelAdmin):
         if request.method == "POST":
             # Behind a replica router: what an action or a grant is about.
             queryset = queryset.using(router.db_for_write(self.model))
-        return queryset.select_related(*self.page_select_related) if self._is_page(request) else queryset
+        if self._is_page(request) and self.page_select_related:
+            return queryset.select_related(*self.page_select_related)
+        return queryset
 
     def _is_page(self, request: HttpRequest) -> bool:
         match = request.resolver_match

@@ -213,17 +213,18 @@ def test_a_correction_needs_no_notification(unpruned: None) -> None:
     ]
 
 
-def test_both_players_of_a_reversal_are_notified(robbed: Heist, unpruned: None) -> None:
+@pytest.mark.parametrize(("missing", "other"), [("attacker", "victim"), ("victim", "attacker")])
+def test_both_players_of_a_reversal_are_notified(missing: str, other: str, robbed: Heist, unpruned: None) -> None:
     for owner, type in ((robbed.attacker, "HEIST_SUCCESS"), (robbed.victim, "HEIST_VICTIM")):
         notification(owner, type, robbed)
     row = reversal(robbed)
-    notification(robbed.victim, "HEIST_REVERSED", robbed)
+    notification(getattr(robbed, other), "HEIST_REVERSED", robbed)
 
     assert found("notification_missing") == [
-        f"heist {robbed.pk}, player {robbed.attacker_id}: type HEIST_REVERSED, created_at {row.created_at}"
+        f"heist {robbed.pk}, player {getattr(robbed, missing).pk}: type HEIST_REVERSED, created_at {row.created_at}"
     ]
 
-    notification(robbed.attacker, "HEIST_REVERSED", robbed)
+    notification(getattr(robbed, missing), "HEIST_REVERSED", robbed)
     assert found("notification_missing") == []
 
 

@@ -138,7 +138,7 @@ TESTS: dict[str, tuple[Stage, ...]] = {
             "sqlite",
             ("tests/heists/services/test_preferences.py", "tests/heists/api/test_preferences.py", *COMMON),
         ),
-        Stage("postgres", ("tests/heists/services/test_preferences.py",)),
+        Stage("postgres", ("tests/heists/services/test_preferences.py", "tests/heists/db/test_connections.py")),
     ),
     "heists/services/retention.py": (
         Stage("sqlite", ("tests/heists/services/test_retention.py",)),
